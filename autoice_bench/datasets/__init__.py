@@ -1,0 +1,1 @@
+"""Scenes in, store out: simulated and released scenes, labels, splits, patches."""

@@ -1,0 +1,34 @@
+"""Errors that a user can act on.
+
+Every message is one line that says what was found, what was expected, where, and what to do.
+The command line prints it without a traceback and exits with status 1; anything that is not an
+``AutoIceError`` is a bug and keeps its traceback.
+"""
+
+
+class AutoIceError(Exception):
+    """Base of every expected failure."""
+
+
+class SceneError(AutoIceError):
+    """A source scene (RTT or raw NetCDF) is unreadable or breaks the format."""
+
+
+class LabelError(AutoIceError):
+    """Ice-chart codes or label options that cannot be turned into labels."""
+
+
+class StoreError(AutoIceError):
+    """A store is missing, damaged, busy, of another format version or made with other options."""
+
+
+class SplitError(AutoIceError):
+    """A split is unknown, cannot be built from the scenes at hand, or breaks its own rule."""
+
+
+class PredictionError(AutoIceError):
+    """A prediction is missing, malformed or does not fit the truth."""
+
+
+class LeaderboardError(AutoIceError):
+    """A submission or leaderboard folder is invalid or would be overwritten."""

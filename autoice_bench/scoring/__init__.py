@@ -1,0 +1,1 @@
+"""Standalone scorer: predictions in, leaderboard out. Imports no torch and no other subpackage."""
