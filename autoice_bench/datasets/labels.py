@@ -1,0 +1,232 @@
+"""Egg codes to labels: the named rules that turn a polygon's codes into SIC, SOD and FLOE classes.
+
+Two rules share the code tables, the masks and the thresholds, and differ in how the partial
+concentrations of ice types are added before one type is called dominant:
+
+- ``autoice-2022`` gives the labels of the released data set, its quirks included;
+- ``dominant-sum`` is the definition as stated: all partials of one class are added.
+
+docs/labels.md has the rules in formulas, worked examples and every deviation.
+
+Sources: AutoICE challenge data set manual (doi:10.11583/DTU.c.6244065.v2) for the classes and the
+65 % rule; SIGRID-3 (WMO/TD-No. 1214) for the codes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Literal, NamedTuple, get_args
+
+from autoice_bench.charts import FILL_VALUE
+from autoice_bench.datasets.egg_codes import NOT_FILLED, EggCode
+from autoice_bench.errors import LabelError
+
+RuleName = Literal["autoice-2022", "dominant-sum"]
+RULE_NAMES: Final[tuple[RuleName, ...]] = get_args(RuleName)
+
+UNKNOWN_CODE: Final = 99
+"""SIGRID-3 for "undetermined / unknown", in every column."""
+
+SIC_CLASSES: Final[Mapping[int, int]] = {
+    **dict.fromkeys((0, 1, 2, 55), 0),
+    **{10 * tenths: tenths for tenths in range(1, 10)},
+    **dict.fromkeys((91, 92), 10),
+}
+"""Concentration code to class, for CT; for partials the class is their tenths."""
+
+SOD_CLASSES: Final[Mapping[int, int]] = {
+    **dict.fromkeys((0, 80), 0),
+    **dict.fromkeys((81, 82), 1),
+    **dict.fromkeys((83, 84, 85), 2),
+    **dict.fromkeys((87, 88, 89), 3),
+    **dict.fromkeys((86, 91, 93), 4),
+    **dict.fromkeys((95, 96, 97), 5),
+    **dict.fromkeys((98, 99), FILL_VALUE),
+}
+"""Stage-of-development code to class; 255 for codes that name no stage."""
+
+FLOE_CLASSES: Final[Mapping[int, int]] = {
+    0: 0,
+    2: 1,
+    3: 2,
+    4: 3,
+    5: 4,
+    **dict.fromkeys((6, 7), 5),
+    **dict.fromkeys((9, 10), 6),
+    **dict.fromkeys((1, 8, 21, 22), FILL_VALUE),
+}
+"""Form code to class; 255 for shuga, fast, level and pancake ice, which have no floe size."""
+
+# Codes outside a table keep their identity (two of them add up only where they are the same code)
+# and stay clear of every class.
+_OUTSIDE: Final = 1000
+
+_Triple = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class LabelRule:
+    """A named label rule with its thresholds.
+
+    Attributes:
+        name: ``autoice-2022`` or ``dominant-sum``.
+        sod_threshold, floe_threshold: share of the total concentration, in whole percent, from
+            which (inclusive) a type is dominant; 1 to 100.
+
+    Raises:
+        LabelError: an unknown name, or a threshold outside 1 to 100.
+    """
+
+    name: RuleName = "autoice-2022"
+    sod_threshold: int = 65
+    floe_threshold: int = 65
+
+    def __post_init__(self) -> None:
+        if self.name not in RULE_NAMES:
+            raise LabelError(f"label rule {self.name!r}; expected {' or '.join(RULE_NAMES)}")
+        for name in ("sod_threshold", "floe_threshold"):
+            if not 1 <= getattr(self, name) <= 100:
+                raise LabelError(
+                    f"{name} is {getattr(self, name)}; expected whole percent from 1 to 100"
+                )
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.sod_threshold}/{self.floe_threshold}"
+
+
+AUTOICE_2022: Final = LabelRule()
+"""The released labels."""
+
+DOMINANT_SUM: Final = LabelRule("dominant-sum")
+"""The stated definition, at the released thresholds."""
+
+
+class PolygonLabels(NamedTuple):
+    """Classes of one polygon; 255 where it has no label."""
+
+    sic: int
+    sod: int
+    floe: int
+
+
+def derive_labels(egg_code: EggCode, rule: LabelRule = AUTOICE_2022) -> PolygonLabels:
+    """Return the SIC, SOD and FLOE classes of a polygon."""
+    sic = _sic_class(egg_code)
+    if sic == 0:
+        return PolygonLabels(0, 0, 0)
+    stages = _classes(egg_code.stages, SOD_CLASSES)
+    forms = _classes(egg_code.forms, FLOE_CLASSES)
+    stage_at = find_dominant_type(egg_code, stages, rule.name, rule.sod_threshold)
+    form_at = find_dominant_type(egg_code, forms, rule.name, rule.floe_threshold)
+    sod = FILL_VALUE if stage_at is None else _mask_outside(stages[stage_at])
+    if form_at is None or FILL_VALUE in forms:
+        return PolygonLabels(sic, sod, FILL_VALUE)
+    return PolygonLabels(sic, sod, _mask_outside(forms[form_at]))
+
+
+def find_dominant_type(
+    egg_code: EggCode, classes: _Triple, rule: RuleName, threshold: int
+) -> int | None:
+    """Find the ice type that reaches the threshold.
+
+    The test is 100 t >= threshold CT, in integers and with concentrations in tenths (91 and 92
+    count 10), so a threshold that is met exactly labels.
+
+    Args:
+        egg_code: the polygon.
+        classes: class of the types A, B, C in one chart; -9 where not filled.
+        rule: how partials are added.
+        threshold: whole percent.
+
+    Returns:
+        0, 1 or 2 for the type A, B or C; None where no type dominates, where CT is not filled or
+        where a partial concentration is no code of the table.
+    """
+    a, b, c = (_tenths(code) for code in egg_code.partials)
+    if egg_code.ct == NOT_FILLED or _OUTSIDE in (a, b, c):
+        return None
+    total = SIC_CLASSES.get(egg_code.ct, UNKNOWN_CODE)
+    if rule == "autoice-2022":
+        return _dominant_as_released((a, b, c), classes, total, threshold)
+    return _dominant_by_sum(_fill_partials(egg_code, (a, b, c)), classes, total, threshold)
+
+
+def _dominant_as_released(
+    partials: _Triple, classes: _Triple, total: int, threshold: int
+) -> int | None:
+    """Steps 1-3 of the released rule; its quirks are kept on purpose.
+
+    The addition to A is overwritten, not accumulated, when both B and C share its class, and an
+    unfilled partial of a filled class adds -9.
+    """
+    a, b, c = partials
+    class_a, class_b, class_c = classes
+    if total > 0 and a == NOT_FILLED:
+        a = total
+    to_a = to_b = 0
+    if class_a == class_b != NOT_FILLED:
+        to_a = b
+    if class_a == class_c != NOT_FILLED:
+        to_a = c
+    if class_b == class_c != NOT_FILLED:
+        to_b = c
+    sums = (a + to_a, b + to_b, c)
+    largest = max(sums)
+    return sums.index(largest) if 100 * largest >= threshold * total else None
+
+
+def _dominant_by_sum(partials: _Triple, classes: _Triple, total: int, threshold: int) -> int | None:
+    """The stated rule: add all partials of one class; the class's largest member represents it."""
+    sums = [
+        sum(partial for partial, other in zip(partials, classes, strict=True) if other == own)
+        for own in classes
+    ]
+    largest = max(sums)
+    # Of an unknown total no share can be taken, unless one type makes up all of it.
+    if largest < total if total == UNKNOWN_CODE else 100 * largest < threshold * total:
+        return None
+    dominant = classes[sums.index(largest)]
+    members = [at for at, own in enumerate(classes) if own == dominant]
+    return max(members, key=lambda at: partials[at])
+
+
+def _fill_partials(egg_code: EggCode, partials: _Triple) -> _Triple:
+    """Replace missing partials: 0, or the total where the polygon has a single ice type."""
+    total = SIC_CLASSES.get(egg_code.ct, UNKNOWN_CODE)
+    filled = [
+        any(code != NOT_FILLED for code in codes)
+        for codes in zip(egg_code.partials, egg_code.stages, egg_code.forms, strict=True)
+    ]
+    missing = total if filled.count(True) == 1 else 0
+    a, b, c = (
+        (missing if is_filled else 0) if partial in (NOT_FILLED, UNKNOWN_CODE) else partial
+        for partial, is_filled in zip(partials, filled, strict=True)
+    )
+    return a, b, c
+
+
+def _sic_class(egg_code: EggCode) -> int:
+    if egg_code.poly_type.lower() == "w":
+        return 0
+    return SIC_CLASSES.get(egg_code.ct, FILL_VALUE)
+
+
+def _tenths(code: int) -> int:
+    """Partial concentration in tenths; -9 and 99 as they are, anything else outside the table."""
+    if code in (NOT_FILLED, UNKNOWN_CODE):
+        return code
+    return SIC_CLASSES.get(code, _OUTSIDE)
+
+
+def _classes(codes: _Triple, table: Mapping[int, int]) -> _Triple:
+    """Classes of the types A, B, C; -9 where not filled, 1000 + |code| for other codes."""
+    a, b, c = (
+        NOT_FILLED if code == NOT_FILLED else table.get(code, _OUTSIDE + abs(code))
+        for code in codes
+    )
+    return a, b, c
+
+
+def _mask_outside(value: int) -> int:
+    return value if 0 <= value < FILL_VALUE else FILL_VALUE
