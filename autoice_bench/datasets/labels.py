@@ -112,37 +112,41 @@ class PolygonLabels(NamedTuple):
 
 def derive_labels(egg_code: EggCode, rule: LabelRule = AUTOICE_2022) -> PolygonLabels:
     """Return the SIC, SOD and FLOE classes of a polygon."""
-    sic = _sic_class(egg_code)
-    if sic == 0:
+    if is_ice_free(egg_code):
         return PolygonLabels(0, 0, 0)
+    sic = SIC_CLASSES.get(egg_code.ct, FILL_VALUE)
     stages = _classes(egg_code.stages, SOD_CLASSES)
+    sod = _class_at(stages, find_dominant_stage(egg_code, rule))
     forms = _classes(egg_code.forms, FLOE_CLASSES)
-    stage_at = find_dominant_type(egg_code, stages, rule.name, rule.sod_threshold)
-    form_at = find_dominant_type(egg_code, forms, rule.name, rule.floe_threshold)
-    sod = FILL_VALUE if stage_at is None else _mask_outside(stages[stage_at])
-    if form_at is None or FILL_VALUE in forms:
-        return PolygonLabels(sic, sod, FILL_VALUE)
-    return PolygonLabels(sic, sod, _mask_outside(forms[form_at]))
+    floe = _class_at(forms, find_dominant_form(egg_code, rule))
+    return PolygonLabels(sic, sod, FILL_VALUE if FILL_VALUE in forms else floe)
 
 
-def find_dominant_type(
+def is_ice_free(egg_code: EggCode) -> bool:
+    """Whether the polygon is water: its type is ``W``, or its concentration has class 0."""
+    return egg_code.poly_type.lower() == "w" or SIC_CLASSES.get(egg_code.ct) == 0
+
+
+def find_dominant_stage(egg_code: EggCode, rule: LabelRule) -> int | None:
+    """Index (0, 1, 2 for A, B, C) of the type that decides SOD; None where none dominates.
+
+    A type dominates if 100 t >= threshold CT, with its added concentration t and CT in tenths (91
+    and 92 count 10): integers, so a threshold that is met exactly labels. None also where CT is
+    not filled or a partial concentration is no code of the table.
+    """
+    classes = _classes(egg_code.stages, SOD_CLASSES)
+    return _find_dominant(egg_code, classes, rule.name, rule.sod_threshold)
+
+
+def find_dominant_form(egg_code: EggCode, rule: LabelRule) -> int | None:
+    """Index of the type that decides FLOE; the test of ``find_dominant_stage``, on the forms."""
+    classes = _classes(egg_code.forms, FLOE_CLASSES)
+    return _find_dominant(egg_code, classes, rule.name, rule.floe_threshold)
+
+
+def _find_dominant(
     egg_code: EggCode, classes: _Triple, rule: RuleName, threshold: int
 ) -> int | None:
-    """Find the ice type that reaches the threshold.
-
-    The test is 100 t >= threshold CT, in integers and with concentrations in tenths (91 and 92
-    count 10), so a threshold that is met exactly labels.
-
-    Args:
-        egg_code: the polygon.
-        classes: class of the types A, B, C in one chart; -9 where not filled.
-        rule: how partials are added.
-        threshold: whole percent.
-
-    Returns:
-        0, 1 or 2 for the type A, B or C; None where no type dominates, where CT is not filled or
-        where a partial concentration is no code of the table.
-    """
     a, b, c = (_tenths(code) for code in egg_code.partials)
     if egg_code.ct == NOT_FILLED or _OUTSIDE in (a, b, c):
         return None
@@ -206,12 +210,6 @@ def _fill_partials(egg_code: EggCode, partials: _Triple) -> _Triple:
     return a, b, c
 
 
-def _sic_class(egg_code: EggCode) -> int:
-    if egg_code.poly_type.lower() == "w":
-        return 0
-    return SIC_CLASSES.get(egg_code.ct, FILL_VALUE)
-
-
 def _tenths(code: int) -> int:
     """Partial concentration in tenths; -9 and 99 as they are, anything else outside the table."""
     if code in (NOT_FILLED, UNKNOWN_CODE):
@@ -228,5 +226,8 @@ def _classes(codes: _Triple, table: Mapping[int, int]) -> _Triple:
     return a, b, c
 
 
-def _mask_outside(value: int) -> int:
-    return value if 0 <= value < FILL_VALUE else FILL_VALUE
+def _class_at(classes: _Triple, at: int | None) -> int:
+    """The class of the dominant type; 255 where there is none or it has no class."""
+    if at is None or not 0 <= classes[at] < FILL_VALUE:
+        return FILL_VALUE
+    return classes[at]
