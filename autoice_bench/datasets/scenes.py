@@ -1,0 +1,438 @@
+"""Open and validate one ready-to-train scene: NetCDF in, checked arrays in the store's dtypes out.
+
+Every value is read once. Casting, range checks, class counts and the rounding error are computed on
+strips that fit a core's cache while the next chunk is inflated, so a scene costs about as much as
+inflating it. Nothing is returned from a scene that breaks the format.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autoice_bench.charts import CHART_NAMES, CHARTS, FILL_VALUE, Chart
+from autoice_bench.datasets.sources import SceneFile
+from autoice_bench.datasets.tie_points import compute_tie_positions
+from autoice_bench.datasets.variables import (
+    AMSR2_VARIABLES,
+    DISTANCE_MAP,
+    ERA5_VARIABLES,
+    N_DISTANCE_ZONES,
+    PIXELS_PER_CELL,
+    RTT_VARIABLE_ORDER,
+    SAR_VARIABLES,
+    STANDARDISED_VARIABLES,
+    TIE_POINT_VARIABLES,
+    Variable,
+)
+from autoice_bench.errors import SceneError
+from autoice_bench.netcdf_chunks import NetcdfFile, open_netcdf
+
+SarDtype = Literal["float16", "float32"]
+Json = Any
+
+_SMALLEST_FLOAT16: Final = np.float16(2.0**-24)
+_ZONE_TOLERANCE: Final = 0.02
+"""Released zones decode to within 0.01 of a whole number; more than twice that is another thing."""
+_EXTREMA_TOLERANCE: Final = 0.02
+"""Slack, in standard deviations, for the printed digits of the tabulated extrema."""
+
+
+@dataclass(frozen=True)
+class SceneArrays:
+    """One validated scene in memory, in the dtypes the store keeps.
+
+    Attributes:
+        scene_id: such as ``20180607T184326_dmi``.
+        sar: (3, sar_lines, sar_samples) float16 or float32, standardised; HH, HV, incidence angle;
+            0 is nodata.
+        distance_map: (sar_lines, sar_samples) uint8 zones 0..41; float32 zones where the source's
+            are not whole numbers.
+        charts: (3, sar_lines, sar_samples) uint8 classes, fill 255; SIC, SOD, FLOE. None without.
+        class_counts: (3, 256) int64 pixels per chart value. None without charts.
+        amsr2: (14, 2km_grid_lines, 2km_grid_samples) float32, standardised.
+        era5: (6, 2km_grid_lines, 2km_grid_samples) float32, standardised.
+        latitude, longitude: (tie_lines, tie_samples) float64, degrees.
+        tie_line, tie_sample: (tie_lines,) and (tie_samples,) float64, positions in RTT pixels.
+        attributes: the source's global attributes.
+        variable_attributes: the source's attributes per variable.
+        rounding_error: largest absolute difference between ``sar`` and the source, standardised.
+        warnings: remarks, one line each.
+    """
+
+    scene_id: str
+    sar: NDArray[np.floating]
+    distance_map: NDArray[Any]
+    charts: NDArray[np.uint8] | None
+    class_counts: NDArray[np.int64] | None
+    amsr2: NDArray[np.float32]
+    era5: NDArray[np.float32]
+    latitude: NDArray[np.float64]
+    longitude: NDArray[np.float64]
+    tie_line: NDArray[np.float64]
+    tie_sample: NDArray[np.float64]
+    attributes: dict[str, Json]
+    variable_attributes: dict[str, dict[str, Json]]
+    rounding_error: float
+    warnings: tuple[str, ...]
+
+
+def read_scene(scene: SceneFile, dtype: SarDtype = "float16") -> SceneArrays:
+    """Read and validate one scene.
+
+    Args:
+        scene: the file and, for a test scene, its reference.
+        dtype: dtype of the SAR channels.
+
+    Raises:
+        SceneError: the file cannot be read or breaks the format; the message names the scene, the
+            variable, what was found and what was expected.
+    """
+    try:
+        with open_netcdf(scene.path) as file:
+            _require_variables(scene.scene_id, file)
+            charts_in_file = all(name in file.variable_names for name in CHART_NAMES)
+            if scene.reference is not None:
+                with open_netcdf(scene.reference) as reference:
+                    return _read(scene, file, reference, np.dtype(dtype))
+            return _read(scene, file, file if charts_in_file else None, np.dtype(dtype))
+    except OSError as error:
+        raise SceneError(
+            f"scene {scene.scene_id}: {scene.path} cannot be read as NetCDF ({error}); "
+            "truncated or corrupt? Download it again or remove it"
+        ) from error
+
+
+def read_attributes(path: Path) -> dict[str, Json]:
+    """Read the global attributes of a NetCDF file as JSON values.
+
+    Raises:
+        SceneError: the file cannot be read.
+    """
+    try:
+        with open_netcdf(path) as file:
+            return _to_json(file.attributes())
+    except OSError as error:
+        raise SceneError(f"{path} cannot be read as NetCDF ({error}); truncated?") from error
+
+
+def count_classes(values: NDArray[np.uint8], chart: Chart) -> NDArray[np.int64]:
+    """Pixels per value of a chart.
+
+    Comparing a cache-sized block with each of the few legal values is several times faster than
+    ``np.bincount``, which first widens every pixel to eight bytes.
+
+    Args:
+        values: uint8, any shape.
+        chart: which chart the values belong to.
+
+    Returns:
+        (256,) int64.
+    """
+    counts = np.zeros(256, np.int64)
+    for value in chart.values:
+        counts[value] = np.count_nonzero(values == value)
+    if counts.sum() != values.size:
+        counts[:] = np.bincount(values.ravel(), minlength=256)
+    return counts
+
+
+def _read(
+    scene: SceneFile, file: NetcdfFile, charts_file: NetcdfFile | None, dtype: np.dtype[Any]
+) -> SceneArrays:
+    scene_id = scene.scene_id
+    shape = _validate_shapes(scene_id, file)
+    warnings = list(_name_warnings(scene, file))
+    latitude, longitude = _read_tie_points(scene_id, file)
+    amsr2 = _read_2km(scene_id, file, AMSR2_VARIABLES, warnings)
+    era5 = _read_2km(scene_id, file, ERA5_VARIABLES, warnings)
+    charts, counts = None, None
+    if charts_file is not None:
+        charts, counts = _read_charts(scene_id, charts_file, shape, warnings)
+        if scene.subset == "test" and scene.reference is None and not counts[:, :FILL_VALUE].any():
+            charts, counts = None, None
+            warnings.append("every label is 255 and there is no reference: stored without charts")
+    elif scene.subset == "test":
+        warnings.append("no reference file: stored without charts")
+    else:
+        raise SceneError(
+            f"scene {scene_id}: {scene.path.name} holds no SIC, SOD, FLOE; expected them in a "
+            "training scene (a test scene belongs into a folder named test)"
+        )
+    distance_map = _read_distance_map(scene_id, file, warnings)
+    sar, rounding_error = _read_sar(scene_id, file, dtype, warnings)
+    return SceneArrays(
+        scene_id=scene_id,
+        sar=sar,
+        distance_map=distance_map,
+        charts=charts,
+        class_counts=counts,
+        amsr2=amsr2,
+        era5=era5,
+        latitude=latitude,
+        longitude=longitude,
+        tie_line=compute_tie_positions(latitude.shape[0], shape[0]),
+        tie_sample=compute_tie_positions(latitude.shape[1], shape[1]),
+        attributes=_to_json(file.attributes()),
+        variable_attributes={
+            name: _to_json(file.attributes(name))
+            for name in RTT_VARIABLE_ORDER
+            if name in file.variable_names
+        },
+        rounding_error=rounding_error,
+        warnings=tuple(warnings),
+    )
+
+
+def _require_variables(scene_id: str, file: NetcdfFile) -> None:
+    required = (*TIE_POINT_VARIABLES, *(variable.name for variable in STANDARDISED_VARIABLES))
+    missing = [name for name in required if name not in file.variable_names]
+    if missing:
+        raise SceneError(
+            f"scene {scene_id}: {_listing(missing)} missing; expected the "
+            f"{len(RTT_VARIABLE_ORDER)} variables of a ready-to-train file"
+        )
+
+
+def _validate_shapes(scene_id: str, file: NetcdfFile) -> tuple[int, int]:
+    """Check every grid and return (sar_lines, sar_samples)."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    for variable in STANDARDISED_VARIABLES:
+        dims, shape = file.dims(variable.name), file.shape(variable.name)
+        if len(dims) != 2:
+            raise SceneError(
+                f"scene {scene_id}: {variable.name} has dimensions {dims}; expected {variable.dims}"
+            )
+        expected = shapes.setdefault(variable.grid, shape)
+        if shape != expected or dims != variable.dims:
+            raise SceneError(
+                f"scene {scene_id}: {variable.name} is {_dims(dims, shape)}; "
+                f"expected {_dims(variable.dims, expected)} as the rest of the {variable.grid} grid"
+            )
+        if np.dtype(file.dtype(variable.name)).kind != "f":
+            raise SceneError(
+                f"scene {scene_id}: {variable.name} is {file.dtype(variable.name)}; "
+                "expected float32"
+            )
+        if {"scale_factor", "add_offset"} & file.attributes(variable.name).keys():
+            raise SceneError(
+                f"scene {scene_id}: {variable.name} is packed (scale_factor, add_offset); "
+                "expected plain standardised values"
+            )
+    lines, samples = shapes["80m"]
+    cells = (lines // PIXELS_PER_CELL, samples // PIXELS_PER_CELL)
+    if min(*cells, 1) < 1 or shapes["2km"] != cells:
+        raise SceneError(
+            f"scene {scene_id}: 2 km grid is {shapes['2km']} for {lines}x{samples} pixels; "
+            f"expected {cells} (25 pixels to a cell)"
+        )
+    return lines, samples
+
+
+def _name_warnings(scene: SceneFile, file: NetcdfFile) -> Iterable[str]:
+    attributes = file.attributes()
+    said = str(attributes.get("scene_id", "")).removesuffix(".nc").removesuffix("_prep")
+    if said and said != scene.scene_id:
+        yield f"attribute scene_id says {said}, the file name {scene.scene_id}; the name counts"
+    service = str(attributes.get("ice_service", "")).strip().lower()
+    if service and not scene.scene_id.endswith(service):
+        yield f"attribute ice_service says {service}, the file name {scene.scene_id[-3:]}"
+    known = {*RTT_VARIABLE_ORDER}
+    extra = [name for name in file.variable_names if name not in known]
+    if extra:
+        yield f"unknown variables left out: {_listing(extra)}"
+
+
+def _read_tie_points(
+    scene_id: str, file: NetcdfFile
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    latitude, longitude = (file.read(name).astype(np.float64) for name in TIE_POINT_VARIABLES)
+    if latitude.ndim != 2 or latitude.shape != longitude.shape or min(latitude.shape) < 2:
+        raise SceneError(
+            f"scene {scene_id}: tie points are {latitude.shape} and {longitude.shape}; "
+            "expected two equal grids of at least 2 x 2"
+        )
+    for name, degrees, limit in (("latitude", latitude, 90.0), ("longitude", longitude, 360.0)):
+        if not (np.isfinite(degrees).all() and np.abs(degrees).max() <= limit):
+            raise SceneError(
+                f"scene {scene_id}: tie-point {name} holds values that are not finite or beyond "
+                f"{limit:g}; expected degrees"
+            )
+    return latitude, longitude
+
+
+def _read_charts(
+    scene_id: str, file: NetcdfFile, shape: tuple[int, int], warnings: list[str]
+) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    charts = np.empty((len(CHARTS), *shape), np.uint8)
+    counts = np.zeros((len(CHARTS), 256), np.int64)
+    for index, chart in enumerate(CHARTS):
+        if chart.name not in file.variable_names:
+            raise SceneError(f"scene {scene_id}: {chart.name} is missing from the reference")
+        if file.shape(chart.name) != shape:
+            raise SceneError(
+                f"scene {scene_id}: {chart.name} is {file.shape(chart.name)}; expected {shape}"
+            )
+        for strip in file.strips(chart.name):
+            values = charts[index, strip.lines, strip.samples]
+            values[...] = _whole_classes(strip.values)
+            counts[index] += count_classes(values, chart)
+        _validate_classes(scene_id, chart, counts[index])
+    if len({*counts[:, 0].tolist()}) > 1:
+        found = ", ".join(f"{name} {n}" for name, n in zip(CHART_NAMES, counts[:, 0], strict=True))
+        warnings.append(f"class-0 pixels differ between charts ({found}); equal in released scenes")
+    return charts, counts
+
+
+def _whole_classes(values: NDArray[Any]) -> NDArray[Any]:
+    """Chart values as uint8; what uint8 cannot hold becomes 254, which is no class."""
+    if values.dtype == np.uint8:
+        return values
+    filled = np.where(np.isnan(values), FILL_VALUE, values) if values.dtype.kind == "f" else values
+    legal = (filled >= 0) & (filled <= FILL_VALUE) & (filled == np.rint(filled))
+    return np.where(legal, filled, FILL_VALUE - 1).astype(np.uint8)
+
+
+def _validate_classes(scene_id: str, chart: Chart, counts: NDArray[np.int64]) -> None:
+    illegal = [int(value) for value in np.flatnonzero(counts) if value not in chart.values]
+    if illegal:
+        pixels = int(counts[illegal].sum())
+        raise SceneError(
+            f"scene {scene_id}: {chart.name} holds class {_listing(illegal)} in {pixels} pixels; "
+            f"expected 0-{chart.n_classes - 1} or fill {FILL_VALUE}"
+        )
+
+
+def _read_distance_map(scene_id: str, file: NetcdfFile, warnings: list[str]) -> NDArray[Any]:
+    """Distance zones as uint8, or as float32 where they are not whole numbers."""
+    zones = np.empty(file.shape(DISTANCE_MAP.name), np.uint8)
+    mean, std = np.float32(DISTANCE_MAP.mean), np.float32(DISTANCE_MAP.std)
+    for strip in file.strips(DISTANCE_MAP.name):
+        decoded = strip.values.astype(np.float32, copy=True)
+        decoded *= std
+        decoded += mean
+        nearest = np.rint(decoded)
+        decoded -= nearest
+        worst = max(float(decoded.max()), -float(decoded.min()))
+        if not np.isfinite(worst):
+            raise SceneError(f"scene {scene_id}: distance_map holds values that are not finite")
+        if worst > _ZONE_TOLERANCE:
+            warnings.append("distance zones are not whole numbers; kept as float32")
+            return _read_decoded_zones(file)
+        if nearest.min() < 0 or nearest.max() >= N_DISTANCE_ZONES:
+            raise SceneError(
+                f"scene {scene_id}: distance_map decodes to zones {nearest.min():g} to "
+                f"{nearest.max():g}; expected 0-{N_DISTANCE_ZONES - 1}"
+            )
+        zones[strip.lines, strip.samples] = nearest
+    return zones
+
+
+def _read_decoded_zones(file: NetcdfFile) -> NDArray[np.float32]:
+    zones = file.read(DISTANCE_MAP.name).astype(np.float32)
+    zones *= np.float32(DISTANCE_MAP.std)
+    zones += np.float32(DISTANCE_MAP.mean)
+    return zones
+
+
+def _read_2km(
+    scene_id: str, file: NetcdfFile, variables: tuple[Variable, ...], warnings: list[str]
+) -> NDArray[np.float32]:
+    stack = np.stack([file.read(variable.name) for variable in variables]).astype(np.float32)
+    for variable, values in zip(variables, stack, strict=True):
+        _validate_range(scene_id, variable, float(values.min()), float(values.max()), warnings)
+    return stack
+
+
+def _read_sar(
+    scene_id: str, file: NetcdfFile, dtype: np.dtype[Any], warnings: list[str]
+) -> tuple[NDArray[np.floating], float]:
+    """SAR channels in ``dtype`` and the largest rounding error."""
+    shape = file.shape(SAR_VARIABLES[0].name)
+    sar = np.empty((len(SAR_VARIABLES), *shape), dtype)
+    rounding_error = 0.0
+    for channel, variable in zip(sar, SAR_VARIABLES, strict=True):
+        low, high = np.inf, -np.inf
+        for strip in file.strips(variable.name):
+            # np.minimum, not min(): a NaN must survive to the check below.
+            low = float(np.minimum(low, strip.values.min()))
+            high = float(np.maximum(high, strip.values.max()))
+            stored = channel[strip.lines, strip.samples]
+            if dtype == np.float16:
+                rounding_error = max(rounding_error, round_to_float16(strip.values, stored))
+            else:
+                stored[...] = strip.values
+        _validate_range(scene_id, variable, low, high, warnings)
+    return sar, rounding_error
+
+
+def round_to_float16(values: NDArray[np.floating], out: NDArray[np.floating]) -> float:
+    """Round to the nearest float16, but never a non-zero value to 0, since 0 is nodata.
+
+    Args:
+        values: floating, finite; what float16 cannot hold must be refused by the caller.
+        out: float16, same shape; receives the rounded values.
+
+    Returns:
+        Largest absolute rounding error; NaN or infinity where ``values`` are not in range.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        out[...] = values
+        error = out.astype(values.dtype)
+        vanished = error == 0
+        if np.count_nonzero(vanished) != values.size - np.count_nonzero(values != 0):
+            vanished &= values != 0
+            out[vanished] = np.copysign(_SMALLEST_FLOAT16, values[vanished])
+            error = out.astype(values.dtype)
+        error -= values
+        return float(np.maximum(error.max(), -error.min()))
+
+
+def _validate_range(
+    scene_id: str, variable: Variable, low: float, high: float, warnings: list[str]
+) -> None:
+    if not (np.isfinite(low) and np.isfinite(high)):
+        raise SceneError(
+            f"scene {scene_id}: {variable.name} holds values that are not finite; "
+            "expected none in a ready-to-train file"
+        )
+    if max(-low, high) > np.finfo(np.float16).max:
+        raise SceneError(
+            f"scene {scene_id}: {variable.name} reaches {max(low, high, key=abs):g}; expected "
+            "standardised values (a few tens at most)"
+        )
+    smallest = (variable.raw_min - variable.mean) / variable.std - _EXTREMA_TOLERANCE
+    largest = (variable.raw_max - variable.mean) / variable.std + _EXTREMA_TOLERANCE
+    if low < smallest or high > largest:
+        raw = [z * variable.std + variable.mean for z in (low, high)]
+        warnings.append(
+            f"{variable.name} spans {raw[0]:.4g} to {raw[1]:.4g} {variable.units}; released scenes "
+            f"stay within {variable.raw_min:g} to {variable.raw_max:g}"
+        )
+
+
+def _dims(dims: tuple[str, ...], shape: tuple[int, ...]) -> str:
+    return f"({', '.join(dims)}) {'x'.join(map(str, shape))}"
+
+
+def _listing(names: Iterable[object], most: int = 5) -> str:
+    shown = [str(name) for name in names]
+    more = f" and {len(shown) - most} more" if len(shown) > most else ""
+    return ", ".join(shown[:most]) + more
+
+
+def _to_json(attributes: dict[str, Any]) -> dict[str, Json]:
+    return {name: _json_value(value) for name, value in sorted(attributes.items())}
+
+
+def _json_value(value: Any) -> Json:
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    return value

@@ -1,0 +1,139 @@
+"""Find the ready-to-train scenes in a folder, whatever its layout, and pair tests with references.
+
+Layouts in use: every training file in the root with the test files in ``test_data/``; ``train/``
+and ``test/`` beside a ``metadata.csv``; anything nested. A scene belongs to the official test set
+if its id is one of the 20, or if it lies in a folder named ``test`` or ``test_data``.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+from autoice_bench.errors import SceneError
+from autoice_bench.official import OFFICIAL_TEST, WITHDRAWN
+from autoice_bench.scene_id import is_scene_name
+
+Subset = Literal["train", "test"]
+
+SCENE_SUFFIX: Final = "_prep.nc"
+REFERENCE_SUFFIX: Final = "_prep_reference.nc"
+METADATA_NAME: Final = "metadata.csv"
+_TEST_FOLDERS: Final = frozenset({"test", "test_data"})
+
+
+@dataclass(frozen=True)
+class SceneFile:
+    """One scene of a source folder.
+
+    Attributes:
+        scene_id: such as ``20180607T184326_dmi``.
+        path: the RTT file.
+        reference: the file that holds its charts, where that is another one.
+        subset: whether the scene belongs to the official training or test set.
+        region: chart region from ``metadata.csv``, None where that does not tell.
+    """
+
+    scene_id: str
+    path: Path
+    reference: Path | None
+    subset: Subset
+    region: str | None
+
+    @property
+    def n_bytes(self) -> int:
+        """Size of the file and its reference on disk."""
+        paths = (self.path,) if self.reference is None else (self.path, self.reference)
+        return sum(path.stat().st_size for path in paths)
+
+
+@dataclass(frozen=True)
+class SourceListing:
+    """What a source folder holds: its scenes, sorted by id, and remarks for the user."""
+
+    scenes: tuple[SceneFile, ...]
+    notes: tuple[str, ...]
+
+
+def find_scenes(source: Path) -> SourceListing:
+    """List the RTT scenes under ``source``, links to folders followed.
+
+    Raises:
+        SceneError: the folder is missing or holds no scene, or holds one scene twice.
+    """
+    if not source.is_dir():
+        found = "a file" if source.exists() else "nothing"
+        raise SceneError(
+            f"source {source}: found {found}; expected a folder of *{SCENE_SUFFIX} files"
+        )
+    files: dict[str, list[Path]] = defaultdict(list)
+    references: dict[str, list[Path]] = defaultdict(list)
+    for path in _walk(source):
+        for suffix, found_paths in ((SCENE_SUFFIX, files), (REFERENCE_SUFFIX, references)):
+            name = path.name.removesuffix(suffix)
+            if name != path.name and is_scene_name(name):
+                found_paths[name].append(path)
+    if not files:
+        raise SceneError(
+            f"source {source}: no file named YYYYMMDDThhmmss_cis{SCENE_SUFFIX} or "
+            f"_dmi{SCENE_SUFFIX} in it or below it"
+        )
+    regions = _read_regions(source)
+    scenes = tuple(
+        SceneFile(
+            scene_id=scene_id,
+            path=_only(scene_id, files[scene_id]),
+            reference=_only(scene_id, references[scene_id]) if references.get(scene_id) else None,
+            subset=_subset(scene_id, files[scene_id][0].relative_to(source)),
+            region=regions.get(scene_id),
+        )
+        for scene_id in sorted(files)
+        if scene_id not in WITHDRAWN
+    )
+    return SourceListing(scenes, tuple(_notes(files, references)))
+
+
+def _walk(source: Path) -> Iterator[Path]:
+    for folder, subfolders, names in os.walk(source, followlinks=True):
+        subfolders[:] = sorted(name for name in subfolders if not name.endswith(".zarr"))
+        yield from (Path(folder, name) for name in sorted(names) if name.endswith(".nc"))
+
+
+def _only(scene_id: str, paths: list[Path]) -> Path:
+    if len(paths) > 1:
+        raise SceneError(
+            f"scene {scene_id}: found {len(paths)} files ({', '.join(map(str, paths))}); "
+            "expected one: move the others away"
+        )
+    return paths[0]
+
+
+def _subset(scene_id: str, path_in_source: Path) -> Subset:
+    in_test_folder = not _TEST_FOLDERS.isdisjoint(path_in_source.parent.parts)
+    return "test" if in_test_folder or scene_id in OFFICIAL_TEST else "train"
+
+
+def _notes(files: dict[str, list[Path]], references: dict[str, list[Path]]) -> Iterator[str]:
+    for scene_id in sorted(set(files).intersection(WITHDRAWN)):
+        yield f"scene {scene_id}: withdrawn by its authors (the chart lost its ice); left out"
+    for scene_id in sorted(set(references).difference(files)):
+        name = references[scene_id][0].name
+        yield f"reference {name}: there is no {scene_id}{SCENE_SUFFIX} beside it; left out"
+
+
+def _read_regions(source: Path) -> dict[str, str]:
+    """Region per scene id from every ``metadata.csv`` at the root or one folder below it."""
+    regions: dict[str, str] = {}
+    for path in sorted({*source.glob(METADATA_NAME), *source.glob(f"*/{METADATA_NAME}")}):
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            for row in csv.DictReader(file):
+                name = Path(row.get("input_path") or "").name.removesuffix(SCENE_SUFFIX)
+                region = (row.get("region_id") or "").strip()
+                if region and is_scene_name(name):
+                    regions[name] = region
+    return regions
