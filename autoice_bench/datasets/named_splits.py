@@ -13,7 +13,7 @@ Published splits stay as published, with the leaks that ``splits check`` reports
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -29,7 +29,12 @@ from autoice_bench.datasets.split_index import (
     select_training,
     validate_split_index,
 )
-from autoice_bench.datasets.splits import Split, split_path, write_split
+from autoice_bench.datasets.splits import (
+    Split,
+    require_free_name,
+    split_path,
+    write_split,
+)
 from autoice_bench.datasets.stratification import choose_stratified
 from autoice_bench.errors import SplitError
 from autoice_bench.official import OFFICIAL_TEST, STUDY_OMITTED, STUDY_VALIDATION
@@ -93,6 +98,38 @@ def write_named_splits(store: Path, index: pd.DataFrame) -> list[NamedSplitResul
 
 def _sorted_without(ids: pd.Series[str], taken: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(sorted(set(ids) - set(taken)))
+
+
+def write_created_splits(
+    store: Path, splits: Sequence[Split], *, overwrite: bool = False
+) -> list[Path]:
+    """Write splits that a user created into a store: all of them, or none.
+
+    Raises:
+        SplitError: a name is that of a published split, or is taken and ``overwrite`` is False.
+    """
+    for split in splits:
+        if split.name in NAMED_SPLITS:
+            raise SplitError(
+                f"split {split.name} is published and made by prepare; choose another name"
+            )
+        if not overwrite:
+            require_free_name(store, split)
+    return [write_split(store, split, overwrite=overwrite) for split in splits]
+
+
+def explain_missing_splits(store: Path, index: pd.DataFrame) -> dict[str, str]:
+    """Why a store lacks some of the named splits: reason by name; empty when it has all."""
+    reasons = {}
+    for name in NAMED_SPLITS:
+        if not split_path(store, name).exists():
+            try:
+                build_split(name, index)
+            except SplitError as error:
+                reasons[name] = str(error)
+            else:
+                reasons[name] = "possible but not written; run autoice-bench prepare again"
+    return reasons
 
 
 def _choose_validation(pool: pd.DataFrame, groups: list[list[int]]) -> tuple[str, ...]:

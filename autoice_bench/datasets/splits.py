@@ -15,6 +15,7 @@ import hashlib
 import json
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -99,6 +100,24 @@ def split_path(store: Path, name: str) -> Path:
     return store / "splits" / f"{name}.json"
 
 
+def _to_text(split: Split) -> str:
+    return json.dumps(split.to_dict(), indent=1, ensure_ascii=False) + "\n"
+
+
+def require_free_name(store: Path, split: Split) -> None:
+    """Check that writing ``split`` would not replace a different one.
+
+    Raises:
+        SplitError: the store has another split of that name.
+    """
+    path = split_path(store, split.name)
+    if path.exists() and path.read_text(encoding="utf-8") != _to_text(split):
+        raise SplitError(
+            f"split {split.name} exists in {store} and differs; "
+            "choose another name, or --overwrite to replace it"
+        )
+
+
 def write_split(store: Path, split: Split, *, overwrite: bool = False) -> Path:
     """Write a split into a store; atomic, and the same split gives the same bytes.
 
@@ -110,17 +129,13 @@ def write_split(store: Path, split: Split, *, overwrite: bool = False) -> Path:
     Raises:
         SplitError: another split of that name exists and ``overwrite`` is False.
     """
+    if not overwrite:
+        require_free_name(store, split)
     path = split_path(store, split.name)
-    text = json.dumps(split.to_dict(), indent=1, ensure_ascii=False) + "\n"
-    if path.exists() and not overwrite and path.read_text(encoding="utf-8") != text:
-        raise SplitError(
-            f"split {split.name} exists in {store} and differs; "
-            "choose another name, or --overwrite to replace it"
-        )
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     with partial.open("w", encoding="utf-8") as file:
-        file.write(text)
+        file.write(_to_text(split))
         file.flush()
         os.fsync(file.fileno())
     partial.replace(path)
@@ -190,3 +205,15 @@ def read_splits(store: Path) -> list[Split]:
         SplitError: one of them is damaged.
     """
     return [read_split(store, name) for name in split_names(store)]
+
+
+def format_splits(splits: Sequence[Split]) -> str:
+    """A table for people: name, number of scenes on each side, short hash and rule."""
+    width = max((len(split.name) for split in splits), default=4)
+    header = f"{'name':<{width}}  train   val  test  hash      rule"
+    rows = [
+        f"{split.name:<{width}}  {len(split.train):>5} {len(split.val):>5} {len(split.test):>5}"
+        f"  {split.hash[:8]}  {split.rule}"
+        for split in splits
+    ]
+    return "\n".join([header, *rows])
