@@ -1,0 +1,283 @@
+"""One pass over the scenes: truth and predictions in, joint histograms out.
+
+Memory is that of one scene, whatever their number; scenes are independent, so they go to a pool of
+processes or to a dask cluster unchanged.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import as_completed as pool_as_completed
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autoice_bench.charts import CHART_NAMES, CHARTS
+from autoice_bench.errors import AutoIceError, PredictionError
+from autoice_bench.scoring.histograms import Histogram, joint_histogram, to_classes
+from autoice_bench.scoring.predictions import Predictions, open_predictions
+from autoice_bench.scoring.split_files import split_name
+from autoice_bench.scoring.truth import (
+    LabelRule,
+    Truth,
+    TruthScene,
+    compute_truth_fingerprint,
+    hash_charts,
+)
+
+Progress = Callable[[int, int], None]
+"""Called with (scenes done, scenes in all)."""
+
+PIXELS_PER_WORKER: Final = 100_000_000
+"""Starting a process costs about a second; four full-size scenes take about as long."""
+
+_MOST_PROBLEMS: Final = 10
+
+
+@dataclass(frozen=True)
+class SceneCounts:
+    """What one scene contributes.
+
+    Attributes:
+        scene: the scene, its ``truth_sha256`` filled in.
+        histograms: chart name to (n_classes, n_classes + 1) counts.
+        prediction_sha256: digest of the predicted classes (SIC, SOD, FLOE; uint8, C order).
+    """
+
+    scene: TruthScene
+    histograms: dict[str, Histogram]
+    prediction_sha256: str
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The joint histograms of a set of predictions, and what they were counted against.
+
+    Attributes:
+        split, subset: name of the split and the subset scored.
+        rule: label rule of the truth.
+        simulated: whether the truth is simulated.
+        scenes: the scenes scored, sorted by id.
+        histograms: chart name to (n_scenes, n_classes, n_classes + 1) counts.
+        predictions_sha256: digest over the scenes' ids and prediction digests; the same for the
+            same predictions in any accepted format.
+        missing: what the subset has and the predictions lack; not empty only with
+            ``allow_partial``, and then the evaluation is not rankable.
+    """
+
+    split: str
+    subset: str
+    rule: LabelRule
+    simulated: bool
+    scenes: tuple[TruthScene, ...]
+    histograms: Mapping[str, NDArray[np.int64]]
+    predictions_sha256: str
+    missing: tuple[str, ...] = ()
+
+    @property
+    def board(self) -> str:
+        """Leaderboard the evaluation belongs to: the split, with the subset unless it is test."""
+        return self.split if self.subset == "test" else f"{self.split}-{self.subset}"
+
+    @property
+    def rankable(self) -> bool:
+        """Whether every scene and chart of the subset was scored."""
+        return not self.missing
+
+    @property
+    def truth_fingerprint(self) -> str:
+        """Identity of the truth that was scored against; see ``truth``."""
+        digests = {scene.scene_id: str(scene.truth_sha256) for scene in self.scenes}
+        return compute_truth_fingerprint(self.rule, digests)
+
+    @property
+    def mask_class_pixels(self) -> dict[str, int]:
+        """Chart name to scored pixels predicted as the mask class (always wrong)."""
+        return {name: int(counts[:, :, -1].sum()) for name, counts in self.histograms.items()}
+
+
+def score(
+    predictions: Predictions | Path | str,
+    truth: Truth,
+    *,
+    split: str = "official",
+    subset: str = "test",
+    allow_partial: bool = False,
+    workers: int | None = None,
+    scheduler: str | None = None,
+    progress: Progress | None = None,
+) -> Evaluation:
+    """Count the joint histograms of predictions against a subset of a split.
+
+    Args:
+        predictions: an opened source or its path, in any accepted format.
+        truth: a ``StoreTruth`` or ``RttTruth``.
+        split: name of a split, or path of its JSON file.
+        subset: ``train``, ``val`` or ``test``.
+        allow_partial: score what is there; the result is not rankable.
+        workers: processes; by default one per 100 Mpixel, at most one per core.
+        scheduler: address of a dask scheduler to run on instead.
+        progress: called after each scene.
+
+    Raises:
+        PredictionError: a scene is missing or unknown, a chart is missing, or an array does not
+            fit the truth.
+        SplitError: the split is unknown or incomplete.
+    """
+    if not isinstance(predictions, Predictions):
+        predictions = open_predictions(Path(predictions))
+    scenes = truth.select(split, subset)
+    missing, problems = _check_structure(predictions, scenes, allow_partial=allow_partial)
+    if problems:
+        shown = problems[:_MOST_PROBLEMS]
+        rest = len(problems) - len(shown)
+        raise PredictionError("\n".join([*shown, *([f"... and {rest} more"] if rest else [])]))
+    present = [scene for scene in scenes if scene.scene_id in set(predictions.scene_ids)]
+    count = partial(count_scene, predictions, truth)
+    results = sorted(
+        _map_scenes(count, present, workers, scheduler, progress),
+        key=lambda counts: counts.scene.scene_id,
+    )
+    return Evaluation(
+        split=split_name(split),
+        subset=subset,
+        rule=truth.rule,
+        simulated=truth.simulated,
+        scenes=tuple(counts.scene for counts in results),
+        histograms={
+            name: np.stack([counts.histograms[name] for counts in results]) for name in CHART_NAMES
+        },
+        predictions_sha256=_hash_predictions(results),
+        missing=tuple(missing),
+    )
+
+
+def count_scene(predictions: Predictions, truth: Truth, scene: TruthScene) -> SceneCounts:
+    """Read one scene's truth and predictions and count its joint histograms.
+
+    A chart that the predictions lack has a histogram of zeros.
+
+    Raises:
+        PredictionError: a predicted chart does not fit the truth.
+    """
+    charts = truth.read(scene.scene_id)
+    present = predictions.read_shapes(scene.scene_id)
+    where = f"{predictions.path}: scene {scene.scene_id}"
+    histograms: dict[str, Histogram] = {}
+    digest = hashlib.sha256()
+    for chart in CHARTS:
+        if chart.name not in present:
+            histograms[chart.name] = np.zeros((chart.n_classes, chart.n_classes + 1), np.int64)
+            continue
+        classes = to_classes(predictions.read(scene.scene_id, chart.name), chart, where=where)
+        classes = np.ascontiguousarray(classes)
+        histograms[chart.name] = joint_histogram(charts[chart.name], classes, chart, where=where)
+        digest.update(classes.data)
+    if scene.truth_sha256 is None:
+        scene = replace(scene, truth_sha256=hash_charts(charts))
+    return SceneCounts(scene, histograms, digest.hexdigest())
+
+
+def _check_structure(
+    predictions: Predictions, scenes: tuple[TruthScene, ...], *, allow_partial: bool
+) -> tuple[list[str], list[str]]:
+    """What is missing though allowed to be, and what is wrong: one line each."""
+    missing: list[str] = []
+    problems: list[str] = []
+    wanted = {scene.scene_id for scene in scenes}
+    unknown = sorted(set(predictions.scene_ids) - wanted)
+    if unknown and not allow_partial:
+        problems += [
+            f"{predictions.path}: scene {scene_id} is not among the {len(wanted)} scenes of the "
+            "subset; remove it or choose another --split or --subset"
+            for scene_id in unknown
+        ]
+    for scene in scenes:
+        if scene.scene_id not in predictions.scene_ids:
+            missing.append(f"{predictions.path}: scene {scene.scene_id} is missing")
+            continue
+        where = f"{predictions.path}: scene {scene.scene_id}"
+        shapes = predictions.read_shapes(scene.scene_id)
+        missing += [f"{where} lacks {name}" for name in CHART_NAMES if name not in shapes]
+        problems += [
+            f"{where}: {name} has shape {shape}; the truth has {scene.shape}"
+            for name, shape in shapes.items()
+            if shape != scene.shape
+        ]
+    if len(missing) and wanted.isdisjoint(predictions.scene_ids):
+        return [], [*problems, f"{predictions.path}: holds none of the subset's scenes"]
+    if missing and not allow_partial:
+        hint = " (--allow-partial scores what is there, unranked)"
+        return [], [line + hint for line in missing] + problems
+    return missing, problems
+
+
+def _map_scenes(
+    count: Callable[[TruthScene], SceneCounts],
+    scenes: list[TruthScene],
+    workers: int | None,
+    scheduler: str | None,
+    progress: Progress | None,
+) -> Iterator[SceneCounts]:
+    if scheduler is not None:
+        results = _map_dask(count, scenes, scheduler)
+    elif (n_workers := _choose_workers(scenes, workers)) > 1:
+        results = _map_pool(count, scenes, n_workers)
+    else:
+        results = map(count, scenes)
+    for done, counts in enumerate(results, start=1):
+        if progress is not None:
+            progress(done, len(scenes))
+        yield counts
+
+
+def _choose_workers(scenes: list[TruthScene], workers: int | None) -> int:
+    if workers is not None:
+        return min(workers, len(scenes))
+    n_pixels = sum(scene.shape[0] * scene.shape[1] for scene in scenes)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return max(1, min(cores or 1, len(scenes), n_pixels // PIXELS_PER_WORKER))
+
+
+def _map_pool(
+    count: Callable[[TruthScene], SceneCounts], scenes: list[TruthScene], n_workers: int
+) -> Iterator[SceneCounts]:
+    # A server that has imported the readers once is forked before it holds any thread or file.
+    method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
+    context = multiprocessing.get_context(method)
+    context.set_forkserver_preload(["autoice_bench.scoring.evaluate"])
+    with ProcessPoolExecutor(n_workers, mp_context=context) as pool:
+        futures = [pool.submit(count, scene) for scene in scenes]
+        try:
+            for future in pool_as_completed(futures):
+                yield future.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _map_dask(
+    count: Callable[[TruthScene], SceneCounts], scenes: list[TruthScene], scheduler: str
+) -> Iterator[SceneCounts]:
+    from distributed import Client, as_completed  # noqa: PLC0415  slow to import, seldom used
+
+    try:
+        client = Client(scheduler)  # type: ignore[no-untyped-call]
+    except (OSError, ValueError) as error:
+        raise AutoIceError(f"dask scheduler {scheduler}: cannot connect: {error}") from error
+    with client:
+        for future in as_completed(client.map(count, scenes, pure=False)):  # type: ignore[no-untyped-call]
+            yield future.result()
+
+
+def _hash_predictions(results: list[SceneCounts]) -> str:
+    digests = [[counts.scene.scene_id, counts.prediction_sha256] for counts in results]
+    return hashlib.sha256(json.dumps(digests, separators=(",", ":")).encode()).hexdigest()

@@ -1,0 +1,287 @@
+"""The table of scores of one submission: one row per chart, metric, group and class."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from autoice_bench.charts import CHARTS, Chart
+from autoice_bench.scoring import metrics
+from autoice_bench.scoring.evaluate import Evaluation
+from autoice_bench.scoring.groups import GROUP_KINDS, Group, group_scenes, pool_groups
+from autoice_bench.scoring.metric_table import PERCENT, Metric, chart_metrics, headline_metric
+from autoice_bench.scoring.uncertainty import (
+    FEWEST_SCENES,
+    RESAMPLES,
+    compute_interval,
+    draw_weights,
+    resample,
+)
+
+COMBINED: Final = "combined"
+"""Name of the combined score: in the column ``metric``, and in ``chart`` as that of all three."""
+
+OFFICIAL: Final = "official"
+"""Metric name of the values rounded as the official evaluation rounds them."""
+
+NO_INTERVAL: Final = f"fewer than {FEWEST_SCENES} scenes: no interval"
+NO_PIXELS: Final = "no valid pixels"
+
+Counts = NDArray[np.int64]
+Interval = tuple[float, float]
+_UNKNOWN: Final = (np.nan, np.nan)
+
+
+class ScoreRow(NamedTuple):
+    """One row of ``scores.parquet``; see docs/scores.md for the columns."""
+
+    submission: str
+    split: str
+    chart: str
+    metric: str
+    group_kind: str
+    group_name: str
+    class_index: int | None
+    value: float
+    unit: str
+    ci_low: float
+    ci_high: float
+    n_pixels: int
+    n_scenes: int
+    reason: str | None
+    truth_fingerprint: str
+
+
+@dataclass(frozen=True)
+class _Cell:
+    """A score before it knows its submission."""
+
+    chart: str
+    metric: str
+    group: Group
+    value: float
+    unit: str
+    interval: Interval
+    n_pixels: int
+    n_scenes: int
+    reason: str | None
+    class_index: int | None = None
+
+
+def build_scores(
+    evaluation: Evaluation, submission: str, *, resamples: int = RESAMPLES, seed: int = 0
+) -> pd.DataFrame:
+    """Every score of an evaluation, as rows.
+
+    Percent and unrounded, except the metric ``official``. Intervals (95 %, bootstrap over scenes)
+    are given for every metric over all scenes, and for the chart scores and the combined score of
+    each group of at least three scenes.
+
+    Args:
+        evaluation: joint histograms of the submission.
+        submission: its name.
+        resamples: bootstrap resamples.
+        seed: seed of the bootstrap.
+
+    Returns:
+        One row per ``ScoreRow``, in a fixed order.
+    """
+    groups = group_scenes(evaluation.scenes)
+    resampled = _Resampled(evaluation.histograms, resamples, seed)
+    cells = [
+        *_combined_cells(evaluation.histograms, groups, resampled),
+        *(
+            cell
+            for chart in CHARTS
+            for cell in _chart_cells(evaluation.histograms[chart.name], chart, groups, resampled)
+        ),
+    ]
+    cells += _worst_cells(cells)
+    fingerprint = evaluation.truth_fingerprint
+    rows = [
+        ScoreRow(
+            submission,
+            evaluation.board,
+            cell.chart,
+            cell.metric,
+            cell.group.kind,
+            cell.group.name,
+            cell.class_index,
+            cell.value,
+            cell.unit,
+            *cell.interval,
+            cell.n_pixels,
+            cell.n_scenes,
+            cell.reason,
+            fingerprint,
+        )
+        for cell in cells
+    ]
+    table = pd.DataFrame(rows, columns=list(ScoreRow._fields))
+    return table.astype({"class_index": "Int64"})
+
+
+class _Resampled:
+    """Bootstrap histograms of a group, drawn once and shared by its metrics."""
+
+    def __init__(self, histograms: Mapping[str, Counts], resamples: int, seed: int) -> None:
+        self._histograms = histograms
+        self._resamples = resamples
+        self._seed = seed
+        self._drawn: dict[tuple[Group, str], NDArray[np.float64]] = {}
+
+    def counts(self, group: Group, chart: Chart) -> NDArray[np.float64]:
+        """(resamples, C, C + 1) pooled histograms of the group."""
+        key = (group, chart.name)
+        if key not in self._drawn:
+            weights = draw_weights(len(group.members), resamples=self._resamples, seed=self._seed)
+            members = self._histograms[chart.name][list(group.members)]
+            self._drawn[key] = resample(members, weights)
+        return self._drawn[key]
+
+
+def _scenes_with_pixels(counts: Counts, group: Group) -> int:
+    return int((counts[list(group.members)].sum(axis=(1, 2)) > 0).sum())
+
+
+def _chart_cells(
+    counts: Counts, chart: Chart, groups: tuple[Group, ...], resampled: _Resampled
+) -> Iterator[_Cell]:
+    pooled = pool_groups(counts, groups)
+    n_scenes = [_scenes_with_pixels(counts, group) for group in groups]
+    for metric in chart_metrics(chart):
+        values = metric.compute(pooled) * metric.scale
+        for index, group in enumerate(groups):
+            bounds = _bounds(metric, chart, group, n_scenes[index], resampled)
+            yield from _metric_cells(
+                metric, chart, group, pooled[index], values[index], bounds, n_scenes[index]
+            )
+    official = metrics.official_score(metrics.chart_score(pooled, chart))
+    for index, group in enumerate(groups):
+        n_pixels = int(pooled[index].sum())
+        reason = _undefined(official[index], n_pixels, _headline(chart).undefined)
+        value = float(official[index])
+        yield _Cell(
+            chart.name, OFFICIAL, group, value, PERCENT, _UNKNOWN, n_pixels, n_scenes[index], reason
+        )
+
+
+def _headline(chart: Chart) -> Metric:
+    name = headline_metric(chart)
+    return next(metric for metric in chart_metrics(chart) if metric.name == name)
+
+
+def _bounds(
+    metric: Metric, chart: Chart, group: Group, n_scenes: int, resampled: _Resampled
+) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+    wanted = group.kind == "all" or metric.name == headline_metric(chart)
+    if not wanted or n_scenes < FEWEST_SCENES:
+        return None
+    return compute_interval(metric.compute(resampled.counts(group, chart)) * metric.scale)
+
+
+def _metric_cells(
+    metric: Metric,
+    chart: Chart,
+    group: Group,
+    pooled: Counts,
+    values: NDArray[np.float64],
+    bounds: tuple[NDArray[np.float64], NDArray[np.float64]] | None,
+    n_scenes: int,
+) -> Iterator[_Cell]:
+    in_truth = metrics.support(pooled)
+    total = int(in_truth.sum())
+    for position, value in enumerate(np.atleast_1d(values)):
+        reason = _undefined(value, total, metric.undefined)
+        interval = _UNKNOWN
+        if bounds is not None and reason is None:
+            low, high = (float(np.atleast_1d(bound)[position]) for bound in bounds)
+            interval = (low, high)
+            if np.isnan(low):
+                reason = "undefined in too many resamples: no interval"
+        elif reason is None and metric.name == headline_metric(chart):
+            reason = NO_INTERVAL
+        yield _Cell(
+            chart.name,
+            metric.name,
+            group,
+            float(value),
+            metric.unit,
+            interval,
+            int(in_truth[position]) if metric.per_class else total,
+            n_scenes,
+            reason,
+            position if metric.per_class else None,
+        )
+
+
+def _undefined(value: float, n_pixels: int, otherwise: str) -> str | None:
+    if np.isfinite(value):
+        return None
+    return NO_PIXELS if n_pixels == 0 else otherwise
+
+
+def _combined_cells(
+    histograms: Mapping[str, Counts], groups: tuple[Group, ...], resampled: _Resampled
+) -> Iterator[_Cell]:
+    pooled = {chart.name: pool_groups(histograms[chart.name], groups) for chart in CHARTS}
+    scores = {chart.name: metrics.chart_score(pooled[chart.name], chart) for chart in CHARTS}
+    values = metrics.combined_score(scores) * 100
+    rounded = {name: metrics.official_score(score) for name, score in scores.items()}
+    official = metrics.official_combined(rounded)
+    for index, group in enumerate(groups):
+        n_pixels = sum(int(counts[index].sum()) for counts in pooled.values())
+        n_scenes = len(group.members)
+        undefined = [name for name, score in scores.items() if np.isnan(score[index])]
+        reason = f"undefined for {', '.join(undefined)}" if undefined else None
+        interval = _UNKNOWN
+        if reason is None and n_scenes >= FEWEST_SCENES:
+            interval = _combined_interval(group, resampled)
+        no_interval = NO_INTERVAL if n_scenes < FEWEST_SCENES else None
+        for metric, value, bounds, why in (
+            (COMBINED, values[index], interval, reason or no_interval),
+            (OFFICIAL, official[index], _UNKNOWN, reason),
+        ):
+            yield _Cell(
+                COMBINED, metric, group, float(value), PERCENT, bounds, n_pixels, n_scenes, why
+            )
+
+
+def _combined_interval(group: Group, resampled: _Resampled) -> Interval:
+    scores = {
+        chart.name: metrics.chart_score(resampled.counts(group, chart), chart) for chart in CHARTS
+    }
+    low, high = compute_interval(metrics.combined_score(scores) * 100)
+    return float(low), float(high)
+
+
+def _worst_cells(cells: list[_Cell]) -> Iterator[_Cell]:
+    """The lowest chart scores and combined score among the groups of each kind."""
+    wanted = {(chart.name, headline_metric(chart)) for chart in CHARTS} | {(COMBINED, COMBINED)}
+    for kind in GROUP_KINDS:
+        for chart_name, metric in sorted(wanted):
+            defined = [
+                cell
+                for cell in cells
+                if (cell.chart, cell.metric, cell.group.kind) == (chart_name, metric, kind)
+                and np.isfinite(cell.value)
+            ]
+            if defined:
+                worst = min(defined, key=lambda cell: cell.value)
+                group = Group(f"worst_{kind}", worst.group.name, worst.group.members)
+                yield _Cell(
+                    worst.chart,
+                    worst.metric,
+                    group,
+                    worst.value,
+                    worst.unit,
+                    worst.interval,
+                    worst.n_pixels,
+                    worst.n_scenes,
+                    worst.reason,
+                )
