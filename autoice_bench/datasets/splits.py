@@ -147,12 +147,12 @@ def read_split(store: Path, name: str | Path) -> Split:
 
     Args:
         store: folder of the store; not looked at when ``name`` is a path.
-        name: name of a split of the store, or a path (it ends in ``.json`` or names a folder).
+        name: name of a split of the store, or the path of a file that ends in ``.json``.
 
     Raises:
         SplitError: there is no such split, or its file is damaged or was edited.
     """
-    is_path = isinstance(name, Path) or name.endswith(".json") or os.sep in name
+    is_path = isinstance(name, Path) or name.endswith(".json")
     path = Path(name) if is_path else split_path(store, str(name))
     if not path.is_file():
         hint = "" if is_path else f"; {store} has {', '.join(split_names(store)) or 'none'}"
@@ -177,10 +177,12 @@ def _split_from_dict(fields: Any, path: Path) -> Split:
         ids = fields[side]
         if not isinstance(ids, list) or not all(isinstance(scene, str) for scene in ids):
             raise SplitError(f"split {path}: {side} is not a list of scene ids")
+    if fields["seed"] is not None and not isinstance(fields["seed"], int):
+        raise SplitError(f"split {path}: seed {fields['seed']!r}; expected an integer or null")
     split = Split(
         name=str(fields["name"]),
         rule=str(fields["rule"]),
-        seed=None if fields["seed"] is None else int(fields["seed"]),
+        seed=fields["seed"],
         train=tuple(fields["train"]),
         val=tuple(fields["val"]),
         test=tuple(fields["test"]),
