@@ -1,0 +1,187 @@
+"""Simulate a data set: many scenes into a folder, on one or more processes."""
+
+from __future__ import annotations
+
+import csv
+import io
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from autoice_bench import __version__
+from autoice_bench.datasets.simulate.netcdf import read_provenance, write_reference, write_rtt
+from autoice_bench.datasets.simulate.scenario import CasesOption, SceneSpec, plan_scenes
+from autoice_bench.datasets.simulate.scene import simulate_scene
+from autoice_bench.errors import SceneError
+
+METADATA_NAME: Final = "metadata.csv"
+METADATA_COLUMNS: Final = (
+    "input_path", "reference_path", "date", "ice_service", "split", "region_id",
+)  # fmt: skip
+
+Progress = Callable[[str, int, int], None]
+"""Called after each scene with its name, the scenes done and the scenes in all."""
+
+
+@dataclass(frozen=True)
+class SimulatedSource:
+    """A simulated source folder.
+
+    Attributes:
+        path: the folder, with ``train/``, ``test/`` and ``metadata.csv``.
+        specs: its scenes, training first.
+        n_written: scenes simulated now.
+        n_kept: scenes that were there already, made by the same call.
+    """
+
+    path: Path
+    specs: tuple[SceneSpec, ...]
+    n_written: int
+    n_kept: int
+
+    @property
+    def scene_ids(self) -> tuple[str, ...]:
+        """Scene ids, training first."""
+        return tuple(str(spec.scene_id) for spec in self.specs)
+
+
+def simulate(
+    out: Path,
+    *,
+    n_train: int = 8,
+    n_test: int = 2,
+    size: tuple[int, int] = (1000, 1046),
+    seed: int = 0,
+    cases: CasesOption = "auto",
+    workers: int = 1,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> SimulatedSource:
+    """Write a simulated data set in the official layout.
+
+    ``out`` then holds ``train/*_prep.nc``, ``test/*_prep.nc`` without charts,
+    ``test/*_prep_reference.nc`` and ``metadata.csv``. The same arguments give the same bytes,
+    whatever the number of workers. Scenes that the same call made before are kept, so an
+    interrupted run is finished by repeating it.
+
+    Args:
+        out: folder to write; created if missing.
+        n_train, n_test: training and test scenes.
+        size: lines and samples of a scene, 80 m pixels.
+        seed: selects the data set.
+        cases: awkward scenes: ``all``, ``none``, or ``auto`` (all from 16 scenes on).
+        workers: processes.
+        overwrite: replace simulated scenes of another call; never files that are not simulated.
+        progress: called after each scene.
+
+    Raises:
+        SceneError: the arguments make no data set, or ``out`` holds other scenes.
+    """
+    specs = plan_scenes(n_train, n_test, size, seed, cases)
+    todo = _claim_folder(out, specs, overwrite)
+    (out / "train").mkdir(parents=True, exist_ok=True)
+    (out / "test").mkdir(exist_ok=True)
+    n_done = len(specs) - len(todo)
+    for name in _run(out, todo, workers):
+        n_done += 1
+        if progress is not None:
+            progress(name, n_done, len(specs))
+    _write_text(out / METADATA_NAME, _metadata(specs))
+    return SimulatedSource(out, specs, len(todo), len(specs) - len(todo))
+
+
+def scene_files(out: Path, spec: SceneSpec) -> tuple[Path, ...]:
+    """The files of a scene: ``*_prep.nc``, and for a test scene its reference."""
+    scene = out / spec.subset / f"{spec.scene_id}_prep.nc"
+    if spec.subset == "train":
+        return (scene,)
+    return scene, scene.with_name(f"{spec.scene_id}_prep_reference.nc")
+
+
+def provenance_of(spec: SceneSpec) -> str:
+    """One line that tells whether a file is what this call would write."""
+    case = f", case {spec.case}" if spec.case else ""
+    return (
+        f"autoice-bench {__version__} simulate: seed {spec.seed}, scene {spec.index}, "
+        f"{spec.original_id}, {spec.shape[0]} x {spec.shape[1]}{case}"
+    )
+
+
+def write_scene(out: Path, spec: SceneSpec) -> str:
+    """Simulate one scene and write its files; returns its name."""
+    scene = simulate_scene(spec)
+    provenance = provenance_of(spec)
+    files = scene_files(out, spec)
+    # The reference first: a scene without its reference must not be left by an interruption.
+    for reference in files[1:]:
+        write_reference(scene, reference, provenance)
+    write_rtt(scene, files[0], provenance, with_charts=spec.subset == "train")
+    return str(spec.scene_id)
+
+
+def _run(out: Path, specs: tuple[SceneSpec, ...], workers: int) -> Iterator[str]:
+    if workers <= 1 or len(specs) <= 1:
+        for spec in specs:
+            yield write_scene(out, spec)
+        return
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(min(workers, len(specs)), mp_context=context) as pool:
+        futures = [pool.submit(write_scene, out, spec) for spec in specs]
+        for future in as_completed(futures):
+            yield future.result()
+
+
+def _claim_folder(
+    out: Path, specs: tuple[SceneSpec, ...], overwrite: bool
+) -> tuple[SceneSpec, ...]:
+    """The scenes still to make, after checking that nothing else is in the folder."""
+    if out.exists() and not out.is_dir():
+        raise SceneError(f"{out} is a file; expected a folder to write simulated scenes into")
+    expected = {path: spec for spec in specs for path in scene_files(out, spec)}
+    kept: set[Path] = set()
+    other: list[Path] = []
+    for path in sorted(out.rglob("*.nc")):
+        spec = expected.get(path)
+        found = read_provenance(path)
+        if spec is not None and found == provenance_of(spec):
+            kept.add(path)
+        elif found is None or not overwrite:
+            kind = "is not a simulated scene" if found is None else f"is of another run ({found})"
+            raise SceneError(
+                f"{path} {kind}; give simulate an empty folder"
+                + ("" if found is None else ", or --overwrite to replace simulated scenes")
+            )
+        else:
+            other.append(path)
+    for path in other:
+        path.unlink()
+    return tuple(spec for spec in specs if not kept.issuperset(scene_files(out, spec)))
+
+
+def _metadata(specs: tuple[SceneSpec, ...]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(METADATA_COLUMNS)
+    for spec in sorted(specs, key=lambda spec: (spec.subset == "test", str(spec.scene_id))):
+        files = [path.as_posix() for path in scene_files(Path(), spec)]
+        writer.writerow(
+            [
+                files[0],
+                files[1] if len(files) > 1 else "",
+                f"{spec.scene_id.acquisition_time:%Y-%m-%d %H:%M:%S}",
+                spec.scene_id.ice_service,
+                spec.subset,
+                spec.region.name,
+            ]
+        )
+    return text.getvalue()
+
+
+def _write_text(path: Path, text: str) -> None:
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(text, encoding="utf-8")
+    os.replace(partial, path)

@@ -1,0 +1,24 @@
+"""Tiny simulated sources that the whole test suite shares. Read only: copy before changing one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from autoice_bench.datasets.simulate import SimulatedSource, simulate
+
+TINY_SIZE = (300, 327)
+
+
+@pytest.fixture(scope="session")
+def simulated_source(tmp_path_factory: pytest.TempPathFactory) -> SimulatedSource:
+    """Four training and two test scenes of 300 x 327 pixels, without awkward cases."""
+    out = tmp_path_factory.mktemp("simulated") / "rtt"
+    return simulate(out, n_train=4, n_test=2, size=TINY_SIZE, seed=0, cases="none")
+
+
+@pytest.fixture(scope="session")
+def rtt_source(simulated_source: SimulatedSource) -> Path:
+    """The folder of ``simulated_source``: train/, test/ and metadata.csv."""
+    return simulated_source.path
