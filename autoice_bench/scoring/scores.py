@@ -127,22 +127,23 @@ def build_scores(
 
 
 class _Resampled:
-    """Bootstrap histograms of a group, drawn once and shared by its metrics."""
+    """Bootstrap histograms of a group. Those over all scenes are kept: many metrics share them."""
 
     def __init__(self, histograms: Mapping[str, Counts], resamples: int, seed: int) -> None:
         self._histograms = histograms
         self._resamples = resamples
         self._seed = seed
-        self._drawn: dict[tuple[Group, str], NDArray[np.float64]] = {}
+        self._of_all: dict[str, NDArray[np.float64]] = {}
 
     def counts(self, group: Group, chart: Chart) -> NDArray[np.float64]:
         """(resamples, C, C + 1) pooled histograms of the group."""
-        key = (group, chart.name)
-        if key not in self._drawn:
-            weights = draw_weights(len(group.members), resamples=self._resamples, seed=self._seed)
-            members = self._histograms[chart.name][list(group.members)]
-            self._drawn[key] = resample(members, weights)
-        return self._drawn[key]
+        if group.kind == "all" and chart.name in self._of_all:
+            return self._of_all[chart.name]
+        weights = draw_weights(len(group.members), resamples=self._resamples, seed=self._seed)
+        drawn = resample(self._histograms[chart.name][list(group.members)], weights)
+        if group.kind == "all":
+            self._of_all[chart.name] = drawn
+        return drawn
 
 
 def _scenes_with_pixels(counts: Counts, group: Group) -> int:
@@ -157,9 +158,14 @@ def _chart_cells(
     for metric in chart_metrics(chart):
         values = metric.compute(pooled) * metric.scale
         for index, group in enumerate(groups):
-            bounds = _bounds(metric, chart, group, n_scenes[index], resampled)
             yield from _metric_cells(
-                metric, chart, group, pooled[index], values[index], bounds, n_scenes[index]
+                metric,
+                chart,
+                group,
+                pooled=pooled[index],
+                values=values[index],
+                bounds=_bounds(metric, chart, group, n_scenes[index], resampled),
+                n_scenes=n_scenes[index],
             )
     official = metrics.official_score(metrics.chart_score(pooled, chart))
     for index, group in enumerate(groups):
@@ -189,6 +195,7 @@ def _metric_cells(
     metric: Metric,
     chart: Chart,
     group: Group,
+    *,
     pooled: Counts,
     values: NDArray[np.float64],
     bounds: tuple[NDArray[np.float64], NDArray[np.float64]] | None,
