@@ -20,6 +20,9 @@ from autoice_bench.errors import SplitError
 
 EARTH_RADIUS_M: Final = 6_371_229.0
 
+MIN_AREA_M2: Final = 1.0
+"""Less is a line: rounding of coordinates gives it some thousandths."""
+
 Point = tuple[float, float]
 
 _POLYGON = re.compile(r"\s*POLYGON\s*\(\(([^()]+)\)\)\s*", re.IGNORECASE)
@@ -63,7 +66,7 @@ def parse_footprint(wkt: str) -> Footprint:
         ) from None
     hull = convex_hull(points)
     area = polygon_area(hull)
-    if not (math.isfinite(area) and area > 0):
+    if not MIN_AREA_M2 < area < math.inf:
         raise SplitError(f"footprint {wkt[:60]!r} has no area; expected a border around a scene")
     return Footprint(tuple(hull), area)
 
