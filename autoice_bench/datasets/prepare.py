@@ -1,0 +1,263 @@
+"""``prepare``: a folder of scenes becomes a store; interrupted at any moment, it resumes.
+
+Planning reads the source folder and the store and decides scene by scene; execution runs one job
+per scene and never touches a scene that exists. Whatever happens, ``scenes/`` holds whole scenes
+only.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from autoice_bench.datasets.executors import Executor, Outcome, dask_cluster, local_workers
+from autoice_bench.datasets.labels import AUTOICE_2022, LabelRule
+from autoice_bench.datasets.named_splits import NamedSplitResult, write_named_splits
+from autoice_bench.datasets.prepare_plan import Plan, make_plan
+from autoice_bench.datasets.runs import (
+    Part,
+    Run,
+    read_journals,
+    remove_dead_runs,
+    start_run,
+)
+from autoice_bench.datasets.scene_job import SceneJob, SceneResult
+from autoice_bench.datasets.scenes import SarDtype
+from autoice_bench.datasets.shards import METADATA_NAME
+from autoice_bench.datasets.sources import SceneFile
+from autoice_bench.datasets.split_index import validate_split_index
+from autoice_bench.datasets.store import (
+    Store,
+    compute_store_fingerprint,
+    create_store,
+    mark_complete,
+    open_store,
+    write_root,
+)
+from autoice_bench.datasets.store_index import (
+    SourceTimes,
+    build_index,
+    read_index,
+    read_times,
+    write_index,
+)
+from autoice_bench.errors import AutoIceError, SceneError, StoreError
+
+OnError = Literal["stop", "skip"]
+
+
+@dataclass(frozen=True)
+class PrepareReport:
+    """What a run did.
+
+    Attributes:
+        store: the store as it is now.
+        written: ids of the scenes written.
+        done: ids of the scenes that were there, unchanged.
+        failed: scene id to what is wrong with it, one line each (``on_error="skip"``).
+        warnings: scene id to remarks.
+        splits: what became of each named split; empty for a part.
+        notes: remarks about the source folder and the store.
+    """
+
+    store: Store
+    written: tuple[str, ...]
+    done: tuple[str, ...]
+    failed: Mapping[str, str]
+    warnings: Mapping[str, tuple[str, ...]]
+    splits: tuple[NamedSplitResult, ...]
+    notes: tuple[str, ...]
+
+
+def prepare(
+    source: Path | str,
+    store: Path | str,
+    *,
+    workers: int | None = None,
+    scheduler: str | None = None,
+    part: Part | None = None,
+    dtype: SarDtype = "float16",
+    label_rule: LabelRule = AUTOICE_2022,
+    on_error: OnError = "stop",
+    overwrite: bool = False,
+    on_plan: Callable[[Plan], None] | None = None,
+    on_scene: Callable[[SceneResult], None] | None = None,
+) -> PrepareReport:
+    """Convert every scene under ``source`` into the store, or finish what an earlier run began.
+
+    Args:
+        source: folder of ready-to-train scenes, in any layout; may be read-only.
+        store: folder of the store; made if absent.
+        workers: local processes; None for all cores, 1 for this process.
+        scheduler: address of a dask scheduler to use instead of local processes.
+        part: prepare only this part of the scenes, beside other parts; the store is completed by a
+            last run without ``part``.
+        dtype: dtype of the SAR channels.
+        label_rule: rule and thresholds of the labels.
+        on_error: at a bad scene, ``stop``, or ``skip`` it and list it in the report.
+        overwrite: replace scenes whose source has changed, or the whole store if its options
+            differ.
+        on_plan: called once before the first scene is read.
+        on_scene: called for every scene as it is committed.
+
+    Returns:
+        What was done.
+
+    Raises:
+        SceneError: the source folder has no scenes, or a scene is bad and ``on_error`` is "stop".
+        StoreError: the store is busy, has other options, or the disk is full.
+    """
+    source, store_path = Path(source).resolve(), Path(store).resolve()
+    plan = make_plan(source, store_path, dtype, label_rule, part, overwrite=overwrite)
+    try:
+        with start_run(store_path, part) as run:
+            return _run(plan, run, part, workers, scheduler, on_error, on_plan, on_scene)
+    except OSError as error:
+        raise _explain_os_error(error, plan) from error
+
+
+def _run(
+    plan: Plan,
+    run: Run,
+    part: Part | None,
+    workers: int | None,
+    scheduler: str | None,
+    on_error: OnError,
+    on_plan: Callable[[Plan], None] | None,
+    on_scene: Callable[[SceneResult], None] | None,
+) -> PrepareReport:
+    """Execute a plan while holding the store."""
+    times = _inherited_times(plan.store_path)
+    run.record(times)
+    if part is None:
+        remove_dead_runs(plan.store_path, run)
+    _remove_replaced(plan, run)
+    store = _open_or_create(plan)
+    if on_plan is not None:
+        on_plan(plan)
+    jobs = [SceneJob(scene, plan.store_path, run.folder, plan.options) for scene in plan.to_write]
+    results: list[SceneResult] = []
+    failed: dict[str, str] = {}
+    with (
+        _executor(workers, scheduler, len(jobs)) as execute,
+        closing(execute(jobs)) as outcomes,
+    ):
+        for job, outcome in outcomes:
+            if isinstance(outcome, SceneResult):
+                results.append(outcome)
+                run.record({outcome.scene_id: outcome.times})
+                if on_scene is not None:
+                    on_scene(outcome)
+            else:
+                failed |= _handle_failure(job, outcome, on_error)
+    times |= {result.scene_id: result.times for result in results}
+    times |= plan.times_of_done
+    splits: tuple[NamedSplitResult, ...] = ()
+    if part is None:
+        store, splits = _complete(store, times)
+    return PrepareReport(
+        store=store,
+        written=tuple(sorted(result.scene_id for result in results if result.written)),
+        done=plan.done,
+        failed=failed,
+        warnings={result.scene_id: result.warnings for result in results if result.warnings},
+        splits=splits,
+        notes=(*plan.notes, *run.notes),
+    )
+
+
+def _executor(
+    workers: int | None, scheduler: str | None, n_jobs: int
+) -> AbstractContextManager[Executor]:
+    if scheduler is not None and n_jobs:
+        return dask_cluster(scheduler)
+    cores = len(os.sched_getaffinity(0))
+    return local_workers(max(1, min(workers or cores, n_jobs)))
+
+
+def _handle_failure(job: SceneJob, outcome: Outcome, on_error: OnError) -> dict[str, str]:
+    """Return what to report of a bad scene, or raise what must end the run."""
+    assert isinstance(outcome, BaseException)
+    if not isinstance(outcome, SceneError):
+        raise outcome
+    if on_error == "stop":
+        raise SceneError(
+            f"{outcome}. Stopped; what is done is kept: run the same command again, or with "
+            "--on-error skip to go on without such scenes"
+        )
+    return {job.scene.scene_id: str(outcome)}
+
+
+def _inherited_times(store_path: Path) -> dict[str, SourceTimes]:
+    if not (store_path / METADATA_NAME).is_file():
+        return {}
+    return read_times(open_store(store_path)) | read_journals(store_path)
+
+
+def _open_or_create(plan: Plan) -> Store:
+    """The store the plan was made for, in state ``preparing`` if there is anything to do."""
+    try:
+        store = open_store(plan.store_path)
+    except StoreError:
+        if (plan.store_path / METADATA_NAME).exists():
+            raise
+        return create_store(plan.store_path, plan.options)
+    if store.options != plan.options:
+        raise StoreError(f"store {plan.store_path}: another run changed it; run the command again")
+    if store.state == "complete" and plan.to_write:
+        store = Store(store.path, store.options)
+        write_root(store)
+    return store
+
+
+def _remove_replaced(plan: Plan, run: Run) -> None:
+    """With ``overwrite``: take away what the plan replaces, so that no reader sees half of it."""
+    if plan.replaces_store:
+        store = open_store(plan.store_path)
+        (plan.store_path / METADATA_NAME).unlink()
+        replaced: Sequence[str] = store.scene_ids()
+    else:
+        replaced = plan.replaced
+    for scene_id in replaced:
+        old = run.folder / f"replaced-{scene_id}"
+        Store(plan.store_path, plan.options).scene_path(scene_id).rename(old)
+        shutil.rmtree(old)
+
+
+def _complete(
+    store: Store, times: Mapping[str, SourceTimes]
+) -> tuple[Store, tuple[NamedSplitResult, ...]]:
+    """Write the index, the named splits and the fingerprint, and mark the store complete."""
+    table = build_index(store, times)
+    index_sha256 = write_index(store, table)
+    columns = ("scene_id", "source_sha256", "reference_sha256")
+    rows = zip(*(table.column(name).to_pylist() for name in columns), strict=True)
+    fingerprint = compute_store_fingerprint(store.options, rows)
+    splits = write_named_splits(store.path, validate_split_index(read_index(store)))
+    return mark_complete(store, fingerprint, index_sha256), tuple(splits)
+
+
+def _explain_os_error(error: OSError, plan: Plan) -> AutoIceError:
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        return StoreError(f"store {plan.store_path}: cannot be written: {error}")
+    present = _present(plan.store_path, plan.to_write)
+    remaining = [scene for scene in plan.to_write if scene.scene_id not in present]
+    needed = plan.estimate_stored_bytes(remaining)
+    return StoreError(
+        f"store {plan.store_path}: the disk is full; {len(present) + len(plan.done)} scenes are "
+        f"done and kept, the other {len(remaining)} need about {needed / 1e9:.2g} GB more; free "
+        "some space and run the same command again"
+    )
+
+
+def _present(store_path: Path, scenes: Iterable[SceneFile]) -> set[str]:
+    ids = (
+        set(open_store(store_path).scene_ids()) if (store_path / METADATA_NAME).is_file() else set()
+    )
+    return ids & {scene.scene_id for scene in scenes}

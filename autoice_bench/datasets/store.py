@@ -1,0 +1,353 @@
+"""The store: its root, what it promises, and how to open it and its scenes.
+
+A store is a folder of Zarr v3 groups, one per scene, that plain xarray opens (docs/store.md). This
+module knows the root: format version, options, state, fingerprint. ``scene_folder`` writes a scene,
+``store_index`` keeps ``scenes.parquet``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import xarray as xr
+
+from autoice_bench import __version__
+from autoice_bench.charts import CHARTS, FILL_VALUE
+from autoice_bench.datasets.labels import AUTOICE_2022, LabelRule
+from autoice_bench.datasets.scenes import SarDtype
+from autoice_bench.datasets.shards import METADATA_NAME, dump_json, group_metadata
+from autoice_bench.datasets.variables import (
+    AMSR2_VARIABLES,
+    DISTANCE_MAP,
+    ERA5_VARIABLES,
+    PIXEL_SPACING_M,
+    SAR_VARIABLES,
+    STANDARDISED_VARIABLES,
+    Variable,
+)
+from autoice_bench.errors import StoreError
+
+FORMAT_NAME: Final = "autoice-bench store"
+FORMAT_VERSION: Final = 1
+SCENES: Final = "scenes"
+SPLITS: Final = "splits"
+PARTIAL: Final = ".partial"
+INDEX_NAME: Final = "scenes.parquet"
+
+LICENCE: Final = "CC-BY-4.0"
+CITATION: Final = (
+    "Buus-Hinkler, J., Wulf, T., Stokholm, A. R., Korosov, A., Saldo, R., Pedersen, L. T., "
+    "Arthurs, D., Solberg, R., Longépé, N., Kreiner, M. B. (2022): AI4Arctic Sea Ice Challenge "
+    "Dataset. Technical University of Denmark. https://doi.org/10.11583/DTU.c.6244065.v2"
+)
+SIMULATED_CITATION: Final = (
+    "Simulated scenes in the layout of the AI4Arctic Sea Ice Challenge Dataset; no observation."
+)
+
+State = Literal["preparing", "complete"]
+
+
+@dataclass(frozen=True)
+class StoreOptions:
+    """What must be the same for every scene of a store.
+
+    Attributes:
+        simulated: whether the scenes are simulated; they never share a store with real ones.
+        dtype: dtype of the SAR channels.
+        label_rule: rule and thresholds that made the labels.
+    """
+
+    simulated: bool
+    dtype: SarDtype = "float16"
+    label_rule: LabelRule = AUTOICE_2022
+
+    def to_attributes(self) -> dict[str, Any]:
+        return {
+            "simulated": self.simulated,
+            "dtype": self.dtype,
+            "label_rule": self.label_rule.name,
+            "sod_threshold": self.label_rule.sod_threshold,
+            "floe_threshold": self.label_rule.floe_threshold,
+        }
+
+    @classmethod
+    def from_attributes(cls, attributes: Mapping[str, Any]) -> StoreOptions:
+        return cls(
+            simulated=attributes["simulated"],
+            dtype=attributes["dtype"],
+            label_rule=LabelRule(
+                attributes["label_rule"],
+                sod_threshold=attributes["sod_threshold"],
+                floe_threshold=attributes["floe_threshold"],
+            ),
+        )
+
+
+@dataclass(frozen=True)
+class Store:
+    """An open store.
+
+    Attributes:
+        path: its folder.
+        options: what every scene in it was made with.
+        state: ``complete`` once a ``prepare`` run has finished.
+        fingerprint: SHA-256 over sources and options; None until complete.
+        index_sha256: SHA-256 of ``scenes.parquet`` as ``prepare`` left it; None until complete.
+    """
+
+    path: Path
+    options: StoreOptions
+    state: State = "preparing"
+    fingerprint: str | None = None
+    index_sha256: str | None = field(default=None, compare=False)
+
+    @property
+    def scenes_path(self) -> Path:
+        return self.path / SCENES
+
+    @property
+    def index_path(self) -> Path:
+        return self.path / INDEX_NAME
+
+    def scene_path(self, scene_id: str) -> Path:
+        return self.scenes_path / scene_id
+
+    def scene_ids(self) -> tuple[str, ...]:
+        """Ids of the scenes that exist, sorted: those whose ``zarr.json`` is there."""
+        if not self.scenes_path.is_dir():
+            return ()
+        with os.scandir(self.scenes_path) as entries:
+            names = sorted(entry.name for entry in entries)
+        return tuple(name for name in names if (self.scenes_path / name / METADATA_NAME).is_file())
+
+
+def open_store(path: Path | str, *, require_complete: bool = False) -> Store:
+    """Open a store.
+
+    Args:
+        path: the store's folder.
+        require_complete: refuse a store whose ``prepare`` has not finished.
+
+    Raises:
+        StoreError: nothing is there, it is not a store, it is damaged, of another format version,
+            or unfinished when it must not be.
+    """
+    path = Path(path)
+    attributes = _read_root(path)
+    store = Store(
+        path=path,
+        options=StoreOptions.from_attributes(attributes),
+        state=attributes["state"],
+        fingerprint=attributes["store_fingerprint"],
+        index_sha256=attributes["index_sha256"],
+    )
+    if require_complete and store.state != "complete":
+        raise StoreError(
+            f"store {path}: state is {store.state!r} ({len(store.scene_ids())} scenes so far); "
+            "run the same `autoice-bench prepare` again to finish it"
+        )
+    return store
+
+
+def create_store(path: Path, options: StoreOptions) -> Store:
+    """Create an empty store, its folder included.
+
+    Raises:
+        StoreError: the folder exists and holds something else.
+    """
+    if path.exists() and (not path.is_dir() or any(p.name != PARTIAL for p in path.iterdir())):
+        raise StoreError(f"store {path}: something else is there; choose another path or remove it")
+    store = Store(path, options)
+    store.scenes_path.mkdir(parents=True, exist_ok=True)
+    write_root(store)
+    return store
+
+
+def write_root(store: Store) -> None:
+    """Write the root's attributes in one atomic step."""
+    attributes: dict[str, Any] = {
+        "format": FORMAT_NAME,
+        "format_version": FORMAT_VERSION,
+        "state": store.state,
+        **store.options.to_attributes(),
+        "pixel_spacing_m": PIXEL_SPACING_M,
+        "standardisation": {
+            variable.name: {"mean": variable.mean, "std": variable.std, "units": variable.units}
+            for variable in STANDARDISED_VARIABLES
+        },
+        "licence": LICENCE,
+        "citation": SIMULATED_CITATION if store.options.simulated else CITATION,
+        "store_fingerprint": store.fingerprint,
+        "index_sha256": store.index_sha256,
+    }
+    attributes["attributes_sha256"] = _digest(attributes)
+    write_atomically(store.path / METADATA_NAME, dump_json(group_metadata(attributes)))
+
+
+def mark_complete(store: Store, fingerprint: str, index_sha256: str) -> Store:
+    """Record that every scene is there; return the completed store."""
+    complete = replace(store, state="complete", fingerprint=fingerprint, index_sha256=index_sha256)
+    write_root(complete)
+    return complete
+
+
+def compute_store_fingerprint(
+    options: StoreOptions, sources: Iterable[tuple[str, str, str | None]]
+) -> str:
+    """SHA-256 over what a model trained on the store has seen.
+
+    Args:
+        options: the store's options.
+        sources: per scene its id, its source's SHA-256 and its reference's (None without one).
+
+    Returns:
+        64 hexadecimal digits.
+    """
+    return _digest(
+        {
+            "format_version": FORMAT_VERSION,
+            "options": options.to_attributes(),
+            "scenes": sorted(list(source) for source in sources),
+        }
+    )
+
+
+def open_scene(store: Store | Path | str, scene_id: str) -> xr.Dataset:
+    """Open one scene lazily, with one CF-described variable per chart and channel.
+
+    Args:
+        store: an open store or its path.
+        scene_id: such as ``20180607T184326_dmi``.
+
+    Returns:
+        Dataset with ``SIC``, ``SOD``, ``FLOE`` (uint8, fill 255; absent where the scene has no
+        labels), the SAR, AMSR2 and ERA5 channels under their source names (standardised),
+        ``distance_map`` (zones), and ``latitude``, ``longitude`` at the tie points (degrees).
+
+    Raises:
+        StoreError: no such store or scene.
+    """
+    store = store if isinstance(store, Store) else open_store(store)
+    path = store.scene_path(scene_id)
+    if not (path / METADATA_NAME).is_file():
+        raise StoreError(
+            f"store {store.path}: no scene {scene_id} among its {len(store.scene_ids())} scenes"
+        )
+    stacked = xr.open_zarr(path, chunks=None)
+    variables: dict[str, xr.DataArray] = {}
+    if "charts" in stacked:
+        for index, chart in enumerate(CHARTS):
+            variables[chart.name] = _select(stacked["charts"], "chart", index).assign_attrs(
+                chart_attributes(chart)
+            )
+    for name, dim, table in (
+        ("sar", "sar_channel", SAR_VARIABLES),
+        ("amsr2", "amsr2_channel", AMSR2_VARIABLES),
+        ("era5", "era5_channel", ERA5_VARIABLES),
+    ):
+        for index, variable in enumerate(table):
+            variables[variable.name] = _select(stacked[name], dim, index).assign_attrs(
+                channel_attributes(variable)
+            )
+    variables[DISTANCE_MAP.name] = stacked[DISTANCE_MAP.name]
+    coordinates = {
+        name: stacked[name] for name in ("latitude", "longitude", "tie_line", "tie_sample")
+    }
+    return xr.Dataset(variables, coords=coordinates, attrs=stacked.attrs)
+
+
+def chart_attributes(chart: Any) -> dict[str, Any]:
+    """CF attributes of a chart: flag values and meanings, and the value of unlabelled pixels."""
+    return {
+        "long_name": chart.long_name,
+        "flag_values": list(range(chart.n_classes)),
+        "flag_meanings": " ".join(_flag_word(name) for name in chart.class_names),
+        "missing_value": FILL_VALUE,
+    }
+
+
+def channel_attributes(variable: Variable) -> dict[str, Any]:
+    """Attributes of a standardised channel: what it is and how to undo the standardisation."""
+    return {
+        "long_name": f"standardised {variable.long_name}",
+        "units": "1",
+        "standardisation_mean": variable.mean,
+        "standardisation_std": variable.std,
+        "standardisation_units": variable.units,
+    }
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Replace ``path`` by ``content`` so that a reader or a crash sees the old or the new file."""
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    sync_folder(path.parent)
+
+
+def sync_folder(path: Path) -> None:
+    """Make the names in a folder durable."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _select(array: xr.DataArray, dim: str, index: int) -> xr.DataArray:
+    selected = array.isel({dim: index}, drop=True)
+    selected.attrs = {}
+    return selected
+
+
+def _flag_word(name: str) -> str:
+    return name.replace(" %", "_percent").replace(" ", "_").replace("-", "_")
+
+
+def _read_root(path: Path) -> dict[str, Any]:
+    try:
+        content = (path / METADATA_NAME).read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        found = "a folder that is no store" if path.is_dir() else "nothing"
+        raise StoreError(
+            f"store {path}: found {found}; make one with `autoice-bench prepare SOURCE {path}`"
+        ) from None
+    try:
+        attributes: dict[str, Any] = json.loads(content)["attributes"]
+        version = attributes["format_version"]
+    except (ValueError, KeyError, TypeError):
+        raise StoreError(
+            f"store {path}: {METADATA_NAME} is no store's; expected format 1"
+        ) from None
+    if version != FORMAT_VERSION:
+        raise StoreError(
+            f"store {path}: format version {version}; autoice-bench {__version__} reads version "
+            f"{FORMAT_VERSION}: install the release that wrote it, or prepare it again"
+        )
+    recorded = attributes.get("attributes_sha256")
+    actual = _digest(
+        {key: value for key, value in attributes.items() if key != "attributes_sha256"}
+    )
+    if recorded != actual or content != dump_json(group_metadata(attributes)):
+        raise StoreError(
+            f"store {path}: {METADATA_NAME} does not match its own digest: it was damaged or edited"
+        )
+    return attributes
+
+
+def _digest(document: object) -> str:
+    return hashlib.sha256(
+        json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    ).hexdigest()
