@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from autoice_bench.charts import CHARTS, Chart
@@ -63,7 +62,7 @@ _Scores = dict[tuple[str, str, int | None], NDArray[np.float64]]
 
 def compare(
     a: Evaluation, b: Evaluation, *, resamples: int = RESAMPLES, seed: int = 0
-) -> pd.DataFrame:
+) -> tuple[Difference, ...]:
     """Compare two evaluations of the same truth.
 
     Args:
@@ -71,8 +70,7 @@ def compare(
         resamples, seed: of the paired bootstrap.
 
     Returns:
-        One row per ``Difference``: combined and chart scores overall, per ice service and region;
-        F1 of each class overall.
+        Combined and chart scores overall, per ice service and region; F1 of each class overall.
 
     Raises:
         LeaderboardError: they were scored against different truths.
@@ -82,14 +80,12 @@ def compare(
             f"the submissions were scored against different truths ({a.truth_fingerprint[:12]} and "
             f"{b.truth_fingerprint[:12]}); only scores of the same scenes and labels compare"
         )
-    rows = [
+    return tuple(
         row
         for group in group_scenes(a.scenes)
         if group.kind in COMPARED_KINDS
         for row in _compare_group(a, b, group, resamples, seed)
-    ]
-    table = pd.DataFrame(rows, columns=list(Difference._fields))
-    return table.astype({"class_index": "Int64", "beyond_chance": "boolean"})
+    )
 
 
 def _compare_group(

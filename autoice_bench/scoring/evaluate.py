@@ -267,14 +267,14 @@ def _map_pool(
 def _map_dask(
     count: Callable[[TruthScene], SceneCounts], scenes: list[TruthScene], scheduler: str
 ) -> Iterator[SceneCounts]:
-    from distributed import Client, as_completed  # noqa: PLC0415  slow to import, seldom used
+    from distributed import Client, as_completed
 
     try:
-        client = Client(scheduler)  # type: ignore[no-untyped-call]
+        client = Client(scheduler)
     except (OSError, ValueError) as error:
         raise AutoIceError(f"dask scheduler {scheduler}: cannot connect: {error}") from error
     with client:
-        for future in as_completed(client.map(count, scenes, pure=False)):  # type: ignore[no-untyped-call]
+        for future in as_completed(client.map(count, scenes, pure=False)):
             yield future.result()
 
 

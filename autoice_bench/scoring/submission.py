@@ -71,6 +71,9 @@ class Description:
     training_hours: float | None = None
 
 
+DESCRIPTION_FIELDS: Final = tuple(field.name for field in fields(Description))
+
+
 @dataclass(frozen=True)
 class Submission:
     """A submission read back.
@@ -113,7 +116,7 @@ def parse_description(content: Mapping[str, Any], where: str) -> Description:
     Raises:
         LeaderboardError: a field is unknown or has the wrong type.
     """
-    known = {field.name for field in fields(Description)}
+    known = set(DESCRIPTION_FIELDS)
     unknown = sorted(set(content) - known)
     if unknown:
         raise LeaderboardError(
