@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Literal, NoReturn
 
@@ -68,11 +70,19 @@ AutoIceGroup.group_class = AutoIceGroup
 class ListingGroup(AutoIceGroup):
     """A group that lists when no command is named: ``splits --json`` is ``splits list --json``."""
 
+    default_command = "list"
+
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         asks_help = bool(args) and args[0] in self.get_help_option_names(ctx)
         if not asks_help and (not args or args[0].startswith("-")):
-            args = ["list", *args]
+            args = [self.default_command, *args]
         return super().parse_args(ctx, args)
+
+
+class ShowingGroup(ListingGroup):
+    """A group that shows when no command is named."""
+
+    default_command = "show"
 
 
 def echo_json(value: object) -> None:
@@ -291,4 +301,277 @@ def splits_check(name: str, store: Path, days: float, as_json: bool) -> None:
             click.echo(str(leak))
         click.echo(f"{split.name}: {len(leaks) or 'no'} leak{'' if len(leaks) == 1 else 's'}")
     if leaks:
+        sys.exit(1)
+
+
+SPLIT_OPTION = click.option(
+    "--split", default="official", show_default=True, help="Name of a split, or its JSON file."
+)
+SUBSET_OPTION = click.option(
+    "--subset",
+    type=click.Choice(["train", "val", "test"]),
+    default="test",
+    show_default=True,
+    help="Subset of the split.",
+)
+LEADERBOARD_OPTION = click.option(
+    "--leaderboard",
+    type=PATH,
+    default=Path("leaderboard"),
+    show_default=True,
+    help="The leaderboard's folder.",
+)
+
+
+@contextmanager
+def _scene_progress(label: str) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar over scenes on a terminal; elsewhere the label alone, once. On stderr."""
+    with ExitStack() as stack:
+        bars: list[Any] = []
+
+        def report(done: int, total: int) -> None:
+            if not bars:
+                bar = click.progressbar(length=total, label=label, file=sys.stderr, show_pos=True)
+                bars.append(stack.enter_context(bar))
+            bars[0].update(done - bars[0].pos)
+
+        yield report
+
+
+@main.command()
+@click.argument("predictions", type=PATH, default="preds")
+@STORE_OPTION
+@click.option("--labels", type=PATH, help="Score against RTT files in this folder, not a store.")
+@SPLIT_OPTION
+@SUBSET_OPTION
+@click.option("--name", help="Name of the submission. [default: that of the folder]")
+@LEADERBOARD_OPTION
+@click.option("--no-write", is_flag=True, help="Print the score; leave the leaderboard alone.")
+@click.option("--replace", is_flag=True, help="Replace a submission of the same name.")
+@click.option(
+    "--description",
+    "description_file",
+    type=PATH,
+    help="JSON file with authors, description, paper, code_revision, recipe, seed, "
+    "store_fingerprint, trained_on_test, hardware, training_hours. "
+    "[default: PREDICTIONS/description.json, if there]",
+)
+@click.option("--allow-partial", is_flag=True, help="Score what is there; the row gets no rank.")
+@click.option("--workers", type=click.IntRange(min=1), help="Processes. [default: by size]")
+@click.option("--scheduler", metavar="ADDRESS", help="Run on this dask scheduler instead.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--expect", is_flag=True, help="Show the accepted prediction formats and exit.")
+def score(
+    *,
+    predictions: Path,
+    store: Path,
+    labels: Path | None,
+    split: str,
+    subset: str,
+    name: str | None,
+    leaderboard: Path,
+    no_write: bool,
+    replace: bool,
+    description_file: Path | None,
+    allow_partial: bool,
+    workers: int | None,
+    scheduler: str | None,
+    as_json: bool,
+    expect: bool,
+) -> None:
+    """Score PREDICTIONS (default: preds) and add them to a leaderboard.
+
+    PREDICTIONS is a folder of SCENE_ID.nc files, the challenge's upload_package.nc or a Zarr group
+    per scene (--expect shows each); or a folder of such, scored as one submission each.
+    """
+    from autoice_bench.scoring.evaluate import score as run
+    from autoice_bench.scoring.prediction_files import EXPECTED
+    from autoice_bench.scoring.predictions import find_submissions
+    from autoice_bench.scoring.rtt_truth import RttTruth
+    from autoice_bench.scoring.score_text import format_summary, summarise
+    from autoice_bench.scoring.scores import build_scores
+    from autoice_bench.scoring.store_truth import StoreTruth
+    from autoice_bench.scoring.submission import find_description, require_free, write_submission
+
+    if expect:
+        click.echo(EXPECTED)
+        return
+    truth = StoreTruth(store) if labels is None else RttTruth(labels)
+    found = find_submissions(predictions)
+    if name is not None and len(found) > 1:
+        raise click.UsageError(f"--name names one submission; {predictions} holds {len(found)}")
+    summaries = []
+    failures = []
+    for source in found:
+        title = name or source.name
+        try:
+            description = find_description(description_file, source.path)
+            if not no_write:
+                require_free(leaderboard, split, subset, title, replace=replace)
+            with _scene_progress(f"scoring {title}") as progress:
+                evaluation = run(
+                    source,
+                    truth,
+                    split=split,
+                    subset=subset,
+                    allow_partial=allow_partial,
+                    workers=workers,
+                    scheduler=scheduler,
+                    progress=progress,
+                )
+            scores = build_scores(evaluation, title)
+            folder = None
+            if not no_write:
+                folder = write_submission(
+                    evaluation, leaderboard, title, scores, description, replace=replace
+                )
+        except AutoIceError as error:
+            if len(found) == 1:
+                raise
+            failures.append(f"{title}: {error}")
+            continue
+        summaries.append(summarise(evaluation, scores, title, folder))
+        if not as_json:
+            click.echo(format_summary(summaries[-1]))
+    if as_json:
+        echo_json(summaries)
+    if failures:
+        _fail("\n".join(failures))
+
+
+@main.command()
+@click.argument("predictions", type=PATH)
+@click.argument("out", type=PATH)
+@click.option(
+    "--format",
+    "format_name",
+    type=click.Choice(["netcdf", "upload-package", "zarr"]),
+    help="Format of OUT. [default: upload-package for .nc, zarr for .zarr, else netcdf]",
+)
+def convert(predictions: Path, out: Path, format_name: str | None) -> None:
+    """Convert PREDICTIONS into another accepted format at OUT.
+
+    netcdf is a folder of SCENE_ID.nc files, upload-package one NetCDF file as the challenge took
+    it, zarr one group per scene. Tie points are kept where the format has room for them.
+    """
+    from autoice_bench.scoring.prediction_files import convert as run
+    from autoice_bench.scoring.prediction_files import guess_format
+    from autoice_bench.scoring.predictions import open_predictions
+
+    source = open_predictions(predictions)
+    chosen = format_name or guess_format(out)
+    with _scene_progress("converting") as progress:
+        run(source, out, format_name=chosen, progress=progress)
+    click.echo(f"{out}: {len(source.scene_ids)} scenes, {chosen}")
+
+
+@main.group(cls=ShowingGroup)
+def leaderboard() -> None:
+    """Show, compare and check submissions.
+
+    Without a command, shows them.
+    """
+
+
+@leaderboard.command("show")
+@LEADERBOARD_OPTION
+@click.option("--split", help="Show this split only.")
+@click.option("--metric", help="Show this metric of each chart, such as f1_macro, accuracy, iou.")
+@click.option(
+    "--group",
+    type=click.Choice(["ice_service", "region", "month", "season", "scene"]),
+    help="One column per group of this kind.",
+)
+@click.option(
+    "--chart",
+    type=click.Choice(["combined", "SIC", "SOD", "FLOE"]),
+    default="combined",
+    show_default=True,
+    help="The score shown with --group.",
+)
+@click.option("--sort", help="Column to sort by. [default: the first]")
+@click.option("--published", is_flag=True, help="Every published result, not each system's best.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
+def leaderboard_show(
+    *,
+    leaderboard: Path,
+    split: str | None,
+    metric: str | None,
+    group: str | None,
+    chart: str,
+    sort: str | None,
+    published: bool,
+    as_json: bool,
+    as_csv: bool,
+) -> None:
+    """Show the ranked tables: one per split and truth, published results beside."""
+    from autoice_bench.scoring.leaderboard import (
+        View,
+        build_boards,
+        published_boards,
+        read_leaderboard,
+    )
+    from autoice_bench.scoring.leaderboard_text import board_records, format_board, format_csv
+
+    view = View(metric, group, chart, sort, published)
+    submissions = read_leaderboard(leaderboard) if leaderboard.exists() else ()
+    boards = build_boards(submissions, view, only=split)
+    if not boards:
+        boards = published_boards(view, only=split)
+    if as_json:
+        echo_json(board_records(boards))
+    elif as_csv:
+        click.echo(format_csv(board_records(boards)))
+    else:
+        click.echo("\n\n".join(format_board(board) for board in boards) or "no submissions")
+
+
+@leaderboard.command("compare")
+@click.argument("a")
+@click.argument("b")
+@LEADERBOARD_OPTION
+@click.option("--split", help="Split of both, where several have submissions of these names.")
+@click.option("--seed", default=0, show_default=True, help="Seed of the bootstrap.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def leaderboard_compare(
+    *, a: str, b: str, leaderboard: Path, split: str | None, seed: int, as_json: bool
+) -> None:
+    """Compare submissions A and B: which differences are beyond chance?
+
+    Scenes are drawn 2,000 times with replacement, the same for both. A difference is beyond chance
+    if its 95 % interval excludes 0.
+    """
+    from autoice_bench.scoring.compare import compare
+    from autoice_bench.scoring.leaderboard import find_submission
+    from autoice_bench.scoring.leaderboard_text import comparison_records, format_comparison
+
+    first, second = (find_submission(leaderboard, name, board=split) for name in (a, b))
+    differences = compare(first.evaluation, second.evaluation, seed=seed)
+    if as_json:
+        echo_json(comparison_records(differences))
+    else:
+        click.echo(format_comparison(differences, first.name, second.name))
+
+
+@leaderboard.command("check")
+@LEADERBOARD_OPTION
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def leaderboard_check(leaderboard: Path, as_json: bool) -> None:
+    """Validate every submission: schema, hashes, scores recomputed, duplicates.
+
+    The exit status is 1 when there are problems; a pull request's check can run this.
+    """
+    from autoice_bench.scoring.check import check_leaderboard
+    from autoice_bench.scoring.leaderboard import submission_folders
+
+    problems = check_leaderboard(leaderboard)
+    n_submissions = len(submission_folders(leaderboard))
+    if as_json:
+        echo_json({"submissions": n_submissions, "problems": problems})
+    else:
+        for problem in problems:
+            click.echo(problem)
+        click.echo(f"{leaderboard}: {n_submissions} submissions, {len(problems) or 'no'} problems")
+    if problems:
         sys.exit(1)

@@ -21,6 +21,7 @@ from autoice_bench.scoring.scores import COMBINED
 from autoice_bench.scoring.uncertainty import (
     FEWEST_SCENES,
     RESAMPLES,
+    SEED,
     compute_interval,
     draw_weights,
     resample,
@@ -61,7 +62,7 @@ _Scores = dict[tuple[str, str, int | None], NDArray[np.float64]]
 
 
 def compare(
-    a: Evaluation, b: Evaluation, *, resamples: int = RESAMPLES, seed: int = 0
+    a: Evaluation, b: Evaluation, *, resamples: int = RESAMPLES, seed: int = SEED
 ) -> tuple[Difference, ...]:
     """Compare two evaluations of the same truth.
 

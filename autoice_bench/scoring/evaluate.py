@@ -86,7 +86,7 @@ class Evaluation:
     @property
     def board(self) -> str:
         """Leaderboard the evaluation belongs to: the split, with the subset unless it is test."""
-        return self.split if self.subset == "test" else f"{self.split}-{self.subset}"
+        return board_name(self.split, self.subset)
 
     @property
     def rankable(self) -> bool:
@@ -103,6 +103,12 @@ class Evaluation:
     def mask_class_pixels(self) -> dict[str, int]:
         """Chart name to scored pixels predicted as the mask class (always wrong)."""
         return {name: int(counts[:, :, -1].sum()) for name, counts in self.histograms.items()}
+
+
+def board_name(split: str, subset: str) -> str:
+    """Leaderboard of a split (name or path) and subset: ``official``, ``official-val``."""
+    name = split_name(split)
+    return name if subset == "test" else f"{name}-{subset}"
 
 
 def score(

@@ -158,13 +158,13 @@ def build_boards(
     return tuple(_build_board(*key, members, view) for key, members in sorted(sets.items()))
 
 
-def published_boards(*, only: str | None = None) -> tuple[Board, ...]:
+def published_boards(view: View, *, only: str | None = None) -> tuple[Board, ...]:
     """Boards that hold published results alone, for a leaderboard without submissions."""
     names = dict.fromkeys(result.board for result in read_published())
     return tuple(
-        Board(name, "", False, 0, COLUMNS, (), _published(name, View()))
+        Board(name, "", False, 0, COLUMNS, (), _published(name, view))
         for name in names
-        if only in (None, name) and _published(name, View())
+        if only in (None, name) and _published(name, view)
     )
 
 

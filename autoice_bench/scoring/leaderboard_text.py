@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import math
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
@@ -128,6 +130,16 @@ def board_records(boards: Iterable[Board]) -> list[dict[str, Any]]:
             for result in board.published
         ]
     return records
+
+
+def format_csv(records: Sequence[dict[str, Any]]) -> str:
+    """Records as CSV, with every key that occurs as a column; empty where there is no value."""
+    columns = list(dict.fromkeys(key for record in records for key in record))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(records)
+    return text.getvalue().rstrip("\n")
 
 
 def comparison_records(differences: Iterable[Difference]) -> list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -127,8 +128,22 @@ class RttTruth:
             lines, samples = file.shape(CHART_NAMES[0])
         return TruthScene(scene_id, self._region(scene_id), (lines, samples), None)
 
+    @cached_property
+    def _listed_regions(self) -> dict[str, str]:
+        """Regions that ``metadata.csv`` gives, by file name without ``_prep.nc``."""
+        path = self.path / "metadata.csv"
+        if not path.is_file():
+            return {}
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        return {
+            Path(row["input_path"]).name.removesuffix(_SCENE_SUFFIX): row["region_id"]
+            for row in rows
+            if row.get("input_path") and row.get("region_id")
+        }
+
     def _region(self, scene_id: str) -> str | None:
-        return _first_region(
+        return self._listed_regions.get(scene_id) or _first_region(
             path for files in (self._scenes, self._references) if (path := files.get(scene_id))
         )
 

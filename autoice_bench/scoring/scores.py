@@ -18,6 +18,7 @@ from autoice_bench.scoring.metric_table import PERCENT, Metric, chart_metrics, h
 from autoice_bench.scoring.uncertainty import (
     FEWEST_SCENES,
     RESAMPLES,
+    SEED,
     compute_interval,
     draw_weights,
     resample,
@@ -74,7 +75,7 @@ class _Cell:
 
 
 def build_scores(
-    evaluation: Evaluation, submission: str, *, resamples: int = RESAMPLES, seed: int = 0
+    evaluation: Evaluation, submission: str, *, resamples: int = RESAMPLES, seed: int = SEED
 ) -> pd.DataFrame:
     """Every score of an evaluation, as rows.
 

@@ -20,8 +20,7 @@ import pyarrow as pa
 
 from autoice_bench import __version__
 from autoice_bench.errors import LeaderboardError
-from autoice_bench.scoring.evaluate import Evaluation
-from autoice_bench.scoring.scores import build_scores
+from autoice_bench.scoring.evaluate import Evaluation, board_name
 from autoice_bench.scoring.submission_tables import (
     HISTOGRAMS_FILE,
     HISTOGRAMS_SCHEMA,
@@ -34,10 +33,11 @@ from autoice_bench.scoring.submission_tables import (
     write_table,
 )
 from autoice_bench.scoring.truth import LabelRule, TruthScene
-from autoice_bench.scoring.uncertainty import RESAMPLES
+from autoice_bench.scoring.uncertainty import RESAMPLES, SEED
 
 SCHEMA_VERSION: Final = 1
 SUBMISSION_FILE: Final = "submission.json"
+DESCRIPTION_FILE: Final = "description.json"
 
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}")
 
@@ -132,15 +132,47 @@ def parse_description(content: Mapping[str, Any], where: str) -> Description:
     return Description(**content)
 
 
+def find_description(file: Path | None, predictions: Path) -> Description:
+    """The submitter's description: from ``file``, else beside the predictions, else empty.
+
+    Raises:
+        LeaderboardError: the file is missing or not a JSON object of known fields.
+    """
+    beside = (predictions if predictions.is_dir() else predictions.parent) / DESCRIPTION_FILE
+    path = file or beside
+    if file is None and not path.is_file():
+        return Description()
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise LeaderboardError(f"{path}: cannot be read as JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise LeaderboardError(f"{path}: holds a {type(content).__name__}; expected an object")
+    return parse_description(content, str(path))
+
+
+def require_free(leaderboard: Path, split: str, subset: str, name: str, *, replace: bool) -> None:
+    """Check, before any counting, that a submission of this name can be written.
+
+    Raises:
+        LeaderboardError: the name is unsafe, or taken and ``replace`` is not set.
+    """
+    require_safe_name(name)
+    folder = leaderboard / board_name(split, subset) / name
+    if folder.exists() and not replace:
+        raise LeaderboardError(
+            f"{folder}: a submission of this name exists; --replace replaces it, --name renames"
+        )
+
+
 def write_submission(
     evaluation: Evaluation,
     leaderboard: Path,
     name: str,
-    *,
+    scores: pd.DataFrame,
     description: Description | None = None,
+    *,
     replace: bool = False,
-    resamples: int = RESAMPLES,
-    seed: int = 0,
 ) -> Path:
     """Write ``<leaderboard>/<board>/<name>/``.
 
@@ -148,9 +180,9 @@ def write_submission(
         evaluation: what was counted.
         leaderboard: root of the leaderboard, created if absent.
         name: the submission's name; a safe folder name.
+        scores: ``build_scores(evaluation, name)``, with its default bootstrap.
         description: what the submitter says about it.
         replace: replace a submission of this name.
-        resamples, seed: of the bootstrap.
 
     Returns:
         The submission's folder.
@@ -158,21 +190,16 @@ def write_submission(
     Raises:
         LeaderboardError: the name is unsafe, or taken and ``replace`` is not set.
     """
-    require_safe_name(name)
+    require_free(leaderboard, evaluation.split, evaluation.subset, name, replace=replace)
     folder = leaderboard / evaluation.board / name
-    if folder.exists() and not replace:
-        raise LeaderboardError(
-            f"{folder}: a submission of this name exists; --replace replaces it, --name renames"
-        )
     partial = folder.with_name(f".{name}.{os.getpid()}.partial")
     partial.mkdir(parents=True)
     try:
-        scores = build_scores(evaluation, name, resamples=resamples, seed=seed)
         write_table(scores, SCORES_SCHEMA, partial / SCORES_FILE)
         scene_ids = [scene.scene_id for scene in evaluation.scenes]
         histograms = build_histogram_table(evaluation.histograms, scene_ids)
         write_table(histograms, HISTOGRAMS_SCHEMA, partial / HISTOGRAMS_FILE)
-        metadata = _metadata(evaluation, name, description or Description(), resamples, seed)
+        metadata = _metadata(evaluation, name, description or Description())
         metadata["files"] = {
             file: hash_file(partial / file) for file in (SCORES_FILE, HISTOGRAMS_FILE)
         }
@@ -184,9 +211,7 @@ def write_submission(
     return folder
 
 
-def _metadata(
-    evaluation: Evaluation, name: str, description: Description, resamples: int, seed: int
-) -> dict[str, Any]:
+def _metadata(evaluation: Evaluation, name: str, description: Description) -> dict[str, Any]:
     described = asdict(description)
     store_fingerprint = described.pop("store_fingerprint")
     return {
@@ -205,7 +230,7 @@ def _metadata(
         "rankable": evaluation.rankable,
         "missing": [line.partition(": ")[2] for line in evaluation.missing],
         "mask_class_pixels": evaluation.mask_class_pixels,
-        "bootstrap": {"resamples": resamples, "seed": seed},
+        "bootstrap": {"resamples": RESAMPLES, "seed": SEED},
         "scenes": [{**asdict(scene), "shape": list(scene.shape)} for scene in evaluation.scenes],
     }
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 RESAMPLES: Final = 2000
+SEED: Final = 0
 LEVEL: Final = 0.95
 FEWEST_SCENES: Final = 3
 """No interval is given for fewer scenes: three draws of two scenes tell nothing."""
