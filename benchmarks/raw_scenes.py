@@ -28,7 +28,7 @@ from autoice_bench.datasets.egg_codes import EggCode, format_polygon_codes
 from autoice_bench.datasets.label_tables import build_label_table, rasterise_labels
 from autoice_bench.datasets.labels import AUTOICE_2022
 from autoice_bench.datasets.raw_files import open_raw_file
-from autoice_bench.datasets.raw_scenes import read_raw_scene
+from autoice_bench.datasets.raw_scenes import convert_raw_scene
 from autoice_bench.datasets.variables import AMSR2_VARIABLES, ERA5_VARIABLES
 
 NAME = (
@@ -103,7 +103,7 @@ def read_polygons(path: Path) -> float:
 
 def convert(path: Path) -> float:
     started = time.perf_counter()
-    read_raw_scene(path)
+    convert_raw_scene(path)
     return time.perf_counter() - started
 
 
@@ -144,14 +144,15 @@ def make_table(lines: int, samples: int, repeats: int) -> str:
         f"| {STEPS[step][0]} | {min(s for s, _ in runs):.2f} | {max(m for _, m in runs):.2f} |"
         for step, runs in measured.items()
     ]
+    today = f"{datetime.now(UTC):%Y-%m-%d}"
     machine = f"{platform.machine()}, {platform.system()}, Python {platform.python_version()}"
     return "\n".join(
         [
             "# Raw scene to ready-to-train scene",
             "",
             f"One made-up scene of {lines}x{samples} pixels at 40 m, {size_mb:.0f} MB on disk "
-            f"(deflate and shuffle). One core of {machine}; best time and largest peak of {repeats} runs, "
-            f"{datetime.now(UTC):%Y-%m-%d}. Made by `python benchmarks/raw_scenes.py`.",
+            f"(deflate and shuffle). One core of {machine}; best time and largest peak of "
+            f"{repeats} runs, {today}. Made by `python benchmarks/raw_scenes.py`.",
             "",
             "| step | seconds | peak memory (GiB) |",
             "|---|---:|---:|",

@@ -85,14 +85,14 @@ class ConvertedScene:
         return None if self.derived is None else self.derived.charts
 
 
-def read_raw_scene(
+def convert_raw_scene(
     path: Path,
     rule: LabelRule = AUTOICE_2022,
     *,
     ice_types: bool = False,
     interpolation: Interpolation = "linear",
 ) -> ConvertedScene:
-    """Read a raw scene and convert it to an RTT scene.
+    """Convert a raw scene to an RTT scene, in memory and in full precision.
 
     Works through one variable at a time, in blocks of lines; a scene of 10,000x10,500 pixels peaks
     well below 3 GB.

@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import itertools
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import assume, given
@@ -121,7 +122,7 @@ def test_all_official_cases_agree() -> None:
         rows = list(csv.DictReader(file))
     wrong = []
     for row in rows:
-        codes = {column.lower(): int(row[column]) for column in COLUMNS}
+        codes: dict[str, Any] = {column.lower(): int(row[column]) for column in COLUMNS}
         labels = derive_labels(EggCode(poly_id=1, **codes, poly_type=row["POLY_TYPE"]))
         if labels != tuple(int(row[chart.name]) for chart in CHARTS):
             wrong.append((row, labels))

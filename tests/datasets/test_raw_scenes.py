@@ -13,7 +13,7 @@ from autoice_bench.charts import FILL_VALUE
 from autoice_bench.datasets.labels import LabelRule
 from autoice_bench.datasets.polygon_charts import max_2x2
 from autoice_bench.datasets.raw_files import find_raw_files, is_raw_scene, open_raw_file
-from autoice_bench.datasets.raw_scenes import ConvertedScene, mean_2x2, read_raw_scene
+from autoice_bench.datasets.raw_scenes import ConvertedScene, convert_raw_scene, mean_2x2
 from autoice_bench.datasets.variables import VARIABLES, destandardise
 from autoice_bench.errors import LabelError, SceneError
 from tests.datasets.raw_file_writer import (
@@ -29,7 +29,7 @@ from tests.datasets.raw_file_writer import (
 
 
 def _read(folder: Path, content: RawContent, **options: Any) -> ConvertedScene:
-    return read_raw_scene(write_raw_file(folder, content), **options)
+    return convert_raw_scene(write_raw_file(folder, content), **options)
 
 
 def _charts(scene: ConvertedScene) -> np.ndarray[Any, np.dtype[np.uint8]]:
@@ -243,14 +243,14 @@ def test_shapes_that_disagree_are_an_error(tmp_path: Path) -> None:
         dataset.createDimension("other", 5)
         dataset.createVariable("distance_map", "f4", ("sar_lines", "other"))[...] = 1
     with pytest.raises(SceneError, match=r"distance_map has shape \(8, 5\); .* \(8, 12\)"):
-        read_raw_scene(path)
+        convert_raw_scene(path)
 
 
 def test_damaged_file_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / RAW_NAME
     path.write_bytes(b"not NetCDF")
     with pytest.raises(SceneError, match=f"raw scene .*{RAW_NAME} cannot be read"):
-        read_raw_scene(path)
+        convert_raw_scene(path)
 
 
 def test_find_raw_files_goes_by_content(tmp_path: Path) -> None:
