@@ -48,7 +48,7 @@ def make_wind(
 
     ``quantile`` (0..1) places the scene's mean speed in its distribution.
     """
-    speed = 6.6 * np.sqrt(-2 * np.log1p(-min(quantile, 0.985))) * 0.8 + 0.6
+    speed = 4.6 * np.sqrt(-2 * np.log1p(-min(quantile, 0.985))) + 0.5
     heading = rng.uniform(0, 2 * np.pi)
     eddies = [1.5 * _weather_field(rng, shape) for _ in range(2)]
     return (
@@ -78,7 +78,7 @@ def make_weather(
     skt = solid * np.where(land_share > 0.5, t2m - 1.0 * cold, ice_surface) + (1 - solid) * sea
     vapour = 5.2 * np.exp(0.062 * (t2m.mean() - 265)) * np.exp(0.22 * _weather_field(rng, shape))
     vapour *= np.exp(rng.normal(0, 0.3))
-    cloud = 0.055 * np.exp(1.0 * _weather_field(rng, shape) - 0.9 + rng.normal(0, 0.5))
+    cloud = 0.055 * np.exp(1.1 * _weather_field(rng, shape) - 0.8 + rng.normal(0, 0.7))
     return Weather(
         u10m=wind[0],
         v10m=wind[1],

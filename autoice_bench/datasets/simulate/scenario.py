@@ -180,7 +180,7 @@ def _draw_spec(
     regions = regions_of(climatology.group)
     region = regions[int(rng.integers(len(regions)))]
     ascending = bool(rng.random() < 0.5)
-    charted = float(np.clip(betaincinv(*_beta(climatology.charted, 6.0), u[3]), 0.22, 0.97))
+    charted = float(np.clip(betaincinv(*_beta(0.95 * climatology.charted, 5.0), u[3]), 0.22, 0.97))
     spec = SceneSpec(
         index=index,
         seed=seed,
@@ -196,7 +196,7 @@ def _draw_spec(
         n_tie_lines=N_TIE_POINTS,
         open_water=float(betaincinv(*_beta(climatology.open_water, _SHARE_CONCENTRATION), u[2])),
         charted=charted,
-        land=(1 - charted) * float(rng.uniform(0.2, 0.6)),
+        land=(1 - charted) * float(rng.uniform(0.3, 0.7)),
         wind_quantile=float(u[4]),
         case=None,
     )

@@ -102,7 +102,7 @@ def simulate_scene(spec: SceneSpec) -> SimulatedScene:
     model = make_surface(rng, polygons, ice, ground, wind, incidence)
     no_signal = _swath_border(rng, spec.shape)
     rendered = _render(rng, model, ground)
-    fractions = cell_fractions(rendered.kinds, rendered.weights)
+    fractions = cell_fractions(rendered.kinds, rendered.weights, spec.grid_2km)
     weather = make_weather(rng, wind, fractions.ice, fractions.land, season, spec.latitude)
     temperatures = make_brightness_temperatures(rng, fractions, weather, melt=season == "summer")
     latitude, longitude = tie_point_grid(

@@ -48,6 +48,8 @@ SPECKLE_LOOKS: Final = 17.0
 _SPECKLE_TAP: Final = 0.15
 _SAMPLE_STRIDE: Final = 5
 _CONCENTRATION_FACTOR: Final = 8
+RETAINED_NOISE: Final = np.float32(0.35)
+"""Share of the noise power that denoising leaves, so that few pixels fall below zero; judged."""
 MIN_INTENSITY: Final = 1e-5
 """Floor of a denoised intensity (-50 dB), as subtracting noise can leave less than nothing."""
 
@@ -309,7 +311,7 @@ def render_strip(
         intensity[land] = np.exp(np.float32(DB_TO_LOG) * land_db)
         intensity += model.noise[at]
         intensity *= speckle[at].rows(stop - start)
-        intensity -= model.noise[at] * (1 - model.residual[at])
+        intensity -= (1 - RETAINED_NOISE) * model.noise[at] * (1 - model.residual[at])
         np.maximum(intensity, np.float32(MIN_INTENSITY), out=intensity)
         images.append(np.float32(1 / DB_TO_LOG) * np.log(intensity))
     every = slice(_SAMPLE_STRIDE // 2, None, _SAMPLE_STRIDE)
@@ -343,9 +345,13 @@ def _ice_share_and_type(
     return share, 3 * source.astype(np.intp) + kind
 
 
-def cell_fractions(kinds: NDArray[np.uint8], weights: Array) -> CellFractions:
-    """Shares of each 2 km cell from samples of surface kind and ice share (5 x 5 per cell)."""
-    cells = kinds.shape[0] // 5, kinds.shape[1] // 5
+def cell_fractions(
+    kinds: NDArray[np.uint8], weights: Array, cells: tuple[int, int]
+) -> CellFractions:
+    """Shares of each 2 km cell from samples of surface kind and ice share, 5 x 5 per cell.
+
+    Samples beyond the last whole cell are left out.
+    """
     kinds, weights = kinds[: 5 * cells[0], : 5 * cells[1]], weights[: 5 * cells[0], : 5 * cells[1]]
 
     def share(mask: NDArray[np.bool_], amount: Array | None = None) -> Array:
