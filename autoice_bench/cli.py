@@ -339,6 +339,31 @@ def _scene_progress(label: str) -> Iterator[Callable[[int, int], None]]:
 
 
 @main.command()
+@click.argument("recipe", default="majority")
+@STORE_OPTION
+@SPLIT_OPTION
+@SUBSET_OPTION
+@click.option("--out", type=PATH, help="Folder for the predictions. [default: preds/RECIPE]")
+def baseline(recipe: str, store: Path, split: str, subset: str, out: Path | None) -> None:
+    """Fit baseline RECIPE on a split's training scenes and predict a subset.
+
+    \b
+    majority         the most frequent class everywhere
+    amsr2-threshold  one threshold per chart on the 18.7 GHz polarisation ratio
+    """
+    from autoice_bench.baselines.floors import FLOORS, predict_floor
+
+    if recipe not in FLOORS:
+        raise click.UsageError(f"no recipe {recipe!r}; expected one of {', '.join(FLOORS)}")
+    target = Path("preds") / recipe if out is None else out
+    with _scene_progress(f"predicting {recipe}") as progress:
+        fitted = predict_floor(recipe, store, target, split=split, subset=subset, progress=progress)
+    for key, value in fitted.items():
+        click.echo(f"{key}: {value}")
+    click.echo(f"predictions written to {target}")
+
+
+@main.command()
 @click.argument("predictions", type=PATH, default="preds")
 @STORE_OPTION
 @click.option("--labels", type=PATH, help="Score against RTT files in this folder, not a store.")

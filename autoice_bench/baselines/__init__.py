@@ -1,0 +1,1 @@
+"""Baselines: simple floors, and the published networks."""
