@@ -115,6 +115,18 @@ def _parse_size(_: click.Context, __: click.Parameter, value: str) -> tuple[int,
     return lines, samples
 
 
+def _parse_part(_: click.Context, __: click.Parameter, value: str | None) -> tuple[int, int] | None:
+    if value is None:
+        return None
+    try:
+        number, count = (int(part) for part in value.split("/"))
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is not K/N, such as 3/8") from None
+    if not 1 <= number <= count:
+        raise click.BadParameter(f"{value!r}: K counts from 1 to N")
+    return number, count
+
+
 @main.command()
 @click.argument("out", type=PATH, default="rtt")
 @click.option("--train", "n_train", default=8, show_default=True, help="Training scenes.")
@@ -168,6 +180,153 @@ def simulate(
     )
     kept = f", {source.n_kept} were there already" if source.n_kept else ""
     click.echo(f"{out}: {source.n_written} scenes simulated{kept}")
+
+
+@main.command()
+@click.argument("source", type=PATH, default="rtt")
+@click.argument("store", type=PATH, default="autoice.zarr", envvar="AUTOICE_STORE")
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    help="Processes on this machine. [default: all cores; 1 stays in this process]",
+)
+@click.option("--scheduler", metavar="ADDRESS", help="Use the workers of this dask scheduler.")
+@click.option(
+    "--part",
+    metavar="K/N",
+    callback=_parse_part,
+    help="Prepare every N-th scene only, beside other parts; a last run without it completes "
+    "the store.",
+)
+@click.option(
+    "--dtype",
+    type=click.Choice(["float16", "float32"]),
+    default="float16",
+    show_default=True,
+    help="Of the SAR channels.",
+)
+@click.option(
+    "--on-error",
+    type=click.Choice(["stop", "skip"]),
+    default="stop",
+    show_default=True,
+    help="At a bad scene: stop, or go on, list it at the end and exit with status 1.",
+)
+@click.option("--dry-run", is_flag=True, help="Say what would be done, with sizes and time.")
+@click.option(
+    "--overwrite",
+    is_flag=True,
+    help="Replace scenes whose source changed, or all of them if the options differ.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON.")
+def prepare(
+    *,
+    source: Path,
+    store: Path,
+    workers: int | None,
+    scheduler: str | None,
+    part: tuple[int, int] | None,
+    dtype: Literal["float16", "float32"],
+    on_error: Literal["stop", "skip"],
+    dry_run: bool,
+    overwrite: bool,
+    as_json: bool,
+) -> None:
+    """Convert the scenes under SOURCE (default: rtt) into the store STORE (autoice.zarr).
+
+    Every layout of the data set is understood. Run the same command again after an interruption:
+    it finishes what is missing and skips what is done. AUTOICE_STORE overrides the default store.
+    """
+    from autoice_bench.datasets import prepare_text
+    from autoice_bench.datasets.prepare import prepare as run
+    from autoice_bench.datasets.runs import Part
+    from autoice_bench.progress import Progress
+
+    chosen = None if part is None else Part(*part)
+    if dry_run:
+        estimate = prepare_text.estimate(source, store, dtype, chosen, workers, overwrite=overwrite)
+        echo_json(estimate.to_dict()) if as_json else click.echo(estimate.to_text())
+        return
+    with Progress("preparing") as progress:
+        report = run(
+            source,
+            store,
+            workers=workers,
+            scheduler=scheduler,
+            part=chosen,
+            dtype=dtype,
+            on_error=on_error,
+            overwrite=overwrite,
+            on_plan=lambda plan: progress.start(len(plan.to_write), plan.source_bytes),
+            on_scene=lambda result: progress.advance(result.source_bytes),
+        )
+    if as_json:
+        echo_json(prepare_text.report_to_dict(report))
+    else:
+        click.echo(prepare_text.report_to_text(report))
+    if report.failed:
+        sys.exit(1)
+
+
+@main.command()
+@click.argument("store", type=PATH, default="autoice.zarr", envvar="AUTOICE_STORE")
+@click.option("--source", type=PATH, metavar="RTT", help="Also compare every value with RTT.")
+@click.option(
+    "--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Processes."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON.")
+def verify(*, store: Path, source: Path | None, workers: int, as_json: bool) -> None:
+    """Prove that STORE (default: autoice.zarr) is whole.
+
+    Every file is hashed and every array decoded; counts, index, splits and fingerprint must agree.
+    With --source every value is compared with the NetCDF it came from. What is wrong is listed,
+    and the exit status is 1.
+    """
+    from dataclasses import asdict
+
+    from autoice_bench.datasets.verify import verify_store
+    from autoice_bench.progress import Progress
+
+    with Progress("verifying") as progress:
+        report = verify_store(
+            store,
+            source=source,
+            workers=workers,
+            on_start=progress.start,
+            on_scene=lambda check: progress.advance(check.n_bytes),
+        )
+    if as_json:
+        echo_json(asdict(report))
+    else:
+        for line in (*report.notes, *report.problems):
+            click.echo(line)
+        compared = f", {report.n_compared} compared with {source}" if source is not None else ""
+        verdict = f"{len(report.problems)} problems" if report.problems else "no problem"
+        click.echo(
+            f"{store}: {report.n_scenes} scenes, {report.n_bytes / 1e6:.4g} MB{compared}: {verdict}"
+        )
+    if report.problems:
+        sys.exit(1)
+
+
+@main.command()
+@click.argument("store", type=PATH, default="autoice.zarr", envvar="AUTOICE_STORE")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def info(*, store: Path, as_json: bool) -> None:
+    """Show what STORE (default: autoice.zarr) holds.
+
+    Scenes by service, region and year, class shares, sizes, splits and the fingerprint.
+    """
+    from dataclasses import asdict
+
+    from autoice_bench.datasets.store import open_store
+    from autoice_bench.datasets.store_report import format_report, report_store
+
+    report = report_store(open_store(store))
+    if as_json:
+        echo_json(asdict(report))
+    else:
+        click.echo(format_report(report))
 
 
 STORE_OPTION = click.option(

@@ -60,8 +60,8 @@ class _DirectLayout:
 class NetcdfFile:
     """A NetCDF file open for reading. Values come as stored: no masking, scaling or decoding."""
 
-    def __init__(self, path: Path) -> None:
-        """Open ``path``.
+    def __init__(self, path: Path, *, direct: bool = True) -> None:
+        """Open ``path``; without ``direct``, everything is read by the netCDF library.
 
         Raises:
             OSError: the file is missing, truncated or not NetCDF.
@@ -69,8 +69,8 @@ class NetcdfFile:
         self._dataset = netCDF4.Dataset(str(path), "r")
         self._dataset.set_auto_maskandscale(False)
         self._dataset.set_auto_chartostring(False)
-        is_hdf5 = self._dataset.disk_format == "HDF5"
-        self._hdf5 = h5py.File(path, "r", locking=False) if is_hdf5 else None
+        use_hdf5 = direct and self._dataset.disk_format == "HDF5"
+        self._hdf5 = h5py.File(path, "r", locking=False) if use_hdf5 else None
 
     def close(self) -> None:
         self._dataset.close()
@@ -166,13 +166,18 @@ class NetcdfFile:
 
 
 @contextmanager
-def open_netcdf(path: Path) -> Iterator[NetcdfFile]:
+def open_netcdf(path: Path, *, direct: bool = True) -> Iterator[NetcdfFile]:
     """Open a NetCDF file for the time of a ``with`` block.
+
+    Args:
+        path: the file.
+        direct: inflate chunks here where their layout allows; otherwise leave all reading to the
+            netCDF library.
 
     Raises:
         OSError: the file is missing, truncated or not NetCDF.
     """
-    file = NetcdfFile(path)
+    file = NetcdfFile(path, direct=direct)
     try:
         yield file
     finally:

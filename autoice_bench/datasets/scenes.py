@@ -280,7 +280,7 @@ def _read_charts(
             )
         for strip in file.strips(chart.name):
             values = charts[index, strip.lines, strip.samples]
-            values[...] = _whole_classes(strip.values)
+            values[...] = whole_classes(strip.values)
             counts[index] += count_classes(values, chart)
         _validate_classes(scene_id, chart, counts[index])
     if len({*counts[:, 0].tolist()}) > 1:
@@ -289,7 +289,7 @@ def _read_charts(
     return charts, counts
 
 
-def _whole_classes(values: NDArray[Any]) -> NDArray[Any]:
+def whole_classes(values: NDArray[Any]) -> NDArray[Any]:
     """Chart values as uint8; what uint8 cannot hold becomes 254, which is no class."""
     if values.dtype == np.uint8:
         return values

@@ -121,7 +121,7 @@ def read_index(store: Store) -> pd.DataFrame:
     Raises:
         StoreError: a scene's metadata is damaged.
     """
-    table = _read_table(store)
+    table = read_index_table(store)
     if table is None or table.column("scene_id").to_pylist() != list(store.scene_ids()):
         table = build_index(store, _times(table))
     frame: pd.DataFrame = table.to_pandas(
@@ -132,10 +132,11 @@ def read_index(store: Store) -> pd.DataFrame:
 
 def read_times(store: Store) -> dict[str, SourceTimes]:
     """Modification times that the index on disk records; empty where there is none."""
-    return _times(_read_table(store))
+    return _times(read_index_table(store))
 
 
-def _read_table(store: Store) -> pa.Table | None:
+def read_index_table(store: Store) -> pa.Table | None:
+    """``scenes.parquet`` as it is on disk; None where it is missing or of another form."""
     try:
         table = pq.read_table(store.index_path)
     except (OSError, pa.ArrowInvalid):

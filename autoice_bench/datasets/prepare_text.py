@@ -1,0 +1,185 @@
+"""What ``prepare`` tells: the estimate before a run, the outcome after it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from autoice_bench.datasets.labels import AUTOICE_2022, LabelRule
+from autoice_bench.datasets.prepare import PrepareReport
+from autoice_bench.datasets.prepare_plan import Plan, make_plan
+from autoice_bench.datasets.runs import Part
+from autoice_bench.datasets.scenes import SarDtype, read_scene
+from autoice_bench.errors import SceneError
+
+_WHOLE_PER_READ: Final = 1.6
+"""Time for a scene beside the time to read and validate it (benchmarks/prepare.py)."""
+
+_SHOWN_WARNINGS: Final = 10
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a run would do.
+
+    Attributes:
+        plan: the decisions, scene by scene.
+        n_workers: processes that would share the work.
+        stored_bytes: bytes that would be written, about.
+        free_bytes: free space where the store lies or would lie.
+        seconds: time it would take, about, from reading one scene here; None with nothing to do or
+            where the first scene cannot be read.
+    """
+
+    plan: Plan
+    n_workers: int
+    stored_bytes: float
+    free_bytes: int
+    seconds: float | None
+
+    def to_dict(self) -> dict[str, Any]:
+        plan = self.plan
+        return {
+            "store": str(plan.store_path),
+            "to_write": [scene.scene_id for scene in plan.to_write],
+            "without_charts": _ids_without_charts(plan),
+            "done": list(plan.done),
+            "replaced": list(plan.replaced),
+            "replaces_store": plan.replaces_store,
+            "source_bytes": plan.source_bytes,
+            "stored_bytes": round(self.stored_bytes),
+            "free_bytes": self.free_bytes,
+            "workers": self.n_workers,
+            "seconds": self.seconds,
+            "notes": list(plan.notes),
+        }
+
+    def to_text(self) -> str:
+        plan = self.plan
+        lines = [*plan.notes]
+        without = set(_ids_without_charts(plan))
+        for scene in plan.to_write:
+            marks = ["test"] if scene.subset == "test" else []
+            marks += ["no reference: no charts"] if scene.scene_id in without else []
+            marks += ["replaces the one in the store"] if scene.scene_id in plan.replaced else []
+            lines.append(
+                f"{scene.scene_id}  {scene.n_bytes / 1e6:8.1f} MB  {', '.join(marks)}".rstrip()
+            )
+        if plan.replaces_store:
+            lines.append(f"{plan.store_path}: everything in it would be replaced")
+        lines.append(
+            f"{len(plan.to_write)} scenes to prepare ({_size(plan.source_bytes)}), "
+            f"{len(plan.done)} done; about {_size(self.stored_bytes)} to write, "
+            f"{_size(self.free_bytes)} free"
+        )
+        if self.seconds is not None:
+            worker = "worker" if self.n_workers == 1 else "workers"
+            lines.append(f"about {_duration(self.seconds)} with {self.n_workers} {worker}")
+        return "\n".join(lines)
+
+
+def estimate(
+    source: Path,
+    store: Path,
+    dtype: SarDtype,
+    part: Part | None,
+    workers: int | None,
+    *,
+    label_rule: LabelRule = AUTOICE_2022,
+    overwrite: bool = False,
+) -> Estimate:
+    """Say what ``prepare`` with the same arguments would do; reads one scene, writes nothing.
+
+    Raises:
+        SceneError: the source folder has no scenes.
+        StoreError: the store has other options, or a source has changed, without ``overwrite``.
+    """
+    plan = make_plan(
+        source.resolve(), store.resolve(), dtype, label_rule, part, overwrite=overwrite
+    )
+    n_workers = max(1, min(workers or len(os.sched_getaffinity(0)), len(plan.to_write)))
+    folder = next(path for path in (plan.store_path, *plan.store_path.parents) if path.is_dir())
+    return Estimate(
+        plan=plan,
+        n_workers=n_workers,
+        stored_bytes=plan.estimate_stored_bytes(plan.to_write),
+        free_bytes=shutil.disk_usage(folder).free,
+        seconds=_estimate_seconds(plan, n_workers),
+    )
+
+
+def report_to_dict(report: PrepareReport) -> dict[str, Any]:
+    """The outcome of a run as JSON values."""
+    return {
+        "store": str(report.store.path),
+        "state": report.store.state,
+        "store_fingerprint": report.store.fingerprint,
+        "written": list(report.written),
+        "done": list(report.done),
+        "failed": dict(report.failed),
+        "warnings": {scene_id: list(lines) for scene_id, lines in report.warnings.items()},
+        "splits": [split.name for split in report.splits if split.reason is None],
+        "notes": list(report.notes),
+    }
+
+
+def report_to_text(report: PrepareReport) -> str:
+    """The outcome of a run as text for a terminal."""
+    lines = [*report.notes, *_warning_lines(report.warnings)]
+    lines += [f"failed: {reason}" for _, reason in sorted(report.failed.items())]
+    done = f", {len(report.done)} were there already" if report.done else ""
+    failed = f", {len(report.failed)} failed" if report.failed else ""
+    lines.append(f"{report.store.path}: {len(report.written)} scenes written{done}{failed}")
+    if report.store.state == "complete":
+        possible = [split.name for split in report.splits if split.reason is None]
+        lines.append(f"splits: {', '.join(possible) or 'none possible'}")
+    else:
+        lines.append("once all parts are done, run `prepare` without --part to complete the store")
+    return "\n".join(lines)
+
+
+def _warning_lines(warnings: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
+    lines = [f"warning: scene {key}: {line}" for key in sorted(warnings) for line in warnings[key]]
+    yield from lines[:_SHOWN_WARNINGS]
+    if len(lines) > _SHOWN_WARNINGS:
+        yield (
+            f"warning: {len(lines) - _SHOWN_WARNINGS} more; all of them are kept in the attribute "
+            "'warnings' of the scenes"
+        )
+
+
+def _ids_without_charts(plan: Plan) -> list[str]:
+    """Test scenes without a reference; whether the file carries charts itself shows on reading."""
+    return [
+        scene.scene_id
+        for scene in plan.to_write
+        if scene.subset == "test" and scene.reference is None
+    ]
+
+
+def _estimate_seconds(plan: Plan, n_workers: int) -> float | None:
+    if not plan.to_write:
+        return None
+    scene = plan.to_write[0]
+    started = time.perf_counter()
+    try:
+        read_scene(scene, plan.options.dtype)
+    except SceneError:
+        return None
+    seconds_per_byte = (time.perf_counter() - started) / scene.n_bytes
+    return _WHOLE_PER_READ * seconds_per_byte * plan.source_bytes / n_workers
+
+
+def _size(n_bytes: float) -> str:
+    return f"{n_bytes / 1e9:.3g} GB" if n_bytes >= 1e9 else f"{n_bytes / 1e6:.3g} MB"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

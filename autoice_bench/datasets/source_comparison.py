@@ -1,0 +1,106 @@
+"""Compare a scene of a store with the NetCDF files it was made from, value by value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autoice_bench.charts import CHARTS
+from autoice_bench.datasets.scenes import whole_classes
+from autoice_bench.datasets.sources import SceneFile
+from autoice_bench.datasets.variables import (
+    AMSR2_VARIABLES,
+    DISTANCE_MAP,
+    ERA5_VARIABLES,
+    SAR_VARIABLES,
+    TIE_POINT_VARIABLES,
+)
+from autoice_bench.netcdf_chunks import NetcdfFile, open_netcdf
+
+_ZONE_ROUNDING: Final = 0.02
+"""Largest difference, in zones, that counts as the noise of standardising whole zones."""
+
+_FLOAT32_ROUNDING: Final = 1e-5
+"""Decoding zones that are not whole and encoding them again moves a float32 by less."""
+
+
+def compare_with_source(
+    scene: SceneFile, attributes: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]
+) -> list[str]:
+    """Compare every value with the source, read by the netCDF library.
+
+    SAR agrees within the recorded rounding error, and is 0 (nodata) exactly where the source is;
+    distance zones agree after decoding; everything else is equal.
+
+    Args:
+        scene: the source files.
+        attributes: the stored scene's attributes.
+        arrays: its decoded arrays, by name.
+
+    Returns:
+        What differs, one line each.
+    """
+    try:
+        with open_netcdf(scene.path, direct=False) as file:
+            problems = [*_compare_inputs(file, attributes, arrays)]
+            if "charts" in arrays and scene.reference is None:
+                problems += _compare_charts(file, arrays["charts"])
+        if scene.reference is not None:
+            with open_netcdf(scene.reference, direct=False) as reference:
+                problems += _compare_charts(reference, arrays["charts"])
+    except (OSError, KeyError) as error:
+        return [f"source {scene.path} cannot be read: {error}"]
+    return problems
+
+
+def _compare_inputs(
+    file: NetcdfFile, attributes: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]
+) -> Iterator[str]:
+    for stored, variable in zip(arrays["sar"], SAR_VARIABLES, strict=True):
+        yield from _compare_sar(file, variable.name, stored, attributes["rounding_error"])
+    yield from _compare_zones(file, arrays[DISTANCE_MAP.name])
+    equal = [
+        *zip(AMSR2_VARIABLES, arrays["amsr2"], strict=True),
+        *zip(ERA5_VARIABLES, arrays["era5"], strict=True),
+    ]
+    named = [(variable.name, stored) for variable, stored in equal]
+    named += [*zip(TIE_POINT_VARIABLES, (arrays["latitude"], arrays["longitude"]), strict=True)]
+    for name, stored in named:
+        if not np.array_equal(file.read(name), stored):
+            yield f"{name} differs from the source"
+
+
+def _compare_sar(
+    file: NetcdfFile, name: str, stored: NDArray[np.floating], rounding_error: float
+) -> Iterator[str]:
+    worst = 0.0
+    nodata_differs = 0
+    for strip in file.strips(name):
+        ours = stored[strip.lines, strip.samples].astype(strip.values.dtype)
+        worst = max(worst, float(np.abs(ours - strip.values).max()))
+        nodata_differs += int(np.count_nonzero((ours == 0) != (strip.values == 0)))
+    if not worst <= rounding_error:
+        yield f"{name} differs from the source by {worst:.3g}; rounding gives {rounding_error:.3g}"
+    if nodata_differs:
+        yield f"{name}: {nodata_differs} pixels are nodata in only one of store and source"
+
+
+def _compare_zones(file: NetcdfFile, stored: NDArray[Any]) -> Iterator[str]:
+    allowed = _ZONE_ROUNDING if stored.dtype == np.uint8 else _FLOAT32_ROUNDING * DISTANCE_MAP.std
+    worst = 0.0
+    for strip in file.strips(DISTANCE_MAP.name):
+        zones = strip.values.astype(np.float64) * DISTANCE_MAP.std + DISTANCE_MAP.mean
+        difference = np.abs(zones - stored[strip.lines, strip.samples])
+        worst = max(worst, float(difference.max()))
+    if not worst <= allowed:
+        yield f"{DISTANCE_MAP.name} differs from the source by {worst:.3g} zones"
+
+
+def _compare_charts(file: NetcdfFile, stored: NDArray[np.uint8]) -> Iterator[str]:
+    for chart, values in zip(CHARTS, stored, strict=True):
+        differs = np.count_nonzero(whole_classes(file.read(chart.name)) != values)
+        if differs:
+            yield f"{chart.name} differs from the source in {differs} pixels"
