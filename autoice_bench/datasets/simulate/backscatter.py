@@ -46,9 +46,14 @@ SIGNATURES: Final = {
     2: IceSignature(-13.5, -25.0, -0.25, -0.16, 1.0, 0.0),
     3: IceSignature(-16.0, -27.5, -0.25, -0.16, 1.0, 0.0),
     4: IceSignature(-13.8, -23.8, -0.24, -0.16, 1.6, -1.0),
-    5: IceSignature(-10.2, -18.2, -0.17, -0.13, 1.5, -4.0),
+    5: IceSignature(-10.5, -19.0, -0.17, -0.13, 1.5, -4.0),
 }
 """By SOD class: new, young, thin first-year, thick (mostly deformed) first-year, old ice."""
+
+HV_WATER_OFFSET_DB: Final = 2.0
+"""Added to Vachon and Wolfe's HV of the sea, for -31 and -28 dB at 5 and 10 m/s (judged)."""
+CALM_SPEED: Final = 2.0
+"""Least effective wind, m/s: swell and gusts keep a calm sea from being a mirror; judged."""
 
 _CMOD5N: Final = (
     0.0, -0.6878, -0.7957, 0.3380, -0.1728, 0.0, 0.0040, 0.1103, 0.0159, 6.7329, 2.7713, -2.2885,
@@ -97,12 +102,12 @@ def water_hh(speed: Floats, direction_deg: Floats, incidence_deg: Floats) -> Flo
     """HH backscatter of open water, linear: CMOD5.N over the Thompson et al. ratio (alpha 1)."""
     tangent = np.tan(np.radians(incidence_deg)) ** 2
     ratio = ((1 + 2 * tangent) / (1 + tangent)) ** 2
-    return np.asarray(cmod5n(np.maximum(speed, 0.8), direction_deg, incidence_deg) / ratio)
+    return np.asarray(cmod5n(np.maximum(speed, CALM_SPEED), direction_deg, incidence_deg) / ratio)
 
 
 def water_hv(speed: Floats, incidence_deg: Floats) -> Floats:
     """HV backscatter of open water, linear; linear in wind speed in dB (Vachon and Wolfe 2011)."""
-    level = 0.592 * speed - 35.6 + 1.0
+    level = 0.592 * speed - 35.6 + HV_WATER_OFFSET_DB
     return np.asarray(10 ** ((level - 0.1 * (incidence_deg - REFERENCE_ANGLE_DEG)) / 10))
 
 

@@ -48,7 +48,7 @@ SPECKLE_LOOKS: Final = 17.0
 _SPECKLE_TAP: Final = 0.15
 _SAMPLE_STRIDE: Final = 5
 _CONCENTRATION_FACTOR: Final = 8
-RETAINED_NOISE: Final = np.float32(0.35)
+RETAINED_NOISE: Final = np.float32(0.5)
 """Share of the noise power that denoising leaves, so that few pixels fall below zero; judged."""
 MIN_INTENSITY: Final = 1e-5
 """Floor of a denoised intensity (-50 dB), as subtracting noise can leave less than nothing."""
@@ -307,7 +307,7 @@ def render_strip(
         # Ice damps the waves around it: water between floes is darker than the open sea.
         water = (1 - share) * (1 - np.float32(0.65) * np.sqrt(share.clip(0, 1)))
         intensity += water * model.water[at].rows(start, stop)
-        land_db = (-7.5, -15.0)[at] + 3.2 * terrain - 0.12 * angle[land]
+        land_db = (-9.5, -18.5)[at] + 2.4 * terrain - 0.12 * angle[land]
         intensity[land] = np.exp(np.float32(DB_TO_LOG) * land_db)
         intensity += model.noise[at]
         intensity *= speckle[at].rows(stop - start)
