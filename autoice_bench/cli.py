@@ -286,6 +286,7 @@ def verify(*, store: Path, source: Path | None, workers: int, as_json: bool) -> 
 
     from autoice_bench.datasets.verify import verify_store
     from autoice_bench.progress import Progress
+    from autoice_bench.wording import format_size
 
     with Progress("verifying") as progress:
         report = verify_store(
@@ -303,7 +304,7 @@ def verify(*, store: Path, source: Path | None, workers: int, as_json: bool) -> 
         compared = f", {report.n_compared} compared with {source}" if source is not None else ""
         verdict = f"{len(report.problems)} problems" if report.problems else "no problem"
         click.echo(
-            f"{store}: {report.n_scenes} scenes, {report.n_bytes / 1e6:.4g} MB{compared}: {verdict}"
+            f"{store}: {report.n_scenes} scenes, {format_size(report.n_bytes)}{compared}: {verdict}"
         )
     if report.problems:
         sys.exit(1)
@@ -460,6 +461,64 @@ def splits_check(name: str, store: Path, days: float, as_json: bool) -> None:
             click.echo(str(leak))
         click.echo(f"{split.name}: {len(leaks) or 'no'} leak{'' if len(leaks) == 1 else 's'}")
     if leaks:
+        sys.exit(1)
+
+
+def _parse_thresholds(
+    ctx: click.Context, param: click.Parameter, value: str
+) -> list[tuple[int, int]]:
+    from autoice_bench.datasets.labels import parse_threshold
+
+    pairs = []
+    for item in value.split(","):
+        sod, _, floe = item.partition("/")
+        try:
+            pairs.append((parse_threshold(sod), parse_threshold(floe or sod)))
+        except AutoIceError as error:
+            raise click.BadParameter(str(error)) from None
+    return pairs
+
+
+@main.command()
+@click.argument("raw", type=PATH)
+@click.option(
+    "--thresholds",
+    default="65,50",
+    show_default=True,
+    metavar="LIST",
+    callback=_parse_thresholds,
+    help="Thresholds to compare, in percent: N, or SOD/FLOE such as 70/50.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def labels(raw: Path, thresholds: list[tuple[int, int]], as_json: bool) -> None:
+    """Report what label rules and thresholds make of raw scenes.
+
+    RAW is a raw scene (40 m, ice-chart polygons) or a folder of them. Each rule, autoice-2022 (the
+    released labels) and dominant-sum (the definition as stated), is applied at each threshold.
+    Counted are polygons and their pixels at 40 m: labelled, masked, or labelled with another class
+    than autoice-2022 at 65 %. Nothing is written.
+    """
+    from autoice_bench.datasets.label_report import LabelReport, list_rules, report_source
+    from autoice_bench.datasets.label_report_text import format_class_shares, format_report
+
+    with _scene_progress("reading polygons") as progress:
+
+        def show(report: LabelReport, number: int, n_scenes: int) -> None:
+            if as_json:
+                progress(number, n_scenes)
+            else:
+                click.echo(f"{format_report(report)}\n")
+
+        found = report_source(raw, list_rules(thresholds), on_scene=show)
+    if as_json:
+        echo_json(found.to_dict())
+    elif found.total is not None:
+        click.echo(f"{format_report(found.total)}\n\n{format_class_shares(found.total)}")
+    for scene_id in found.without_polygons:
+        click.echo(f"scene {scene_id}: no polygons, nothing to label", err=True)
+    for message in found.failures.values():
+        click.echo(f"error: {message}", err=True)
+    if found.failures:
         sys.exit(1)
 
 
@@ -759,3 +818,41 @@ def leaderboard_check(leaderboard: Path, as_json: bool) -> None:
         click.echo(f"{leaderboard}: {n_submissions} submissions, {len(problems) or 'no'} problems")
     if problems:
         sys.exit(1)
+
+
+_DEMO_STEPS = (
+    ("Ten small simulated scenes in the layout of the released ones", "simulate --size 700,732"),
+    ("The store: labels, SAR, AMSR2 and ERA5 of every scene as sharded Zarr", "prepare"),
+    ("Proof that the store is whole and equals its source", "verify --source rtt"),
+    ("What it holds", "info"),
+)
+
+
+@main.command()
+@click.argument("folder", metavar="[DIR]", type=PATH, default="autoice-demo")
+def demo(folder: Path) -> None:
+    """Run the whole workflow on simulated scenes in DIR (default: autoice-demo).
+
+    Every step is an ordinary command, shown before it runs. Repeating the demo goes on where an
+    earlier one was interrupted.
+    """
+    import contextlib
+    import time
+
+    os.environ.pop("AUTOICE_STORE", None)
+    started = time.monotonic()
+    folder.mkdir(parents=True, exist_ok=True)
+    with contextlib.chdir(folder):
+        for title, arguments in _DEMO_STEPS:
+            click.echo(f"\n# {title}\n$ autoice-bench {arguments}")
+            main.main(arguments.split(), prog_name="autoice-bench", standalone_mode=False)
+        scene = next(Path("autoice.zarr", "scenes").iterdir()).name
+    click.echo(
+        f"\nDone in {time.monotonic() - started:.0f} s, all of it in {folder}. With the released "
+        "scenes in rtt/ the same commands make the real store.\n"
+        "Next, in that folder:\n"
+        "  autoice-bench splits check official      # which scenes show the same ice\n"
+        "  autoice-bench splits create mine --seed 1\n"
+        '  python -c "import xarray; print(xarray.open_zarr('
+        f"'autoice.zarr/scenes/{scene}'))\""
+    )

@@ -13,7 +13,7 @@ import pytest
 import autoice_bench
 
 PACKAGE = Path(autoice_bench.__file__).parent
-VOCABULARY = {"charts", "errors", "scene_id", "official"}
+VOCABULARY = {"charts", "errors", "scene_id", "official", "wording"}
 ARRAYS = {"numpy", "xarray", "zarr", "pandas", "pyarrow"}
 TORCH = {"torch", "torchvision"}
 NETCDF = {"deflate", "h5py", "netCDF4"}

@@ -16,6 +16,7 @@ from autoice_bench.datasets.prepare_plan import Plan, make_plan
 from autoice_bench.datasets.runs import Part
 from autoice_bench.datasets.scenes import SarDtype, read_scene
 from autoice_bench.errors import SceneError
+from autoice_bench.wording import format_duration, format_path, format_size
 
 _WHOLE_PER_READ: Final = 1.6
 """Time for a scene beside the time to read and validate it (benchmarks/prepare.py)."""
@@ -71,15 +72,15 @@ class Estimate:
                 f"{scene.scene_id}  {scene.n_bytes / 1e6:8.1f} MB  {', '.join(marks)}".rstrip()
             )
         if plan.replaces_store:
-            lines.append(f"{plan.store_path}: everything in it would be replaced")
+            lines.append(f"{format_path(plan.store_path)}: everything in it would be replaced")
         lines.append(
-            f"{len(plan.to_write)} scenes to prepare ({_size(plan.source_bytes)}), "
-            f"{len(plan.done)} done; about {_size(self.stored_bytes)} to write, "
-            f"{_size(self.free_bytes)} free"
+            f"{len(plan.to_write)} scenes to prepare ({format_size(plan.source_bytes)}), "
+            f"{len(plan.done)} done; about {format_size(self.stored_bytes)} to write, "
+            f"{format_size(self.free_bytes)} free"
         )
         if self.seconds is not None:
             worker = "worker" if self.n_workers == 1 else "workers"
-            lines.append(f"about {_duration(self.seconds)} with {self.n_workers} {worker}")
+            lines.append(f"about {format_duration(self.seconds)} with {self.n_workers} {worker}")
         return "\n".join(lines)
 
 
@@ -134,7 +135,9 @@ def report_to_text(report: PrepareReport) -> str:
     lines += [f"failed: {reason}" for _, reason in sorted(report.failed.items())]
     done = f", {len(report.done)} were there already" if report.done else ""
     failed = f", {len(report.failed)} failed" if report.failed else ""
-    lines.append(f"{report.store.path}: {len(report.written)} scenes written{done}{failed}")
+    lines.append(
+        f"{format_path(report.store.path)}: {len(report.written)} scenes written{done}{failed}"
+    )
     if report.store.state == "complete":
         possible = [split.name for split in report.splits if split.reason is None]
         lines.append(f"splits: {', '.join(possible) or 'none possible'}")
@@ -173,13 +176,3 @@ def _estimate_seconds(plan: Plan, n_workers: int) -> float | None:
         return None
     seconds_per_byte = (time.perf_counter() - started) / scene.n_bytes
     return _WHOLE_PER_READ * seconds_per_byte * plan.source_bytes / n_workers
-
-
-def _size(n_bytes: float) -> str:
-    return f"{n_bytes / 1e9:.3g} GB" if n_bytes >= 1e9 else f"{n_bytes / 1e6:.3g} MB"
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{max(1, round(seconds))} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

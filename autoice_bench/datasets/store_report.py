@@ -12,6 +12,7 @@ from autoice_bench.charts import CHARTS
 from autoice_bench.datasets.splits import read_splits
 from autoice_bench.datasets.store import Store
 from autoice_bench.datasets.store_index import read_index
+from autoice_bench.wording import format_size
 
 
 @dataclass(frozen=True)
@@ -89,8 +90,8 @@ def format_report(report: StoreReport) -> str:
     without = f", {report.n_without_charts} without labels" if report.n_without_charts else ""
     lines = [
         f"{report.path}  {report.state}",
-        f"  {report.n_scenes} {kind}{without}; {report.n_bytes / 1e9:.3g} GB "
-        f"from {report.n_source_bytes / 1e9:.3g} GB of NetCDF; SAR {report.dtype}",
+        f"  {report.n_scenes} {kind}{without}; {format_size(report.n_bytes)} "
+        f"from {format_size(report.n_source_bytes)} of NetCDF; SAR {report.dtype}",
         f"  labels {report.label_rule}",
         f"  store_fingerprint {report.fingerprint or 'none until complete'}",
         "",

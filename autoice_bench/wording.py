@@ -1,0 +1,25 @@
+"""How numbers and paths are worded for people: sizes, durations, paths below the current folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def format_size(n_bytes: float) -> str:
+    """Bytes in decimal units: ``1.25 GB``, ``16.9 MB``."""
+    return f"{n_bytes / 1e9:.3g} GB" if n_bytes >= 1e9 else f"{n_bytes / 1e6:.3g} MB"
+
+
+def format_duration(seconds: float) -> str:
+    """Seconds as ``42 s``, ``12 min`` or ``3.5 h``."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def format_path(path: Path) -> str:
+    """A path as a user would type it: relative where it lies below the current folder."""
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
