@@ -28,6 +28,8 @@ from autoice_bench.scoring.scores import COMBINED, OFFICIAL
 from autoice_bench.scoring.submission import SUBMISSION_FILE, Submission, read_submission
 
 COLUMNS: Final = (COMBINED, *CHART_NAMES)
+ALL: Final = "all"
+"""Kind, name and column of the group of all scenes."""
 
 _ASCENDING: Final = ("mae", "bias")
 """Metrics of which the smallest magnitude is best."""
@@ -59,6 +61,7 @@ class Board:
         name: split, with the subset unless it is test.
         truth_fingerprint, simulated: what they share.
         n_scenes: scenes scored by a complete submission.
+        shown: what the cells hold, in words.
         columns: names of the entries' cells.
         entries: ranked ones first.
         published: published results of the same split; none beside simulated truth.
@@ -68,6 +71,7 @@ class Board:
     truth_fingerprint: str
     simulated: bool
     n_scenes: int
+    shown: str
     columns: tuple[str, ...]
     entries: tuple[Entry, ...]
     published: tuple[PublishedResult, ...]
@@ -79,7 +83,8 @@ class View:
 
     Attributes:
         metric: metric of each chart; None for the challenge's own (official rounding).
-        group: kind of groups to show one column each of; None for one column per chart.
+        group: kind of groups to show one column each of, after that of all scenes; None for one
+            column per chart.
         chart: chart shown with ``group``; ``combined`` for the combined score.
         sort: column to sort by; None for the first.
         all_published: every published row instead of the best of each system.
@@ -90,6 +95,12 @@ class View:
     chart: str = COMBINED
     sort: str | None = None
     all_published: bool = False
+
+    @property
+    def shown(self) -> str:
+        """What the cells hold, in words."""
+        what = self.metric or "official score"
+        return what if self.group is None else f"{what} of {self.chart} by {self.group}"
 
 
 def submission_folders(root: Path) -> tuple[Path, ...]:
@@ -162,7 +173,7 @@ def published_boards(view: View, *, only: str | None = None) -> tuple[Board, ...
     """Boards that hold published results alone, for a leaderboard without submissions."""
     names = dict.fromkeys(result.board for result in read_published())
     return tuple(
-        Board(name, "", False, 0, COLUMNS, (), _published(name, view))
+        Board(name, "", False, 0, view.shown, COLUMNS, (), _published(name, view))
         for name in names
         if only in (None, name) and _published(name, view)
     )
@@ -189,12 +200,14 @@ def _build_board(
     ranked = 0
     entries = []
     for member, cells in rows:
-        has_rank = _is_verified(member) and np.isfinite(cells[sort].value)
+        has_rank = _is_verified(member) and bool(np.isfinite(cells[sort].value))
         ranked += has_rank
         entries.append(Entry(ranked if has_rank else None, member, cells))
     n_scenes = max(len(member.evaluation.scenes) for member in members)
     published = () if simulated or not fingerprint else _published(name, view)
-    return Board(name, fingerprint, simulated, n_scenes, columns, tuple(entries), published)
+    return Board(
+        name, fingerprint, simulated, n_scenes, view.shown, columns, tuple(entries), published
+    )
 
 
 def _is_verified(submission: Submission) -> bool:
@@ -212,12 +225,11 @@ def _columns(members: Sequence[Submission], view: View) -> tuple[str, ...]:
             raise LeaderboardError(
                 f"no group {view.group!r}; expected one of {', '.join(GROUP_KINDS)}"
             )
-        names = {
-            name
-            for member in members
-            for name in member.scores.query("group_kind == @view.group")["group_name"]
-        }
-        return tuple(sorted(names))
+        names: set[str] = set()
+        for member in members:
+            of_kind = member.scores["group_kind"] == view.group
+            names.update(member.scores.loc[of_kind, "group_name"])
+        return (ALL, *sorted(names))
     if view.metric is None:
         return COLUMNS
     available = _scalar_metrics(members)
@@ -237,9 +249,9 @@ def _cells(submission: Submission, columns: tuple[str, ...], view: View) -> dict
     scores = submission.scores
     scores = scores[scores["class_index"].isna()]
     if view.group is None:
-        rows = scores[scores["group_kind"] == "all"]
+        rows = scores[scores["group_kind"] == ALL]
         return {chart: _cell(rows, chart, view.metric) for chart in columns}
-    rows = scores[scores["group_kind"] == view.group]
+    rows = scores[scores["group_kind"].isin([ALL, view.group])]
     return {
         name: _cell(rows[rows["group_name"] == name], view.chart, view.metric) for name in columns
     }

@@ -38,7 +38,7 @@ def _title(board: Board) -> str:
     truth = f"truth {board.truth_fingerprint[:12]}" if board.truth_fingerprint else "partial"
     return (
         f"split {board.name}: {board.n_scenes} {kind}, {truth}; "
-        "percent, with 95 % bootstrap intervals over scenes"
+        f"{board.shown}, percent, with 95 % bootstrap intervals over scenes"
     )
 
 
@@ -174,7 +174,9 @@ def _difference_row(row: Difference) -> list[str]:
     if row.class_index is not None:
         score += f" class {row.class_index}"
     interval = wins = ""
-    if row.beyond_chance is None:
+    if math.isnan(row.difference):
+        verdict = "undefined for one"
+    elif row.beyond_chance is None:
         few = row.n_scenes < FEWEST_SCENES
         verdict = f"fewer than {FEWEST_SCENES} scenes" if few else "undefined in many resamples"
     else:
@@ -184,10 +186,14 @@ def _difference_row(row: Difference) -> list[str]:
     return [
         "all" if row.group_kind == "all" else f"{row.group_kind} {row.group_name}",
         score,
-        f"{row.a:.3f}",
-        f"{row.b:.3f}",
-        f"{row.difference:+.3f}",
+        _format_number(row.a, ".3f"),
+        _format_number(row.b, ".3f"),
+        _format_number(row.difference, "+.3f"),
         interval,
         wins,
         verdict,
     ]
+
+
+def _format_number(value: float, pattern: str) -> str:
+    return "–" if math.isnan(value) else format(value, pattern)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,7 @@ import netCDF4
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
+from zarr.errors import ZarrUserWarning
 
 from autoice_bench.charts import CHARTS, FILL_VALUE
 from autoice_bench.errors import PredictionError
@@ -188,7 +190,10 @@ def _write_zarr_group(
             key: value.tolist() if isinstance(value, np.ndarray) else value
             for key, value in variable.attrs.items()
         }
-    dataset.to_zarr(group, mode="w", zarr_format=3, consolidated=False)
+    with warnings.catch_warnings():
+        # Consolidated metadata is no part of the v3 specification yet; xarray opens faster with it.
+        warnings.simplefilter("ignore", ZarrUserWarning)
+        dataset.to_zarr(group, mode="w", zarr_format=3, consolidated=True)
 
 
 @contextmanager

@@ -35,6 +35,7 @@ def summarise(
         "split": evaluation.board,
         "simulated": evaluation.simulated,
         "truth_fingerprint": evaluation.truth_fingerprint,
+        "predictions_sha256": evaluation.predictions_sha256,
         "n_scenes": len(evaluation.scenes),
         "rankable": evaluation.rankable,
         "missing": list(evaluation.missing),
