@@ -513,7 +513,9 @@ def labels(raw: Path, thresholds: list[tuple[int, int]], as_json: bool) -> None:
     if as_json:
         echo_json(found.to_dict())
     elif found.total is not None:
-        click.echo(f"{format_report(found.total)}\n\n{format_class_shares(found.total)}")
+        if len(found.scenes) > 1:
+            click.echo(f"{format_report(found.total)}\n")
+        click.echo(format_class_shares(found.total))
     for scene_id in found.without_polygons:
         click.echo(f"scene {scene_id}: no polygons, nothing to label", err=True)
     for message in found.failures.values():

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
 from typing import Final, Literal, NamedTuple, get_args
 
 from autoice_bench.charts import FILL_VALUE
@@ -93,6 +94,25 @@ class LabelRule:
 
     def __str__(self) -> str:
         return f"{self.name} {self.sod_threshold}/{self.floe_threshold}"
+
+
+def parse_threshold(text: str) -> int:
+    """Read a threshold as whole percent, from ``65`` or from the share ``0.65``.
+
+    Raises:
+        LabelError: ``text`` is neither; thresholds finer than a percent are not supported.
+    """
+    number = text.strip()
+    is_share = "." in number
+    try:
+        percent = Decimal(number) * (100 if is_share else 1)
+    except InvalidOperation:
+        percent = Decimal("NaN")
+    if not (percent.is_finite() and percent == int(percent) and 1 <= percent <= 100):
+        raise LabelError(
+            f"threshold {text!r}; expected whole percent from 1 to 100 (65) or that share (0.65)"
+        )
+    return int(percent)
 
 
 AUTOICE_2022: Final = LabelRule()
