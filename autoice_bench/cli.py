@@ -401,9 +401,9 @@ def splits_create(
     overwrite: bool,
     as_json: bool,
 ) -> None:
-    """Create a split NAME of the training scenes; the test is the official one.
+    """Create a split NAME of the training scenes.
 
-    Satellite passes stay whole, and training scenes that share a pass with a test scene are left
+    The test is the official one. Satellite passes stay whole, and training scenes that share a pass with a test scene are left
     out.
     """
     from autoice_bench.datasets.created_splits import METHODS, create_splits
@@ -442,7 +442,7 @@ def splits_create(
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def splits_check(name: str, store: Path, days: float, as_json: bool) -> None:
-    """Report scenes on two sides of split NAME that show the same ice.
+    """Report leaks: scenes on two sides that show the same ice.
 
     NAME is a split of the store or the path of a JSON file. Leaks in pass (one data-take), time
     (one satellite within ten minutes) and footprint (overlap within --days). The exit status is 1

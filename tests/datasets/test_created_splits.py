@@ -133,6 +133,15 @@ def test_impossible_folds_are_refused(n_folds: int) -> None:
         create_splits("x", TABLE, method="kfold", n_folds=n_folds)
 
 
+def test_passes_too_large_for_folds_are_refused() -> None:
+    # Passes of 1, 1 and 4 scenes: the first fold of three wants two scenes and takes both single
+    # ones, which leaves one pass for two folds.
+    large = [f"20300301T120{k}00_dmi" for k in range(4)]
+    table = make_table(["20300101T120000_dmi", "20300201T120000_dmi", *large])
+    with pytest.raises(SplitError, match="passes are too large for 3 folds; ask for fewer"):
+        create_splits("x", table, method="kfold", n_folds=3)
+
+
 def test_too_few_scenes_are_refused() -> None:
     with pytest.raises(SplitError, match="1 training scenes with charts; expected at least 2"):
         create_splits("x", make_table(["20300101T120000_dmi", TEST_SCENE]))
