@@ -13,16 +13,8 @@ _INDENT = "  "
 
 def format_report(report: LabelReport) -> str:
     """What each rule labels, masks and labels differently: polygons, and share of the pixels."""
-    header = (
-        "chart",
-        "rule, %",
-        "labelled",
-        "masked",
-        "other",
-        "labelled %",
-        "masked %",
-        "other %",
-    )
+    names = ("labelled", "masked", "other")
+    header = ("chart", "rule, threshold %", *names, *(f"{name} %" for name in names))
     rows = [
         (chart.name, name, *_tally_cells(counts, report.pixels))
         for chart in CHARTS
