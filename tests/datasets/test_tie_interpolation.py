@@ -14,9 +14,8 @@ def test_weights_by_hand() -> None:
     # Pixel 1 is 3/4 of the first point, 1/4 of the second: the pair's mean is 7/8 and 1/8.
     weights = compute_mean_weights(np.array([0.0, 4.0, 5.0]), 6)
 
-    np.testing.assert_allclose(
-        weights, [[0.875, 0.125, 0.0], [0.375, 0.625, 0.0], [0.0, 0.5, 0.5]], atol=1e-12
-    )
+    expected = np.array([[7, 1, 0], [3, 5, 0], [0, 4, 4]]) / 8
+    np.testing.assert_allclose(weights, expected, atol=1e-12)
 
 
 def test_pixels_beyond_the_last_point_take_its_value() -> None:
