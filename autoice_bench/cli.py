@@ -403,8 +403,8 @@ def splits_create(
 ) -> None:
     """Create a split NAME of the training scenes.
 
-    The test is the official one. Satellite passes stay whole, and training scenes that share a pass with a test scene are left
-    out.
+    The test is the official one. Satellite passes stay whole, and training scenes that share a
+    pass with a test scene are left out.
     """
     from autoice_bench.datasets.created_splits import METHODS, create_splits
     from autoice_bench.datasets.named_splits import write_created_splits
