@@ -203,8 +203,10 @@ def _dominant_as_released(
 def _dominant_by_sum(partials: _Triple, classes: _Triple, total: int, threshold: int) -> int | None:
     """The stated rule: add all partials of one class; the class's largest member represents it."""
     sums = [
-        sum(partial for partial, other in zip(partials, classes, strict=True) if other == own)
-        for own in classes
+        partial
+        if own == NOT_FILLED  # types whose class is not filled are no class together
+        else sum(c for c, other in zip(partials, classes, strict=True) if other == own)
+        for partial, own in zip(partials, classes, strict=True)
     ]
     largest = max(sums)
     # Of an unknown total no share can be taken, unless one type makes up all of it.
@@ -212,7 +214,7 @@ def _dominant_by_sum(partials: _Triple, classes: _Triple, total: int, threshold:
         return None
     dominant = classes[sums.index(largest)]
     members = [at for at, own in enumerate(classes) if own == dominant]
-    return max(members, key=lambda at: partials[at])
+    return max(members, key=partials.__getitem__)
 
 
 def _fill_partials(egg_code: EggCode, partials: _Triple) -> _Triple:
