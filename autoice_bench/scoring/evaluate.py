@@ -10,6 +10,7 @@ import hashlib
 import json
 import multiprocessing
 import os
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures import as_completed as pool_as_completed
@@ -41,6 +42,10 @@ PIXELS_PER_WORKER: Final = 100_000_000
 """Starting a process costs about a second; four full-size scenes take about as long."""
 
 _MOST_PROBLEMS: Final = 10
+
+# The NetCDF library is not thread-safe, and a dask worker has threads; it also keeps a process to
+# the memory of one scene.
+_ONE_SCENE: Final = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -175,6 +180,11 @@ def count_scene(predictions: Predictions, truth: Truth, scene: TruthScene) -> Sc
     Raises:
         PredictionError: a predicted chart does not fit the truth.
     """
+    with _ONE_SCENE:
+        return _count_scene(predictions, truth, scene)
+
+
+def _count_scene(predictions: Predictions, truth: Truth, scene: TruthScene) -> SceneCounts:
     charts = truth.read(scene.scene_id)
     present = predictions.read_shapes(scene.scene_id)
     where = f"{predictions.path}: scene {scene.scene_id}"

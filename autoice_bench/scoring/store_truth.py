@@ -92,7 +92,7 @@ class StoreTruth:
                 charts = scene["charts"]
                 names = [str(name) for name in charts["chart"].values]
                 values = np.asarray(charts.values)
-        except (ValueError, KeyError, OSError) as error:
+        except (ValueError, KeyError, OSError, RuntimeError) as error:  # codecs raise the last
             raise StoreError(f"{folder}: cannot read the charts: {error}") from error
         return {name: values[names.index(name)] for name in CHART_NAMES}
 
