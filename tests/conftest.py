@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from autoice_bench.datasets.prepare import prepare
 from autoice_bench.datasets.simulate import SimulatedSource, simulate
 
 TINY_SIZE = (300, 327)
@@ -22,3 +23,11 @@ def simulated_source(tmp_path_factory: pytest.TempPathFactory) -> SimulatedSourc
 def rtt_source(simulated_source: SimulatedSource) -> Path:
     """The folder of ``simulated_source``: train/, test/ and metadata.csv."""
     return simulated_source.path
+
+
+@pytest.fixture(scope="session")
+def prepared_store(rtt_source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A complete store of ``rtt_source``. Read only: copy before changing it."""
+    return prepare(
+        rtt_source, tmp_path_factory.mktemp("store") / "autoice.zarr", workers=1
+    ).store.path

@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +33,7 @@ from autoice_bench.datasets.shards import METADATA_NAME
 from autoice_bench.datasets.sources import SceneFile
 from autoice_bench.datasets.split_index import validate_split_index
 from autoice_bench.datasets.store import (
+    SPLITS,
     Store,
     compute_store_fingerprint,
     create_store,
@@ -48,6 +49,7 @@ from autoice_bench.datasets.store_index import (
     write_index,
 )
 from autoice_bench.errors import AutoIceError, SceneError, StoreError
+from autoice_bench.wording import format_size
 
 OnError = Literal["stop", "skip"]
 
@@ -218,16 +220,17 @@ def _open_or_create(plan: Plan) -> Store:
 
 def _remove_replaced(plan: Plan, run: Run) -> None:
     """With ``overwrite``: take away what the plan replaces, so that no reader sees half of it."""
-    if plan.replaces_store:
-        store = open_store(plan.store_path)
-        (plan.store_path / METADATA_NAME).unlink()
-        replaced: Sequence[str] = store.scene_ids()
-    else:
-        replaced = plan.replaced
-    for scene_id in replaced:
+    store = Store(plan.store_path, plan.options)
+    for scene_id in store.scene_ids() if plan.replaces_store else plan.replaced:
         old = run.folder / f"replaced-{scene_id}"
-        Store(plan.store_path, plan.options).scene_path(scene_id).rename(old)
+        store.scene_path(scene_id).rename(old)
         shutil.rmtree(old)
+    if plan.replaces_store:
+        # The root goes last: until then an interrupted run finds the old options and goes on.
+        for folder in (store.scenes_path, store.path / SPLITS):
+            shutil.rmtree(folder, ignore_errors=True)
+        store.index_path.unlink(missing_ok=True)
+        (store.path / METADATA_NAME).unlink()
 
 
 def _complete(
@@ -251,7 +254,7 @@ def _explain_os_error(error: OSError, plan: Plan) -> AutoIceError:
     needed = plan.estimate_stored_bytes(remaining)
     return StoreError(
         f"store {plan.store_path}: the disk is full; {len(present) + len(plan.done)} scenes are "
-        f"done and kept, the other {len(remaining)} need about {needed / 1e9:.2g} GB more; free "
+        f"done and kept, the other {len(remaining)} need about {format_size(needed)} more; free "
         "some space and run the same command again"
     )
 

@@ -79,13 +79,11 @@ class Split:
     @property
     def hash(self) -> str:
         """SHA-256 (hex) of the three lists as compact JSON with sorted keys."""
-        lists = {side: list(self.scenes(side)) for side in SIDES}
-        text = json.dumps(lists, separators=(",", ":"), sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()
+        return _sha256({side: list(self.scenes(side)) for side in SIDES})
 
     def to_dict(self) -> dict[str, Any]:
         """The split as it stands in its file."""
-        return {
+        fields: dict[str, Any] = {
             "format": SPLIT_FORMAT,
             "name": self.name,
             "rule": self.rule,
@@ -93,6 +91,7 @@ class Split:
             **{side: list(self.scenes(side)) for side in SIDES},
             "hash": self.hash,
         }
+        return {**fields, "checksum": _sha256(fields)}
 
 
 def split_path(store: Path, name: str) -> Path:
@@ -102,6 +101,22 @@ def split_path(store: Path, name: str) -> Path:
 
 def _to_text(split: Split) -> str:
     return json.dumps(split.to_dict(), indent=1, ensure_ascii=False) + "\n"
+
+
+def _sha256(document: object) -> str:
+    text = json.dumps(document, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def validate_split_file(store: Path, name: str) -> None:
+    """Check that a split of a store is, to the byte, as it was written.
+
+    Raises:
+        SplitError: the file is damaged or was edited.
+    """
+    split = read_split(store, name)
+    if split.name != name or split_path(store, name).read_bytes() != _to_text(split).encode():
+        raise SplitError(f"split {split_path(store, name)}: it was damaged or edited")
 
 
 def require_free_name(store: Path, split: Split) -> None:
@@ -159,7 +174,7 @@ def read_split(store: Path, name: str | Path) -> Split:
         raise SplitError(f"split {name}: no file {path}{hint}")
     try:
         fields = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except ValueError as error:  # also of bytes that are no text
         raise SplitError(f"split {path}: not JSON ({error})") from None
     return _split_from_dict(fields, path)
 
@@ -192,6 +207,9 @@ def _split_from_dict(fields: Any, path: Path) -> Split:
             f"split {path}: hash is {split.hash[:12]}, the file says {str(fields['hash'])[:12]}; "
             "its lists were edited: create it again, or correct its hash"
         )
+    # Hand-made splits need no checksum; where there is one, it covers name, rule and seed too.
+    if fields.get("checksum", split.to_dict()["checksum"]) != split.to_dict()["checksum"]:
+        raise SplitError(f"split {path}: does not match its checksum: it was damaged or edited")
     return split
 
 

@@ -102,7 +102,8 @@ def build_index(store: Store, times: Mapping[str, SourceTimes]) -> pa.Table:
     rows = []
     for scene_id in store.scene_ids():
         attributes, content = read_scene_attributes(store, scene_id)
-        rows.append(_row(attributes, content, times.get(scene_id, SourceTimes())))
+        row = _row(attributes, content, times.get(scene_id, SourceTimes()))
+        rows.append({**row, "scene_id": scene_id})
     return pa.Table.from_pylist(rows, schema=SCHEMA)
 
 

@@ -63,19 +63,19 @@ class Variable:
 
 def standardise(variable: Variable, raw: NDArray[np.floating]) -> NDArray[np.floating]:
     """Return z = (raw - mean) / std; same shape and dtype as ``raw``."""
-    return (raw - raw.dtype.type(variable.mean)) / raw.dtype.type(variable.std)
+    return np.asarray((raw - raw.dtype.type(variable.mean)) / raw.dtype.type(variable.std))
 
 
 def destandardise(variable: Variable, z: NDArray[np.floating]) -> NDArray[np.floating]:
     """Return raw = z * std + mean, in ``variable.units``; same shape and dtype as ``z``."""
-    return z * z.dtype.type(variable.std) + z.dtype.type(variable.mean)
+    return np.asarray(z * z.dtype.type(variable.std) + z.dtype.type(variable.mean))
 
 
-def _amsr2(band: str, *stats: float) -> Variable:
+def _amsr2(band: str, mean: float, std: float, raw_min: float, raw_max: float) -> Variable:
     frequency, polarisation = band[:-1].replace("_", "."), band[-1]
     name = {"h": "horizontal", "v": "vertical"}[polarisation]
     long_name = f"brightness temperature at {frequency} GHz, {name} polarisation"
-    return Variable(f"btemp_{band}", "2km", "K", *stats, long_name)
+    return Variable(f"btemp_{band}", "2km", "K", mean, std, raw_min, raw_max, long_name)
 
 
 SAR_VARIABLES: Final = (

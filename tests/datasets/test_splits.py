@@ -52,7 +52,9 @@ def test_files_round_trip(
 def test_file_holds_the_documented_fields(tmp_path: Path) -> None:
     path = write_split(tmp_path, SPLIT)
     assert path == tmp_path / "splits" / "mine.json"
-    assert json.loads(path.read_text()) == {
+    fields = json.loads(path.read_text())
+    checksum = fields.pop("checksum")
+    assert fields == {
         "format": 1,
         "name": "mine",
         "rule": "by hand",
@@ -62,6 +64,19 @@ def test_file_holds_the_documented_fields(tmp_path: Path) -> None:
         "test": ["d"],
         "hash": SPLIT.hash,
     }
+    text = json.dumps(fields, separators=(",", ":"), sort_keys=True)
+    assert checksum == hashlib.sha256(text.encode()).hexdigest()
+
+
+def test_checksum_covers_the_rule_and_may_be_left_out(tmp_path: Path) -> None:
+    path = write_split(tmp_path, SPLIT)
+    fields = {**SPLIT.to_dict(), "rule": "by foot"}
+    path.write_text(json.dumps(fields))
+    with pytest.raises(SplitError, match="damaged or edited"):
+        read_split(tmp_path, "mine")
+    del fields["checksum"]
+    path.write_text(json.dumps(fields))
+    assert read_split(tmp_path, "mine").rule == "by foot"
 
 
 def test_writing_again_gives_the_same_bytes_and_leaves_nothing(tmp_path: Path) -> None:
