@@ -66,11 +66,18 @@ class NetcdfFile:
         Raises:
             OSError: the file is missing, truncated or not NetCDF.
         """
-        self._dataset = netCDF4.Dataset(str(path), "r")
+        self._path = path
+        with _naming(path.name):
+            self._dataset = netCDF4.Dataset(str(path), "r")
         self._dataset.set_auto_maskandscale(False)
         self._dataset.set_auto_chartostring(False)
         use_hdf5 = direct and self._dataset.disk_format == "HDF5"
-        self._hdf5 = h5py.File(path, "r", locking=False) if use_hdf5 else None
+        try:
+            with _naming(path.name):
+                self._hdf5 = h5py.File(path, "r", locking=False) if use_hdf5 else None
+        except OSError:
+            self._dataset.close()
+            raise
 
     def close(self) -> None:
         self._dataset.close()
@@ -99,7 +106,8 @@ class NetcdfFile:
     def attributes(self, name: str | None = None) -> dict[str, Any]:
         """Attributes of a variable, or of the file; numpy scalars and arrays as they are."""
         owner = self._dataset if name is None else self._dataset.variables[name]
-        return {key: owner.getncattr(key) for key in owner.ncattrs()}
+        with _naming(f"{self._path.name}: attributes of {name or 'the file'}"):
+            return {key: owner.getncattr(key) for key in owner.ncattrs()}
 
     def is_direct(self, name: str) -> bool:
         """Whether the variable's chunks can be inflated here, without the netCDF library."""
@@ -128,13 +136,12 @@ class NetcdfFile:
         if layout is None:
             yield from self._netcdf_strips(name)
         else:
-            yield from _direct_strips(layout)
+            with _naming(f"{self._path.name}: variable {name}"):
+                yield from _direct_strips(layout)
 
     def _read_netcdf(self, name: str) -> Array:
-        try:
+        with _naming(f"{self._path.name}: variable {name}"):
             values = self._dataset.variables[name][...]
-        except RuntimeError as error:  # netCDF4 raises it for a chunk it cannot decode
-            raise OSError(f"variable {name}: {error}") from error
         return np.asarray(values, dtype=values.dtype.newbyteorder("="))
 
     def _netcdf_strips(self, name: str) -> Iterator[Strip]:
@@ -147,22 +154,25 @@ class NetcdfFile:
 
     def _direct_layout(self, name: str) -> _DirectLayout | None:
         """Where the variable's chunks are, if their layout fits the direct path."""
-        if self._hdf5 is None or name not in self._hdf5:
+        if self._hdf5 is None:
             return None
-        dataset = self._hdf5[name]
-        if dataset.ndim != 2 or dataset.chunks is None or not dataset.dtype.isnative:
-            return None
-        properties = dataset.id.get_create_plist()
-        filters = tuple(properties.get_filter(i)[0] for i in range(properties.get_nfilters()))
-        if filters not in _DIRECT_FILTERS:
-            return None
-        chunks: list[Any] = []
-        dataset.id.chunk_iter(chunks.append)
-        grid = [-(-size // edge) for size, edge in zip(dataset.shape, dataset.chunks, strict=True)]
-        # A missing chunk stands for the fill value; a filter mask marks a chunk that skipped one.
-        if len(chunks) != grid[0] * grid[1] or any(chunk.filter_mask for chunk in chunks):
-            return None
-        return _DirectLayout(dataset, tuple(chunk.chunk_offset for chunk in chunks))
+        with _naming(f"{self._path.name}: variable {name}"):
+            dataset = self._hdf5.get(name)
+            # Along an unlimited dimension a variable may be shorter in HDF5 than in NetCDF.
+            if dataset is None or dataset.shape != self.shape(name):
+                return None
+            return _find_direct_layout(dataset)
+
+
+@contextmanager
+def _naming(what: str) -> Iterator[None]:
+    """Turn what the libraries raise for bytes they cannot read into an OSError that says where."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except (OSError, RuntimeError, KeyError, AttributeError, UnicodeDecodeError) as error:
+        raise OSError(f"{what}: {error}") from error
 
 
 @contextmanager
@@ -182,6 +192,22 @@ def open_netcdf(path: Path, *, direct: bool = True) -> Iterator[NetcdfFile]:
         yield file
     finally:
         file.close()
+
+
+def _find_direct_layout(dataset: h5py.Dataset) -> _DirectLayout | None:
+    if dataset.ndim != 2 or dataset.chunks is None or not dataset.dtype.isnative:
+        return None
+    properties = dataset.id.get_create_plist()
+    filters = tuple(properties.get_filter(i)[0] for i in range(properties.get_nfilters()))
+    if filters not in _DIRECT_FILTERS:
+        return None
+    chunks: list[Any] = []
+    dataset.id.chunk_iter(chunks.append)
+    grid = [-(-size // edge) for size, edge in zip(dataset.shape, dataset.chunks, strict=True)]
+    # A missing chunk stands for the fill value; a filter mask marks a chunk that skipped one.
+    if len(chunks) != grid[0] * grid[1] or any(chunk.filter_mask for chunk in chunks):
+        return None
+    return _DirectLayout(dataset, tuple(chunk.chunk_offset for chunk in chunks))
 
 
 def _direct_strips(layout: _DirectLayout) -> Iterator[Strip]:
@@ -216,17 +242,14 @@ def _direct_strips(layout: _DirectLayout) -> Iterator[Strip]:
 def _inflated_chunks(
     layout: _DirectLayout, n_bytes: int
 ) -> Iterator[tuple[tuple[int, int], NDArray[np.uint8]]]:
-    name = layout.dataset.name.lstrip("/")
     for offset in layout.offsets:
         _, content = layout.dataset.id.read_direct_chunk(offset)
         try:
             inflated = deflate.zlib_decompress(content, n_bytes)
         except deflate.DeflateError as error:
-            raise OSError(f"variable {name}: chunk {offset} is corrupt: {error}") from error
+            raise OSError(f"chunk {offset} is corrupt: {error}") from error
         if len(inflated) != n_bytes:
-            raise OSError(
-                f"variable {name}: chunk {offset} holds {len(inflated)} bytes; expected {n_bytes}"
-            )
+            raise OSError(f"chunk {offset} holds {len(inflated)} bytes; expected {n_bytes}")
         yield offset, np.frombuffer(inflated, np.uint8)
 
 

@@ -7,6 +7,7 @@ inflating it. Nothing is returned from a scene that breaks the format.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +37,9 @@ from autoice_bench.netcdf_chunks import NetcdfFile, open_netcdf
 SarDtype = Literal["float16", "float32"]
 Json = Any
 
+_NOT_FINITE: Final = (
+    "scene {}: {} holds values that are not finite; expected none in a ready-to-train file"
+)
 _SMALLEST_FLOAT16: Final = np.float16(2.0**-24)
 _ZONE_TOLERANCE: Final = 0.02
 """Released zones decode to within 0.01 of a whole number; more than twice that is another thing."""
@@ -96,16 +100,20 @@ def read_scene(scene: SceneFile, dtype: SarDtype = "float16") -> SceneArrays:
     try:
         with open_netcdf(scene.path) as file:
             _require_variables(scene.scene_id, file)
-            charts_in_file = all(name in file.variable_names for name in CHART_NAMES)
             if scene.reference is not None:
                 with open_netcdf(scene.reference) as reference:
                     return _read(scene, file, reference, np.dtype(dtype))
-            return _read(scene, file, file if charts_in_file else None, np.dtype(dtype))
+            charts_file = None if _missing_charts(file) else file
+            return _read(scene, file, charts_file, np.dtype(dtype))
     except OSError as error:
         raise SceneError(
-            f"scene {scene.scene_id}: {scene.path} cannot be read as NetCDF ({error}); "
-            "truncated or corrupt? Download it again or remove it"
+            f"scene {scene.scene_id}: cannot be read as NetCDF: {error}; truncated or corrupt? "
+            "Download the file again or remove it"
         ) from error
+
+
+def _missing_charts(file: NetcdfFile) -> list[str]:
+    return [name for name in CHART_NAMES if name not in file.variable_names]
 
 
 def read_attributes(path: Path) -> dict[str, Json]:
@@ -118,7 +126,7 @@ def read_attributes(path: Path) -> dict[str, Json]:
         with open_netcdf(path) as file:
             return _to_json(file.attributes())
     except OSError as error:
-        raise SceneError(f"{path} cannot be read as NetCDF ({error}); truncated?") from error
+        raise SceneError(f"{path.name} cannot be read as NetCDF: {error}; truncated?") from error
 
 
 def count_classes(values: NDArray[np.uint8], chart: Chart) -> NDArray[np.int64]:
@@ -161,8 +169,8 @@ def _read(
         warnings.append("no reference file: stored without charts")
     else:
         raise SceneError(
-            f"scene {scene_id}: {scene.path.name} holds no SIC, SOD, FLOE; expected them in a "
-            "training scene (a test scene belongs into a folder named test)"
+            f"scene {scene_id}: {scene.path.name} holds no {_listing(_missing_charts(file))}; "
+            "expected them in a training scene (a test scene belongs into a folder named test)"
         )
     distance_map = _read_distance_map(scene_id, file, warnings)
     sar, rounding_error = _read_sar(scene_id, file, dtype, warnings)
@@ -214,7 +222,7 @@ def _validate_shapes(scene_id: str, file: NetcdfFile) -> tuple[int, int]:
                 f"scene {scene_id}: {variable.name} is {_dims(dims, shape)}; "
                 f"expected {_dims(variable.dims, expected)} as the rest of the {variable.grid} grid"
             )
-        if np.dtype(file.dtype(variable.name)).kind != "f":
+        if file.dtype(variable.name).newbyteorder("=") != np.float32:
             raise SceneError(
                 f"scene {scene_id}: {variable.name} is {file.dtype(variable.name)}; "
                 "expected float32"
@@ -278,6 +286,10 @@ def _read_charts(
             raise SceneError(
                 f"scene {scene_id}: {chart.name} is {file.shape(chart.name)}; expected {shape}"
             )
+        if file.dtype(chart.name).kind not in "uif":
+            raise SceneError(
+                f"scene {scene_id}: {chart.name} is {file.dtype(chart.name)}; expected uint8"
+            )
         for strip in file.strips(chart.name):
             values = charts[index, strip.lines, strip.samples]
             values[...] = whole_classes(strip.values)
@@ -314,16 +326,17 @@ def _read_distance_map(scene_id: str, file: NetcdfFile, warnings: list[str]) -> 
     mean, std = np.float32(DISTANCE_MAP.mean), np.float32(DISTANCE_MAP.std)
     for strip in file.strips(DISTANCE_MAP.name):
         decoded = strip.values.astype(np.float32, copy=True)
-        decoded *= std
-        decoded += mean
-        nearest = np.rint(decoded)
-        decoded -= nearest
+        with np.errstate(over="ignore", invalid="ignore"):
+            decoded *= std
+            decoded += mean
+            nearest = np.rint(decoded)
+            decoded -= nearest
         worst = max(float(decoded.max()), -float(decoded.min()))
         if not np.isfinite(worst):
-            raise SceneError(f"scene {scene_id}: distance_map holds values that are not finite")
+            raise SceneError(_NOT_FINITE.format(scene_id, DISTANCE_MAP.name))
         if worst > _ZONE_TOLERANCE:
             warnings.append("distance zones are not whole numbers; kept as float32")
-            return _read_decoded_zones(file)
+            return _read_decoded_zones(scene_id, file)
         if nearest.min() < 0 or nearest.max() >= N_DISTANCE_ZONES:
             raise SceneError(
                 f"scene {scene_id}: distance_map decodes to zones {nearest.min():g} to "
@@ -333,10 +346,13 @@ def _read_distance_map(scene_id: str, file: NetcdfFile, warnings: list[str]) -> 
     return zones
 
 
-def _read_decoded_zones(file: NetcdfFile) -> NDArray[np.float32]:
+def _read_decoded_zones(scene_id: str, file: NetcdfFile) -> NDArray[np.float32]:
     zones = file.read(DISTANCE_MAP.name).astype(np.float32)
-    zones *= np.float32(DISTANCE_MAP.std)
-    zones += np.float32(DISTANCE_MAP.mean)
+    with np.errstate(over="ignore"):
+        zones *= np.float32(DISTANCE_MAP.std)
+        zones += np.float32(DISTANCE_MAP.mean)
+    if not np.isfinite(zones).all():
+        raise SceneError(_NOT_FINITE.format(scene_id, DISTANCE_MAP.name))
     return zones
 
 
@@ -397,11 +413,8 @@ def _validate_range(
     scene_id: str, variable: Variable, low: float, high: float, warnings: list[str]
 ) -> None:
     if not (np.isfinite(low) and np.isfinite(high)):
-        raise SceneError(
-            f"scene {scene_id}: {variable.name} holds values that are not finite; "
-            "expected none in a ready-to-train file"
-        )
-    if max(-low, high) > np.finfo(np.float16).max:
+        raise SceneError(_NOT_FINITE.format(scene_id, variable.name))
+    if max(-low, high) > float(np.finfo(np.float16).max):
         raise SceneError(
             f"scene {scene_id}: {variable.name} reaches {max(low, high, key=abs):g}; expected "
             "standardised values (a few tens at most)"
@@ -431,8 +444,13 @@ def _to_json(attributes: dict[str, Any]) -> dict[str, Json]:
 
 
 def _json_value(value: Any) -> Json:
+    """``value`` as strict JSON, which has no NaN or infinity: Zarr's words stand for them."""
     if isinstance(value, np.ndarray | np.generic):
-        return value.tolist()
+        return _json_value(value.tolist())
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
+    if isinstance(value, list):
+        return [_json_value(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return {math.inf: "Infinity", -math.inf: "-Infinity"}.get(value, "NaN")
     return value

@@ -82,8 +82,14 @@ class WrittenArray:
 
 
 def dump_json(document: object) -> bytes:
-    """Serialise a metadata document, the same bytes for the same content."""
-    return json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False).encode()
+    """Serialise a metadata document, the same bytes for the same content.
+
+    Raises:
+        ValueError: it holds NaN or infinity, which strict readers of JSON refuse.
+    """
+    return json.dumps(
+        document, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False
+    ).encode()
 
 
 def write_array(group: Path, values: NDArray[Any], spec: ArraySpec) -> WrittenArray:
