@@ -106,6 +106,9 @@ def parse_histogram_table(
     Raises:
         ValueError: a cell is missing, double, negative or none of a listed scene's.
     """
+    unknown = set(table["scene_id"]) - set(scene_ids)
+    if unknown:
+        raise ValueError(f"{HISTOGRAMS_FILE} holds scene {min(unknown)}, which is not listed")
     index = {scene_id: position for position, scene_id in enumerate(scene_ids)}
     histograms: dict[str, NDArray[np.int64]] = {}
     for chart in CHARTS:
