@@ -141,17 +141,17 @@ def make_checks(summaries: list[Summary]) -> list[Check]:
         ("HH", 0, (-14.51, 5.66), (1.5, 1.0)),
         ("HV", 1, (-24.70, 4.75), (1.5, 1.0)),
     ):
-        found = _mean_sd(sum(s.moments[at] for s in summaries))
+        found = _mean_sd(np.sum([s.moments[at] for s in summaries], axis=0))
         for label, want, limit, value in zip(("mean", "sd"), real, limits, found, strict=True):
             checks.append(_within(f"{name} {label}, dB (land included)", want, limit, value))
     for at, variable in enumerate((*AMSR2_VARIABLES, *ERA5_VARIABLES)):
-        mean, sd = _mean_sd(sum(s.fields[at] for s in summaries))
+        mean, sd = _mean_sd(np.sum([s.fields[at] for s in summaries], axis=0))
         tolerance = 10.0 if at < len(AMSR2_VARIABLES) else None
         check = _within(f"{variable.name} mean, {variable.units}", variable.mean, tolerance, mean)
         checks.append(check)
         checks.append(_within(f"{variable.name} sd", variable.std, None, sd))
     for chart in CHARTS:
-        counts = sum(s.counts[chart.name] for s in summaries)
+        counts = np.sum([s.counts[chart.name] for s in summaries], axis=0)
         shares = 100 * counts / counts.sum()
         for label, real_share, share in zip(
             chart.class_names, REAL_SHARES[chart.name], shares, strict=True
@@ -166,18 +166,22 @@ def make_checks(summaries: list[Summary]) -> list[Check]:
                 )
             )
     valid = np.quantile([s.valid_share for s in summaries], (0.05, 0.5, 0.95))
-    for label, real_share, share in zip(("5 %", "median", "95 %"), REAL_VALID_SHARES, valid, strict=True):
+    for label, real_share, share in zip(
+        ("5 %", "median", "95 %"), REAL_VALID_SHARES, valid, strict=True
+    ):
         tolerance = 0.08 if label == "median" else None
         checks.append(_within(f"charted share of a scene, {label}", real_share, tolerance, share))
     scores = concentration_scores(summaries)
     ordered = scores["SAR"] < scores["AMSR2"] < scores["both"] < 0.95
     text = ", ".join(f"{name} {score:.3f}" for name, score in scores.items())
-    checks.append(Check("SIC R² on held-out scenes", "", "SAR < AMSR2 < both < 0.95", text, ordered))
+    checks.append(
+        Check("SIC R² on held-out scenes", "", "SAR < AMSR2 < both < 0.95", text, ordered)
+    )
     return checks
 
 
-def _mean_sd(moments: NDArray[np.float64] | int) -> tuple[float, float]:
-    count, total, squares = np.asarray(moments)
+def _mean_sd(moments: NDArray[np.float64]) -> tuple[float, float]:
+    count, total, squares = moments
     mean = total / count
     return float(mean), float(np.sqrt(squares / count - mean**2))
 
@@ -238,7 +242,9 @@ def _size(text: str) -> tuple[int, int]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("--scenes", type=int, default=64)
     parser.add_argument("--size", type=_size, default=(1000, 1046))
     parser.add_argument("--full-size", type=_size, default=(5000, 5229))

@@ -5,8 +5,9 @@ the physics, with their sources and confidence, are in docs/simulation.md.
 """
 
 from autoice_bench.datasets.simulate.run import SimulatedSource, simulate
-from autoice_bench.datasets.simulate.scenario import SceneSpec, plan_scenes
+from autoice_bench.datasets.simulate.scenario import plan_scenes
 from autoice_bench.datasets.simulate.scene import SimulatedScene, simulate_scene
+from autoice_bench.datasets.simulate.scene_spec import SceneSpec
 
 __all__ = [
     "SceneSpec",

@@ -91,7 +91,7 @@ class CellFractions:
     @property
     def water(self) -> Array:
         """Open water."""
-        return np.clip(1 - self.land - self.ice, 0, 1)
+        return np.asarray(np.clip(1 - self.land - self.ice, 0, 1))
 
 
 def make_brightness_temperatures(
@@ -128,9 +128,9 @@ def _drift(rng: np.random.Generator, fractions: CellFractions) -> CellFractions:
     sea = 1 - fractions.land
 
     def moved(share: Array) -> Array:
-        return (
-            ndimage.shift(share / np.maximum(sea, 0.05), shift, order=1, mode="nearest") * sea
-        ).clip(0, 1)
+        at_sea = share / np.maximum(sea, 0.05)
+        shifted = ndimage.shift(at_sea, shift, order=1, mode="nearest") * sea
+        return np.asarray(np.clip(shifted, 0, 1), np.float32)
 
     return CellFractions(
         fractions.land,
@@ -170,7 +170,7 @@ def _surface(
     land = emissivity * weather.skt + 2 * anomalies[3]
     ice = seen.thin * thin + seen.first_year * first_year + seen.multi_year * multi_year
     ice = (1 - ponds) * ice + ponds * seen.ice * water
-    return (seen.land * land + ice + seen.water * water).astype(np.float32)
+    return np.asarray(seen.land * land + ice + seen.water * water, np.float32)
 
 
 def _instrument(rng: np.random.Generator, band: Band, surface: Array) -> Array:
@@ -178,4 +178,4 @@ def _instrument(rng: np.random.Generator, band: Band, surface: Array) -> Array:
     across, along = (width * _FWHM_TO_SIGMA / CELL_KM for width in band.footprint_km)
     smoothed = ndimage.gaussian_filter(surface, (along, across), mode="nearest", truncate=3.0)
     noise = band.noise_k * rng.standard_normal(surface.shape, dtype=np.float32)
-    return (smoothed + noise).astype(np.float32)
+    return np.asarray(smoothed + noise, np.float32)

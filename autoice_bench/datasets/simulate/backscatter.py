@@ -55,6 +55,9 @@ HV_WATER_OFFSET_DB: Final = 2.0
 CALM_SPEED: Final = 2.0
 """Least effective wind, m/s: swell and gusts keep a calm sea from being a mirror; judged."""
 
+RETAINED_NOISE: Final = 0.5
+"""Share of the mean noise power that denoising puts back; judged."""
+
 _CMOD5N: Final = (
     0.0, -0.6878, -0.7957, 0.3380, -0.1728, 0.0, 0.0040, 0.1103, 0.0159, 6.7329, 2.7713, -2.2885,
     0.4971, -0.7250, 0.0450, 0.0066, 0.3222, 0.0120, 22.7, 2.0813, 3.0, 8.3659, -3.3428, 1.3236,
@@ -124,11 +127,17 @@ def noise_floor_db(incidence_deg: Floats, hv: bool) -> Floats:
     return np.asarray(level + arch - (0.0 if hv else 1.0))
 
 
-def noise_residual(rng: np.random.Generator, incidence_deg: Floats) -> Floats:
-    """What subtracting an imperfect noise estimate leaves, as a factor of the true noise power.
+def subtracted_noise(rng: np.random.Generator, power: Floats, incidence_deg: Floats) -> Floats:
+    """What denoising takes from each sample of a line, linear.
 
-    One error of 0.1 to 0.3 dB, of either sign, per sub-swath: the steps seen in dark HV scenes.
+    The estimated noise, wrong by 0.1 to 0.3 dB of either sign per sub-swath (the steps seen in
+    dark HV scenes), less a constant that keeps intensities positive, as NERSC's denoising does.
+
+    Args:
+        rng: source of the errors.
+        power: true noise power along a line, linear.
+        incidence_deg: incidence angle along the line, degrees.
     """
     swath = np.searchsorted(np.array(SUBSWATH_BOUNDARIES_DEG), incidence_deg)
     error_db = rng.uniform(0.1, 0.3, 5) * rng.choice((-1, 1), 5)
-    return np.asarray(1 - 10 ** (error_db / 10))[swath]
+    return np.asarray(power * 10 ** (error_db / 10)[swath] - RETAINED_NOISE * power.mean())

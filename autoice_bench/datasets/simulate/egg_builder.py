@@ -8,16 +8,23 @@ itself.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from autoice_bench.charts import FILL_VALUE
 from autoice_bench.datasets.egg_codes import NOT_FILLED, EggCode
 from autoice_bench.datasets.labels import PolygonLabels, derive_labels
 
-STAGE_CODES: Final = {1: (81, 81, 82), 2: (84, 85, 83), 3: (87, 87, 88), 4: (91, 93, 86), 5: (95, 96, 97)}  # fmt: skip
+STAGE_CODES: Final = {
+    1: (81, 81, 82),
+    2: (84, 85, 83),
+    3: (87, 87, 88),
+    4: (91, 93, 86),
+    5: (95, 96, 97),
+}
 """SIGRID-3 stages per SOD class, the common ones first."""
 FORM_CODES: Final = {1: (2,), 2: (3,), 3: (4,), 4: (5,), 5: (6, 7), 6: (9, 10)}
 """SIGRID-3 forms per FLOE class."""
@@ -103,19 +110,20 @@ def _draw_code(rng: np.random.Generator, poly_id: int, wanted: Wanted) -> EggCod
     stages = _spread(rng, wanted.sod, wanted.stages, order)
     forms = _spread(rng, wanted.floe, (1, 2, 3, 4, 5), order)
     types = sorted(zip(stages, partials, forms, strict=True), reverse=True)
-    fields = {
-        f"{letter}{slot}": code
-        for slot, (stage, partial, form) in zip("abc", types, strict=False)
-        for letter, code in (
-            ("s", _stage(rng, stage)),
-            ("c", 10 * partial),
-            ("f", _form(rng, form, wanted.sic)),
-        )
-    }
-    main_form, second_form = fields["fa"], fields["fb"]
-    return EggCode(
-        poly_id, _total_code(rng, wanted.sic), **fields, cf=f"{main_form:02d}{second_form:02d}"
+    (stage_a, part_a, form_a), (stage_b, part_b, form_b), *third = types
+    code = EggCode(
+        poly_id,
+        _total_code(rng, wanted.sic),
+        ca=10 * part_a,
+        sa=_stage(rng, stage_a),
+        fa=_form(rng, form_a, wanted.sic),
+        cb=10 * part_b,
+        sb=_stage(rng, stage_b),
+        fb=_form(rng, form_b, wanted.sic),
     )
+    for stage, part, form in third:
+        code = replace(code, cc=10 * part, sc=_stage(rng, stage), fc=_form(rng, form, wanted.sic))
+    return replace(code, cf=f"{code.fa:02d}{code.fb:02d}")
 
 
 def _split_total(rng: np.random.Generator, total: int, n_types: int) -> list[int]:
@@ -125,7 +133,7 @@ def _split_total(rng: np.random.Generator, total: int, n_types: int) -> list[int
 
 
 def _spread(
-    rng: np.random.Generator, wanted: int, available: tuple[int, ...], order: np.ndarray
+    rng: np.random.Generator, wanted: int, available: tuple[int, ...], order: NDArray[np.intp]
 ) -> list[int]:
     """A class per type: the wanted class for the largest partial, others at random.
 

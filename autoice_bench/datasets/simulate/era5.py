@@ -15,7 +15,7 @@ NATIVE_CELLS: Final = 8
 SEA_FREEZING_K: Final = 271.35
 
 SEASON_T2M_K: Final = {"winter": 257.0, "spring": 262.5, "summer": 275.5, "autumn": 270.5}
-"""Mean 2 m temperature at 70 degrees north; judged, so that the pooled mean is the released 268.6."""
+"""Mean 2 m temperature at 70 degrees north; judged, to pool to the released mean of 268.6."""
 
 
 @dataclass(frozen=True)
@@ -101,4 +101,5 @@ def _weather_field(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
 
 def _weather_scale(share: Array) -> Array:
     """A 2 km field smoothed to what ERA5 resolves."""
-    return np.clip(ndimage.gaussian_filter(share, NATIVE_CELLS, mode="nearest"), 0, 1)
+    smoothed = ndimage.gaussian_filter(share, NATIVE_CELLS, mode="nearest")
+    return np.asarray(np.clip(smoothed, 0, 1), np.float32)

@@ -19,7 +19,8 @@ def unit_variance(field: NDArray[np.floating]) -> Array:
     """Shift and scale a field to mean 0 and standard deviation 1 (all 0 where it is constant)."""
     centred = field - field.mean()
     deviation = centred.std()
-    return (centred / deviation if deviation > 0 else centred).astype(np.float32)
+    scaled: Array = (centred / deviation if deviation > 0 else centred).astype(np.float32)
+    return scaled
 
 
 def smooth_field(
@@ -68,7 +69,8 @@ def interpolate_at(
     down, along = lines - top, samples - left
     upper = field[top, left] * (1 - along) + field[top, right] * along
     lower = field[bottom, left] * (1 - along) + field[bottom, right] * along
-    return (upper * (1 - down) + lower * down).astype(np.float32)
+    values: Array = (upper * (1 - down) + lower * down).astype(np.float32)
+    return values
 
 
 @dataclass(frozen=True)

@@ -100,6 +100,8 @@ def _lowest_share(
     potential: NDArray[np.float64], areas: NDArray[np.float64], share: float
 ) -> NDArray[np.bool_]:
     """The polygons of lowest potential whose charted areas come closest to ``share``."""
+    if share in {0.0, 1.0}:
+        return np.full(len(potential), bool(share))
     order = np.argsort(potential)
     covered = np.concatenate([[0.0], np.cumsum(areas[order])]) / max(areas.sum(), 1)
     # Uncharted polygons add no area: the last of equal cuts makes those at sea water.

@@ -66,7 +66,7 @@ def make_ground(
     seaward = (float(np.sin(angle)), float(np.cos(angle)))
     ramp = ramp_field(coarse, seaward)
     height = (
-        0.8 * power_law_field(rng, (2 * coarse[0], 2 * coarse[1]), 2.9)[: coarse[0], : coarse[1]]
+        0.8 * power_law_field(rng, (2 * coarse[0], 2 * coarse[1]), 3.2)[: coarse[0], : coarse[1]]
     )
     height = height - float(rng.uniform(0.6, 1.4)) * ramp
     height = _level_at_share(height, land_share)
@@ -102,9 +102,9 @@ def _distance(rng: np.random.Generator, height: Array, ramp: Array) -> Array:
     beyond = rng.uniform(5, 60) if share > 0.02 else rng.uniform(15, 350)
     outside = beyond + (ramp - ramp.min()) / np.ptp(ramp) * extent_km * 0.8
     if share == 0:
-        return outside.astype(np.float32)
+        return np.asarray(outside, np.float32)
     inside = ndimage.distance_transform_edt(height <= 0) * cell_km
-    return np.minimum(inside, outside).astype(np.float32)
+    return np.asarray(np.minimum(inside, outside), np.float32)
 
 
 def distance_zones(distance_km: Array, land: NDArray[np.bool_]) -> NDArray[np.uint8]:

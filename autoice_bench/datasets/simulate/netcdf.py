@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -34,9 +33,10 @@ PROVENANCE: Final = "simulation"
 """Global attribute that says how a simulated file was made."""
 
 Attributes = Mapping[str, Any]
+_WIND_NAME: Final = "ERA5 10m {}-component of wind rotated to account for S-1 flight direction"
 _ERA5_ATTRIBUTES: Final = {
-    "u10m_rotated": ("m/s", "ERA5 10m u-component of wind rotated to account for S-1 flight direction"),
-    "v10m_rotated": ("m/s", "ERA5 10m v-component of wind rotated to account for S-1 flight direction"),
+    "u10m_rotated": ("m/s", _WIND_NAME.format("u")),
+    "v10m_rotated": ("m/s", _WIND_NAME.format("v")),
     "t2m": ("K", "ERA5 2m air temperature"),
     "skt": ("K", "ERA5 skin temperature"),
     "tcwv": ("kg/m2", "ERA5 total column water vapour"),
@@ -233,6 +233,6 @@ def _write(path: Path, attributes: Attributes, fill: Any) -> None:
         with netCDF4.Dataset(partial, "w", format="NETCDF4") as dataset:
             fill(dataset)
             dataset.setncatts(dict(attributes))
-        os.replace(partial, path)
+        partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Chart polygons: cells of a warped Voronoi diagram, tens of kilometres wide, with curved borders."""
+"""Chart polygons: cells of a warped Voronoi diagram, ten to fifty kilometres wide."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ class Polygons:
 
 
 def polygon_spacing(shape: tuple[int, int]) -> float:
-    """Typical polygon width in pixels: a sixth of the scene, within 4 and 55 km."""
-    return float(np.clip(np.sqrt(shape[0] * shape[1]) / 6, 4 / 0.08, 55 / 0.08))
+    """Typical polygon width in pixels: an eighth of the scene, within 3 and 50 km."""
+    return float(np.clip(np.sqrt(shape[0] * shape[1]) / 8, 3 / 0.08, 50 / 0.08))
 
 
 def make_polygons(rng: np.random.Generator, shape: tuple[int, int]) -> Polygons:
@@ -44,7 +44,7 @@ def make_polygons(rng: np.random.Generator, shape: tuple[int, int]) -> Polygons:
     coarse = coarse_shape(shape, LABEL_FACTOR)
     cells = spacing / LABEL_FACTOR
     warp = [
-        spacing
+        np.float32(spacing)
         * (
             0.28 * smooth_field(rng, coarse, cells / 3)
             + 0.07 * smooth_field(rng, coarse, cells / 12)

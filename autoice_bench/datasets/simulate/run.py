@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import multiprocessing
-import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -13,9 +12,11 @@ from pathlib import Path
 from typing import Final
 
 from autoice_bench import __version__
+from autoice_bench.datasets.simulate.cases import CasesOption
 from autoice_bench.datasets.simulate.netcdf import read_provenance, write_reference, write_rtt
-from autoice_bench.datasets.simulate.scenario import CasesOption, SceneSpec, plan_scenes
+from autoice_bench.datasets.simulate.scenario import plan_scenes
 from autoice_bench.datasets.simulate.scene import simulate_scene
+from autoice_bench.datasets.simulate.scene_spec import SceneSpec
 from autoice_bench.errors import SceneError
 
 METADATA_NAME: Final = "metadata.csv"
@@ -184,4 +185,4 @@ def _metadata(specs: tuple[SceneSpec, ...]) -> str:
 def _write_text(path: Path, text: str) -> None:
     partial = path.with_name(f".{path.name}.partial")
     partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)
+    partial.replace(path)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Final, Literal, get_args
+from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import betaincinv
 
+from autoice_bench.datasets.simulate.cases import CasesOption, apply_case, place_cases
 from autoice_bench.datasets.simulate.climatology import (
     Climatology,
-    Region,
     read_climatology,
     regions_of,
 )
@@ -20,96 +20,21 @@ from autoice_bench.datasets.simulate.geometry import (
     GROUND_SPEED_M_PER_S,
     N_TIE_POINTS,
     offset_position,
-    track_heading,
 )
+from autoice_bench.datasets.simulate.scene_spec import CASES, MIN_SIZE, Case, SceneSpec, Subset
 from autoice_bench.errors import SceneError
 from autoice_bench.scene_id import TIME_FORMAT, SceneId
 
-Case = Literal[
-    "odd size",
-    "short frame",
-    "all water",
-    "ambiguous stage",
-    "mostly masked",
-    "two swaths",
-    "smaller than a patch",
-]
-CASES: Final = get_args(Case)
-"""Awkward scenes that the released data hold, one scene each."""
-
-CasesOption = Literal["auto", "all", "none"]
-AUTO_CASES_FROM: Final = 16
-"""``auto`` adds the cases to sets of at least this many scenes."""
-
-MIN_SIZE: Final = 200
-"""Smallest size: with fewer lines the raw tie-point positions would coincide."""
 FIRST_YEAR: Final = 2030
 FRAME_INTERVAL_S: Final = 60
 
 CIS_SHARE: Final = 0.4
-_GOLDEN: Final = (math.sqrt(5) - 1) / 2
-_SHARE_CONCENTRATION: Final = 2.0
-
-
-@dataclass(frozen=True)
-class SceneSpec:
-    """One scene to simulate; everything about it follows from this and ``seed``.
-
-    Attributes:
-        index: position in the data set; with ``seed`` it selects the random numbers.
-        seed: seed of the data set.
-        subset: ``train`` or ``test``.
-        scene_id: start time and ice service.
-        original_id: name of the raw file the scene would come from.
-        region: chart region.
-        climatology: class shares of its region and season.
-        latitude, longitude: centre, degrees.
-        ascending: whether the satellite flies north.
-        shape: lines and samples at 80 m.
-        n_tie_lines: tie points along the lines (21; fewer in a short frame).
-        open_water: wanted share of open water among charted pixels.
-        charted: wanted share of charted pixels.
-        land: wanted share of land pixels.
-        wind_quantile: where the wind speed lies in its distribution.
-        case: the awkward case it stands for, if any.
-    """
-
-    index: int
-    seed: int
-    subset: Literal["train", "test"]
-    scene_id: SceneId
-    original_id: str
-    region: Region
-    climatology: Climatology
-    latitude: float
-    longitude: float
-    ascending: bool
-    shape: tuple[int, int]
-    n_tie_lines: int
-    open_water: float
-    charted: float
-    land: float
-    wind_quantile: float
-    case: Case | None
-
-    @property
-    def heading(self) -> float:
-        """Flight direction, degrees clockwise from north."""
-        return track_heading(self.latitude, self.ascending)
-
-    @property
-    def flip(self) -> int:
-        """The axis to flip for display, north up and east right."""
-        return 0 if self.ascending else 1
-
-    @property
-    def grid_2km(self) -> tuple[int, int]:
-        """Lines and samples of the 2 km grid."""
-        return self.shape[0] // 25, self.shape[1] // 25
-
-    def rng(self) -> np.random.Generator:
-        """The scene's own random numbers: the same whatever else is simulated, and where."""
-        return np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(1, self.index)))
+_STEPS: Final = 1.1673039782614187 ** -np.arange(1.0, 6.0)
+"""Steps of the R5 low-discrepancy sequence: powers of the root of x ** 6 = x + 1."""
+CHARTED_RANGE: Final = (0.22, 0.97)
+"""Least and largest charted share of an ordinary scene."""
+_WATER_CONCENTRATION: Final = 2.0
+_CHART_CONCENTRATION: Final = 6.0
 
 
 def plan_scenes(
@@ -128,18 +53,16 @@ def plan_scenes(
     _validate_plan(n_train, n_test, size, cases)
     n_scenes = n_train + n_test
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(0,)))
-    offsets = rng.random(6)
-    placed = _place_cases(n_scenes, cases)
+    offsets = rng.random(len(_STEPS))
+    placed = place_cases(n_scenes, cases)
     specs: list[SceneSpec] = []
     for index in range(n_scenes):
-        subset: Literal["train", "test"] = "train" if index < n_train else "test"
-        # Even spacing in index for the first draw, golden-ratio and other irrational steps for
-        # the rest: jointly well spread without a full design.
-        u = (offsets + (index + 1) * np.array([_GOLDEN, 0.7548777, 0.5698403, 0.8191725, 0.6710436, 0.5497005])) % 1  # fmt: skip
+        subset: Subset = "train" if index < n_train else "test"
+        u = (offsets + (index + 1) * _STEPS) % 1
         spec = _draw_spec(rng, index, seed, subset, size, u)
         if _follows(index, n_train, placed):
-            spec = _next_frame(rng, specs[index - 1 if index != n_train else 0], spec)
-        specs.append(_apply_case(spec, placed.get(index)))
+            spec = _next_frame(rng, specs[index - 1 if index != n_train else 0], spec, u)
+        specs.append(apply_case(spec, placed.get(index)))
     return tuple(_with_unique_times(specs))
 
 
@@ -159,28 +82,19 @@ def _validate_plan(n_train: int, n_test: int, size: tuple[int, int], cases: Case
         )
 
 
-def _place_cases(n_scenes: int, cases: CasesOption) -> dict[int, Case]:
-    """Scene index of each case: spread evenly, none on the first scene unless it must."""
-    wanted = cases == "all" or (cases == "auto" and n_scenes >= AUTO_CASES_FROM)
-    if not wanted:
-        return {}
-    return {(k + 1) * n_scenes // len(CASES) - 1: case for k, case in enumerate(CASES)}
-
-
 def _draw_spec(
     rng: np.random.Generator,
     index: int,
     seed: int,
-    subset: Literal["train", "test"],
+    subset: Subset,
     size: tuple[int, int],
-    u: np.ndarray,
+    u: NDArray[np.float64],
 ) -> SceneSpec:
     service = "cis" if u[0] < CIS_SHARE else "dmi"
     climatology = _pick_climatology(service, float(u[1]))
     regions = regions_of(climatology.group)
     region = regions[int(rng.integers(len(regions)))]
     ascending = bool(rng.random() < 0.5)
-    charted = float(np.clip(betaincinv(*_beta(0.95 * climatology.charted, 5.0), u[3]), 0.22, 0.97))
     spec = SceneSpec(
         index=index,
         seed=seed,
@@ -194,13 +108,26 @@ def _draw_spec(
         ascending=ascending,
         shape=size,
         n_tie_lines=N_TIE_POINTS,
-        open_water=float(betaincinv(*_beta(climatology.open_water, _SHARE_CONCENTRATION), u[2])),
-        charted=charted,
-        land=(1 - charted) * float(rng.uniform(0.3, 0.7)),
+        open_water=0.0,
+        charted=0.0,
+        land=0.0,
         wind_quantile=float(u[4]),
         case=None,
     )
-    return _name_original(rng, spec, None)
+    return _name_original(rng, _with_shares(rng, spec, u), None)
+
+
+def _with_shares(rng: np.random.Generator, spec: SceneSpec, u: NDArray[np.float64]) -> SceneSpec:
+    """Shares of open water, chart and land: quantiles of beta laws around the climatology."""
+    water = _beta(spec.climatology.open_water, _WATER_CONCENTRATION)
+    chart = _beta(0.97 * spec.climatology.charted, _CHART_CONCENTRATION)
+    charted = float(np.clip(betaincinv(*chart, u[3]), *CHARTED_RANGE))
+    return replace(
+        spec,
+        open_water=float(betaincinv(*water, u[2])),
+        charted=charted,
+        land=(1 - charted) * float(rng.uniform(0.3, 0.7)),
+    )
 
 
 def _beta(mean: float, concentration: float) -> tuple[float, float]:
@@ -253,13 +180,15 @@ def _name_original(
 
 
 def _follows(index: int, n_train: int, placed: dict[int, Case]) -> bool:
-    """Whether a scene is the next frame of an earlier one: every sixth, and the first test scene."""
+    """Whether a scene is the next frame of another: every sixth, and the first test scene."""
     if index in placed or (index - 1 in placed and index != n_train):
         return False
     return (index == n_train and n_train > 0) or (index % 6 == 2 and index != n_train)
 
 
-def _next_frame(rng: np.random.Generator, first: SceneSpec, spec: SceneSpec) -> SceneSpec:
+def _next_frame(
+    rng: np.random.Generator, first: SceneSpec, spec: SceneSpec, u: NDArray[np.float64]
+) -> SceneSpec:
     """The frame 60 s after ``first`` in the same pass, service, region and season."""
     along = np.array([FRAME_INTERVAL_S * GROUND_SPEED_M_PER_S])
     latitude, longitude = offset_position(
@@ -276,27 +205,7 @@ def _next_frame(rng: np.random.Generator, first: SceneSpec, spec: SceneSpec) -> 
         longitude=float(longitude[0]),
         ascending=first.ascending,
     )
-    return _name_original(rng, moved, f"{parts[0]}_{parts[6]}_{parts[7]}")
-
-
-def _apply_case(spec: SceneSpec, case: Case | None) -> SceneSpec:
-    lines, samples = spec.shape
-    if case == "odd size":
-        return replace(spec, case=case, shape=(lines - 1 + lines % 2, samples - 1 + samples % 2))
-    if case == "short frame":
-        short = max(MIN_SIZE, round(lines * 0.6))
-        return replace(spec, case=case, shape=(short, samples), n_tie_lines=13)
-    if case == "all water":
-        return replace(spec, case=case, open_water=1.0)
-    if case == "ambiguous stage":
-        return replace(spec, case=case, open_water=0.0)
-    if case == "mostly masked":
-        charted = min(0.1, 0.3 * 768**2 / (lines * samples))
-        return replace(spec, case=case, charted=charted, land=0.55)
-    if case == "smaller than a patch":
-        smaller = tuple(max(MIN_SIZE, min(round(0.9 * n), limit)) for n, limit in zip(spec.shape, (700, 731), strict=True))  # fmt: skip
-        return replace(spec, case=case, shape=(smaller[0], smaller[1]))
-    return replace(spec, case=case)
+    return _name_original(rng, _with_shares(rng, moved, u), f"{parts[0]}_{parts[6]}_{parts[7]}")
 
 
 def _with_unique_times(specs: list[SceneSpec]) -> list[SceneSpec]:

@@ -15,14 +15,14 @@ from autoice_bench.datasets.simulate.fields import Array
 from autoice_bench.datasets.simulate.geometry import incidence_parts, tie_point_grid
 from autoice_bench.datasets.simulate.ice_chart import IceChart, make_ice_chart
 from autoice_bench.datasets.simulate.land import Ground, distance_zones, make_ground
+from autoice_bench.datasets.simulate.polygon_ice import make_polygon_ice
 from autoice_bench.datasets.simulate.polygons import Polygons, make_polygons
-from autoice_bench.datasets.simulate.scenario import SceneSpec
+from autoice_bench.datasets.simulate.scene_spec import SceneSpec
+from autoice_bench.datasets.simulate.speckle import Speckle
 from autoice_bench.datasets.simulate.surface import (
     STRIP_LINES,
-    Speckle,
     SurfaceModel,
     cell_fractions,
-    make_polygon_ice,
     make_surface,
     render_strip,
 )
@@ -167,8 +167,8 @@ def _swath_border(rng: np.random.Generator, shape: tuple[int, int]) -> NDArray[n
     for edge in range(2):
         if rng.random() < 0.5:
             continue
-        ends = rng.uniform(0, _MAX_BORDER_SHARE, 2) * shape[1]
-        width = np.rint(np.linspace(*ends, shape[0]))[:, None]
+        first, last = (float(end) * shape[1] for end in rng.uniform(0, _MAX_BORDER_SHARE, 2))
+        width = np.rint(np.linspace(first, last, shape[0]))[:, None]
         samples = np.arange(shape[1])[None, :]
         border |= (samples if edge == 0 else shape[1] - 1 - samples) < width
     return border

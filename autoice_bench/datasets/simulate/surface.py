@@ -7,27 +7,23 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from autoice_bench.charts import FILL_VALUE
-from autoice_bench.datasets.egg_codes import EggCode
-from autoice_bench.datasets.labels import FLOE_CLASSES, SIC_CLASSES, SOD_CLASSES
 from autoice_bench.datasets.simulate.amsr2 import CellFractions
 from autoice_bench.datasets.simulate.backscatter import (
     DB_TO_LOG,
     REFERENCE_ANGLE_DEG,
-    SIGNATURES,
     noise_floor_db,
-    noise_residual,
+    subtracted_noise,
     water_hh,
     water_hv,
 )
-from autoice_bench.datasets.simulate.egg_builder import FAST_ICE, type_fractions
 from autoice_bench.datasets.simulate.fields import (
     Array,
     CoarseField,
-    coarse_shape,
     power_law_field,
-    smooth_field,
+    unit_variance,
 )
 from autoice_bench.datasets.simulate.floes import (
     BIG_SPACING_PX,
@@ -37,47 +33,16 @@ from autoice_bench.datasets.simulate.floes import (
     make_deformation,
     make_floe_pattern,
 )
-from autoice_bench.datasets.simulate.ice_chart import IceChart
 from autoice_bench.datasets.simulate.land import Ground
+from autoice_bench.datasets.simulate.polygon_ice import PolygonIce, concentration_field
 from autoice_bench.datasets.simulate.polygons import Polygons
+from autoice_bench.datasets.simulate.speckle import Speckle
 
 STRIP_LINES: Final = 200
 """Lines worked on at a time: a multiple of the 25 lines of a 2 km cell."""
-SPECKLE_LOOKS: Final = 17.0
-"""Equivalent looks at 80 m (a 2 x 2 mean of correlated 40 m pixels has 15 to 20)."""
-_SPECKLE_TAP: Final = 0.15
 _SAMPLE_STRIDE: Final = 5
-_CONCENTRATION_FACTOR: Final = 8
-RETAINED_NOISE: Final = np.float32(0.5)
-"""Share of the noise power that denoising leaves, so that few pixels fall below zero; judged."""
 MIN_INTENSITY: Final = 1e-5
 """Floor of a denoised intensity (-50 dB), as subtracting noise can leave less than nothing."""
-
-
-@dataclass(frozen=True)
-class PolygonIce:
-    """Properties per polygon and ice type; look-up arrays for rasters of polygon indices.
-
-    Attributes:
-        split: float32 (2, polygons): a floe with ``draw`` above the first value is of type B or
-            C, above the second of type C.
-        level: float32 (2, 3 * polygons): HH and HV at 35 degrees, dB.
-        slope: float32 (2, 3 * polygons), dB per degree.
-        texture: float32 (3 * polygons), dB.
-        sod: uint8 (3 * polygons): class of the type, as if determined.
-        pattern: uint8 (polygons): 0 small floes, 1 big floes, 2 vast floes.
-        resolved: float32 (polygons): how far single floes show at 80 m.
-        concentration: float32 (polygons): actual ice share.
-    """
-
-    split: Array
-    level: Array
-    slope: Array
-    texture: Array
-    sod: NDArray[np.uint8]
-    pattern: NDArray[np.uint8]
-    resolved: Array
-    concentration: Array
 
 
 @dataclass(frozen=True)
@@ -94,7 +59,7 @@ class SurfaceModel:
     terrain: Array
     incidence: tuple[NDArray[np.float64], NDArray[np.float64]]
     noise: tuple[Array, Array]
-    residual: tuple[Array, Array]
+    subtracted: tuple[Array, Array]
 
 
 @dataclass(frozen=True)
@@ -115,121 +80,6 @@ class Strip:
     uncharted: NDArray[np.bool_]
     kinds: NDArray[np.uint8]
     weights: Array
-
-
-class Speckle:
-    """Correlated multiplicative noise of mean 1, drawn strip by strip without seams."""
-
-    def __init__(self, rng: np.random.Generator, n_samples: int) -> None:
-        self._rng = rng
-        self._n_samples = n_samples
-        self._carry = self._normal(2)
-
-    def _normal(self, n_lines: int) -> Array:
-        return self._rng.standard_normal((n_lines, self._n_samples + 2), dtype=np.float32)
-
-    def rows(self, n_lines: int) -> Array:
-        """The next ``n_lines`` lines; float32 (n_lines, samples), lognormal."""
-        noise = np.concatenate([self._carry, self._normal(n_lines)])
-        self._carry = noise[-2:].copy()
-        tap = np.float32(_SPECKLE_TAP)
-        noise = noise[1:-1] + tap * (noise[:-2] + noise[2:])
-        noise = noise[:, 1:-1] + tap * (noise[:, :-2] + noise[:, 2:])
-        deviation = float(np.sqrt(np.log1p(1 / SPECKLE_LOOKS)))
-        noise *= np.float32(deviation / (1 + 2 * _SPECKLE_TAP**2))
-        noise -= np.float32(deviation**2 / 2)
-        return np.exp(noise, out=noise)
-
-
-def make_polygon_ice(
-    rng: np.random.Generator, chart: IceChart, *, melt: bool, freeze_up: bool
-) -> PolygonIce:
-    """Draw the actual ice behind each polygon's egg code."""
-    scene_offset = rng.normal(0, 0.8, (2, 6))
-    rows = [_polygon_row(rng, code, melt, freeze_up, scene_offset) for code in chart.egg_codes]
-    types = [kind for row in rows for kind in row[1]]
-    cumulative = np.cumsum([row[0] for row in rows], axis=1)
-    return PolygonIce(
-        split=cumulative.T[:2].astype(np.float32),
-        level=np.array([[kind[1], kind[2]] for kind in types], np.float32).T.copy(),
-        slope=np.array(
-            [[SIGNATURES[kind[0]].hh_slope, SIGNATURES[kind[0]].hv_slope] for kind in types],
-            np.float32,
-        ).T.copy(),
-        texture=np.array([SIGNATURES[kind[0]].texture_db for kind in types], np.float32),
-        sod=np.array([kind[0] for kind in types], np.uint8),
-        pattern=np.array([row[2] for row in rows], np.uint8),
-        resolved=np.array([row[3] for row in rows], np.float32),
-        concentration=np.array([row[4] for row in rows], np.float32),
-    )
-
-
-def _polygon_row(
-    rng: np.random.Generator,
-    code: EggCode,
-    melt: bool,
-    freeze_up: bool,
-    scene_offset: NDArray[np.float64],
-) -> tuple[tuple[float, ...], list[tuple[int, float, float]], int, float, float]:
-    """(type shares, (sod, HH, HV) per type, pattern, resolved, concentration) of one polygon."""
-    kinds = []
-    for stage in code.stages:
-        sod = SOD_CLASSES.get(stage, FILL_VALUE)
-        if sod not in SIGNATURES:
-            sod = 1 if freeze_up else 4
-        signature = SIGNATURES[sod]
-        melting = signature.melt_db if melt else 0.0
-        own = rng.normal(0, 0.9) + np.array([0.0, rng.normal(0, 0.5)])
-        hh, hv = np.array([signature.hh_db, signature.hv_db]) + melting + own + scene_offset[:, sod]
-        kinds.append((sod, float(hh), float(hv)))
-    sic = 0 if code.poly_type == "W" else SIC_CLASSES[code.ct]
-    form = max((FLOE_CLASSES.get(form, 0) for form in code.forms if form != FAST_ICE), default=0)
-    form = 0 if form == FILL_VALUE else form
-    fast = FAST_ICE in code.forms and sic == 10
-    pattern, resolved = {4: (1, 1.0), 5: (2, 1.0), 3: (0, 0.7), 6: (0, 0.5)}.get(form, (0, 0.25))
-    concentration = _actual_concentration(rng, sic, fast)
-    return type_fractions(code), kinds, pattern, resolved, concentration
-
-
-def _actual_concentration(rng: np.random.Generator, sic: int, fast: bool) -> float:
-    """Ice share behind a charted class: analysts round, and err by a tenth now and then."""
-    if sic == 0:
-        return float(0.06 * rng.random() ** 4)
-    if sic == 10:
-        return 1.0 if fast else float(1 - 0.05 * rng.random())
-    return float(np.clip(sic / 10 + rng.normal(0, 0.07), 0.04, 0.98))
-
-
-def concentration_field(
-    rng: np.random.Generator, polygons: Polygons, ice: PolygonIce
-) -> CoarseField:
-    """Actual ice share of every 640 m cell.
-
-    Real edges are displaced from the charted ones, gradual, and uneven inside a polygon.
-    """
-    from scipy import ndimage
-
-    shape = polygons.index.shape
-    factor = _CONCENTRATION_FACTOR
-    index = polygons.index[factor // 2 :: factor, factor // 2 :: factor]
-    coarse = coarse_shape((shape[0], shape[1]), factor)
-    index = np.pad(
-        index, [(0, coarse[0] - index.shape[0]), (0, coarse[1] - index.shape[1])], "edge"
-    )
-    reach = polygons.spacing / factor
-    moved = [
-        np.arange(coarse[axis]).reshape((-1, 1) if axis == 0 else (1, -1))
-        + 0.13 * reach * smooth_field(rng, coarse, max(reach / 8, 1.0))
-        for axis in range(2)
-    ]
-    lines = np.clip(np.rint(moved[0]), 0, coarse[0] - 1).astype(np.intp)
-    samples = np.clip(np.rint(moved[1]), 0, coarse[1] - 1).astype(np.intp)
-    share = ndimage.gaussian_filter(ice.concentration[index[lines, samples]], max(reach / 25, 0.8))
-    uneven = smooth_field(rng, coarse, max(reach / 6, 1.5))
-    share = share + 0.55 * uneven * share * (1 - share)
-    return CoarseField(
-        np.clip(share, 0, 1).astype(np.float32), factor, (int(shape[0]), int(shape[1]))
-    )
 
 
 def water_fields(
@@ -268,7 +118,7 @@ def make_surface(
     )
     sample_angle = incidence[1]
     noise = [10 ** (noise_floor_db(sample_angle, hv) / 10) for hv in (False, True)]
-    residual = [noise_residual(rng, sample_angle) for _ in range(2)]
+    subtracted = [subtracted_noise(rng, power, sample_angle) for power in noise]
     return SurfaceModel(
         polygons=polygons,
         ice=ice,
@@ -277,11 +127,17 @@ def make_surface(
         water=water_fields(shape, wind, incidence),
         patterns=patterns,
         deformation=make_deformation(rng, big_tile),
-        terrain=power_law_field(rng, (big_tile, big_tile), 2.0),
+        terrain=_make_terrain(rng, big_tile),
         incidence=incidence,
         noise=(noise[0].astype(np.float32), noise[1].astype(np.float32)),
-        residual=(residual[0].astype(np.float32), residual[1].astype(np.float32)),
+        subtracted=(subtracted[0].astype(np.float32), subtracted[1].astype(np.float32)),
     )
+
+
+def _make_terrain(rng: np.random.Generator, size: int) -> Array:
+    """Periodic relief texture, deviation 1, without the large forms that would show the period."""
+    relief = power_law_field(rng, (size, size), 2.0)
+    return unit_variance(relief - ndimage.gaussian_filter(relief, 30, mode="wrap"))
 
 
 def render_strip(
@@ -311,7 +167,7 @@ def render_strip(
         intensity[land] = np.exp(np.float32(DB_TO_LOG) * land_db)
         intensity += model.noise[at]
         intensity *= speckle[at].rows(stop - start)
-        intensity -= (1 - RETAINED_NOISE) * model.noise[at] * (1 - model.residual[at])
+        intensity -= model.subtracted[at]
         np.maximum(intensity, np.float32(MIN_INTENSITY), out=intensity)
         images.append(np.float32(1 / DB_TO_LOG) * np.log(intensity))
     every = slice(_SAMPLE_STRIDE // 2, None, _SAMPLE_STRIDE)
@@ -352,11 +208,12 @@ def cell_fractions(
 
     Samples beyond the last whole cell are left out.
     """
-    kinds, weights = kinds[: 5 * cells[0], : 5 * cells[1]], weights[: 5 * cells[0], : 5 * cells[1]]
+    used = slice(5 * cells[0]), slice(5 * cells[1])
+    kinds, weights = kinds[used], weights[used]
 
     def share(mask: NDArray[np.bool_], amount: Array | None = None) -> Array:
         values = mask.astype(np.float32) if amount is None else mask * amount
-        return values.reshape(cells[0], 5, cells[1], 5).mean(axis=(1, 3))
+        return np.asarray(values.reshape(cells[0], 5, cells[1], 5).mean(axis=(1, 3)))
 
     return CellFractions(
         land=share(kinds == FILL_VALUE),
