@@ -43,7 +43,7 @@ from autoice_bench.datasets.variables import (
     SAR_VARIABLES,
     Variable,
 )
-from autoice_bench.errors import SceneError
+from autoice_bench.errors import SceneError, StoreError
 from autoice_bench.scene_id import parse_original_id, parse_scene_id
 
 # Chosen by benchmarks/layout.py: small chunks waste few pixels around a patch, all channels of a
@@ -112,21 +112,34 @@ def commit_scene(folder: Path, target: Path) -> bool:
         False where ``target`` exists already (another worker was first); ``folder`` stays.
 
     Raises:
+        StoreError: something else than a scene is in its place.
         OSError: the move failed for another reason.
     """
     for parent, _, names in os.walk(folder):
         for name in names:
             _sync_file(Path(parent, name))
         sync_folder(Path(parent))
-    if target.exists():
+    if _is_scene(target):
         return False
     try:
         folder.rename(target)
     except OSError:
-        if target.exists():
+        if _is_scene(target):
             return False
         raise
     sync_folder(target.parent)
+    return True
+
+
+def _is_scene(target: Path) -> bool:
+    """Whether a scene is there; what is there without being one must not pass for it."""
+    if not target.exists():
+        return False
+    if not (target / METADATA_NAME).is_file():
+        raise StoreError(
+            f"store {target.parent.parent}: scenes/{target.name} has no {METADATA_NAME}, so it is "
+            "no scene; remove it and run the same command again"
+        )
     return True
 
 

@@ -43,17 +43,32 @@ def compare_with_source(
     Returns:
         What differs, one line each.
     """
+    charts = arrays.get("charts")
     try:
         with open_netcdf(scene.path, direct=False) as file:
-            problems = [*_compare_inputs(file, attributes, arrays)]
-            if "charts" in arrays and scene.reference is None:
-                problems += _compare_charts(file, arrays["charts"])
+            problems = _compare_shapes(file, arrays) or [*_compare_inputs(file, attributes, arrays)]
+            if charts is not None and scene.reference is None:
+                problems += _compare_charts(file, charts)
         if scene.reference is not None:
             with open_netcdf(scene.reference, direct=False) as reference:
-                problems += _compare_charts(reference, arrays["charts"])
+                problems += _compare_charts(reference, charts)
     except (OSError, KeyError) as error:
         return [f"source {scene.path} cannot be read: {error}"]
     return problems
+
+
+def _compare_shapes(file: NetcdfFile, arrays: Mapping[str, NDArray[Any]]) -> list[str]:
+    """Whether the source has the stored grids at all."""
+    pairs = (
+        ("sar", SAR_VARIABLES[0].name),
+        ("amsr2", AMSR2_VARIABLES[0].name),
+        ("latitude", TIE_POINT_VARIABLES[0]),
+    )
+    return [
+        f"{name} is {arrays[name].shape[-2:]}; the source has {file.shape(variable)}"
+        for name, variable in pairs
+        if arrays[name].shape[-2:] != file.shape(variable)
+    ]
 
 
 def _compare_inputs(
@@ -80,7 +95,8 @@ def _compare_sar(
     nodata_differs = 0
     for strip in file.strips(name):
         ours = stored[strip.lines, strip.samples].astype(strip.values.dtype)
-        worst = max(worst, float(np.abs(ours - strip.values).max()))
+        # np.maximum, not max(): NaN must survive.
+        worst = float(np.maximum(worst, np.abs(ours - strip.values).max()))
         nodata_differs += int(np.count_nonzero((ours == 0) != (strip.values == 0)))
     if not worst <= rounding_error:
         yield f"{name} differs from the source by {worst:.3g}; rounding gives {rounding_error:.3g}"
@@ -94,13 +110,19 @@ def _compare_zones(file: NetcdfFile, stored: NDArray[Any]) -> Iterator[str]:
     for strip in file.strips(DISTANCE_MAP.name):
         zones = strip.values.astype(np.float64) * DISTANCE_MAP.std + DISTANCE_MAP.mean
         difference = np.abs(zones - stored[strip.lines, strip.samples])
-        worst = max(worst, float(difference.max()))
+        worst = float(np.maximum(worst, difference.max()))
     if not worst <= allowed:
         yield f"{DISTANCE_MAP.name} differs from the source by {worst:.3g} zones"
 
 
-def _compare_charts(file: NetcdfFile, stored: NDArray[np.uint8]) -> Iterator[str]:
+def _compare_charts(file: NetcdfFile, stored: NDArray[np.uint8] | None) -> Iterator[str]:
+    if stored is None:
+        yield "charts are in the source, but not in the store"
+        return
     for chart, values in zip(CHARTS, stored, strict=True):
+        if file.shape(chart.name) != values.shape:
+            yield f"{chart.name} is {values.shape}; the source has {file.shape(chart.name)}"
+            continue
         differs = np.count_nonzero(whole_classes(file.read(chart.name)) != values)
         if differs:
             yield f"{chart.name} differs from the source in {differs} pixels"

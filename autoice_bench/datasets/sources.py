@@ -73,11 +73,15 @@ def find_scenes(source: Path) -> SourceListing:
         )
     files: dict[str, list[Path]] = defaultdict(list)
     references: dict[str, list[Path]] = defaultdict(list)
+    misnamed: list[Path] = []
     for path in _walk(source):
         for suffix, found_paths in ((SCENE_SUFFIX, files), (REFERENCE_SUFFIX, references)):
             name = path.name.removesuffix(suffix)
-            if name != path.name and is_scene_name(name):
-                found_paths[name].append(path)
+            if name != path.name:
+                if is_scene_name(name):
+                    found_paths[name].append(path)
+                else:
+                    misnamed.append(path)
     if not files:
         raise SceneError(
             f"source {source}: no file named YYYYMMDDThhmmss_cis{SCENE_SUFFIX} or "
@@ -95,11 +99,22 @@ def find_scenes(source: Path) -> SourceListing:
         for scene_id in sorted(files)
         if scene_id not in WITHDRAWN
     )
-    return SourceListing(scenes, tuple(_notes(files, references)))
+    return SourceListing(scenes, tuple(_notes(files, references, misnamed)))
 
 
 def _walk(source: Path) -> Iterator[Path]:
-    for folder, subfolders, names in os.walk(source, followlinks=True):
+    """Every ``.nc`` file, each folder once: links to folders are followed, circles are not."""
+
+    def refuse(error: OSError) -> None:
+        raise SceneError(f"source {source}: {error.filename} cannot be listed: {error.strerror}")
+
+    seen: set[tuple[int, int]] = set()
+    for folder, subfolders, names in os.walk(source, followlinks=True, onerror=refuse):
+        status = Path(folder).stat()
+        if (status.st_dev, status.st_ino) in seen:
+            subfolders.clear()
+            continue
+        seen.add((status.st_dev, status.st_ino))
         subfolders[:] = sorted(name for name in subfolders if not name.endswith(".zarr"))
         yield from (Path(folder, name) for name in sorted(names) if name.endswith(".nc"))
 
@@ -118,7 +133,11 @@ def _subset(scene_id: str, path_in_source: Path) -> Subset:
     return "test" if in_test_folder or scene_id in OFFICIAL_TEST else "train"
 
 
-def _notes(files: dict[str, list[Path]], references: dict[str, list[Path]]) -> Iterator[str]:
+def _notes(
+    files: dict[str, list[Path]], references: dict[str, list[Path]], misnamed: list[Path]
+) -> Iterator[str]:
+    for path in misnamed:
+        yield f"file {path.name}: its name is not that of a scene; left out"
     for scene_id in sorted(set(files).intersection(WITHDRAWN)):
         yield f"scene {scene_id}: withdrawn by its authors (the chart lost its ice); left out"
     for scene_id in sorted(set(references).difference(files)):
@@ -130,10 +149,13 @@ def _read_regions(source: Path) -> dict[str, str]:
     """Region per scene id from every ``metadata.csv`` at the root or one folder below it."""
     regions: dict[str, str] = {}
     for path in sorted({*source.glob(METADATA_NAME), *source.glob(f"*/{METADATA_NAME}")}):
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            for row in csv.DictReader(file):
-                name = Path(row.get("input_path") or "").name.removesuffix(SCENE_SUFFIX)
-                region = (row.get("region_id") or "").strip()
-                if region and is_scene_name(name):
-                    regions[name] = region
+        try:
+            text = path.read_text(encoding="utf-8-sig")
+        except (OSError, UnicodeDecodeError) as error:
+            raise SceneError(f"{path} cannot be read: {error}; expected CSV in UTF-8") from error
+        for row in csv.DictReader(text.splitlines()):
+            name = Path(row.get("input_path") or "").name.removesuffix(SCENE_SUFFIX)
+            region = (row.get("region_id") or "").strip()
+            if region and is_scene_name(name):
+                regions[name] = region
     return regions

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -39,6 +40,7 @@ SCENES: Final = "scenes"
 SPLITS: Final = "splits"
 PARTIAL: Final = ".partial"
 INDEX_NAME: Final = "scenes.parquet"
+_TEMPORARY: Final = ".tmp"
 
 LICENCE: Final = "CC-BY-4.0"
 CITATION: Final = (
@@ -161,12 +163,20 @@ def create_store(path: Path, options: StoreOptions) -> Store:
     Raises:
         StoreError: the folder exists and holds something else.
     """
-    if path.exists() and (not path.is_dir() or any(p.name != PARTIAL for p in path.iterdir())):
+    if path.exists() and not (path.is_dir() and all(map(_may_stay, path.iterdir()))):
         raise StoreError(f"store {path}: something else is there; choose another path or remove it")
     store = Store(path, options)
     store.scenes_path.mkdir(parents=True, exist_ok=True)
     write_root(store)
     return store
+
+
+def _may_stay(path: Path) -> bool:
+    """Whether a name in a new store's folder is what an interrupted run leaves, or its splits."""
+    if path.name == SCENES:
+        return path.is_dir() and not any(path.iterdir())
+    is_temporary = path.name.startswith(f"{METADATA_NAME}.") and path.name.endswith(_TEMPORARY)
+    return is_temporary or path.name in (PARTIAL, SPLITS)
 
 
 def write_root(store: Store) -> None:
@@ -259,7 +269,8 @@ def open_scene(store: Store | Path | str, scene_id: str) -> xr.Dataset:
     coordinates = {
         name: stacked[name] for name in ("latitude", "longitude", "tie_line", "tie_sample")
     }
-    return xr.Dataset(variables, coords=coordinates, attrs=stacked.attrs)
+    dataset = xr.Dataset(variables, coords=coordinates, attrs=stacked.attrs)
+    return dataset.drop_encoding()
 
 
 def chart_attributes(chart: Any) -> dict[str, Any]:
@@ -285,7 +296,7 @@ def channel_attributes(variable: Variable) -> dict[str, Any]:
 
 def write_atomically(path: Path, content: bytes) -> None:
     """Replace ``path`` by ``content`` so that a reader or a crash sees the old or the new file."""
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}{_TEMPORARY}")
     try:
         with temporary.open("wb") as file:
             file.write(content)

@@ -60,6 +60,12 @@ SCHEMA: Final = pa.schema(
 )
 
 
+_REQUIRED: Final = frozenset(
+    {"scene_id", "subset", "acquisition_time", "class_counts", "files", "source", "reference"}
+)
+"""Attributes that the code reads of every scene; any other may be null."""
+
+
 @dataclass(frozen=True)
 class SourceTimes:
     """Modification times, in ns, of the files a scene was made from; None where not known."""
@@ -78,11 +84,10 @@ def read_scene_attributes(store: Store, scene_id: str) -> tuple[dict[str, Any], 
     content = path.read_bytes()
     try:
         attributes: dict[str, Any] = json.loads(content)["attributes"]
-    except (ValueError, KeyError, TypeError):
-        raise StoreError(
-            f"store {store.path}: scenes/{scene_id}/{METADATA_NAME} is damaged; remove the folder "
-            f"scenes/{scene_id} and run `autoice-bench prepare` again"
-        ) from None
+        if not _REQUIRED.issubset(attributes):
+            raise KeyError
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise _damaged(store, scene_id) from None
     return attributes, content
 
 
@@ -102,7 +107,10 @@ def build_index(store: Store, times: Mapping[str, SourceTimes]) -> pa.Table:
     rows = []
     for scene_id in store.scene_ids():
         attributes, content = read_scene_attributes(store, scene_id)
-        row = _row(attributes, content, times.get(scene_id, SourceTimes()))
+        try:
+            row = _row(attributes, content, times.get(scene_id, SourceTimes()))
+        except (ValueError, KeyError, TypeError):
+            raise _damaged(store, scene_id) from None
         rows.append({**row, "scene_id": scene_id})
     return pa.Table.from_pylist(rows, schema=SCHEMA)
 
@@ -117,13 +125,14 @@ def write_index(store: Store, table: pa.Table) -> str:
 
 
 def read_index(store: Store) -> pd.DataFrame:
-    """The store's index as a DataFrame, rebuilt in memory where the file lags behind the scenes.
+    """The store's index as a DataFrame, rebuilt in memory where the file may lag behind the scenes.
 
     Raises:
         StoreError: a scene's metadata is damaged.
     """
     table = read_index_table(store)
-    if table is None or table.column("scene_id").to_pylist() != list(store.scene_ids()):
+    ids = list(store.scene_ids())
+    if table is None or store.state != "complete" or table.column("scene_id").to_pylist() != ids:
         table = build_index(store, _times(table))
     frame: pd.DataFrame = table.to_pandas(
         types_mapper={pa.int64(): pd.Int64Dtype(), pa.string(): pd.StringDtype()}.get
@@ -139,10 +148,18 @@ def read_times(store: Store) -> dict[str, SourceTimes]:
 def read_index_table(store: Store) -> pa.Table | None:
     """``scenes.parquet`` as it is on disk; None where it is missing or of another form."""
     try:
-        table = pq.read_table(store.index_path)
-    except (OSError, pa.ArrowInvalid):
+        # Without partitioning=None, a folder named "run=3" above would become a column.
+        table = pq.read_table(store.index_path, partitioning=None)
+    except (OSError, pa.ArrowException):
         return None
     return table if table.schema.equals(SCHEMA) else None
+
+
+def _damaged(store: Store, scene_id: str) -> StoreError:
+    return StoreError(
+        f"store {store.path}: scenes/{scene_id}/{METADATA_NAME} is damaged; remove the folder "
+        f"scenes/{scene_id} and run `autoice-bench prepare` again"
+    )
 
 
 def _times(table: pa.Table | None) -> dict[str, SourceTimes]:

@@ -25,7 +25,7 @@ def compute_raw_tie_positions(n_points: int, n_raw_pixels: int) -> NDArray[np.in
         n_raw_pixels: raw (40 m) pixels along the axis.
 
     Returns:
-        (n_points,) int64, increasing.
+        (n_points,) int64, increasing; axes of some hundred pixels may end in equal positions.
     """
     step = -(-n_raw_pixels // (n_points - 1))
     return np.minimum(np.arange(n_points, dtype=np.int64) * step, n_raw_pixels - 1)
@@ -54,8 +54,10 @@ def compute_footprint(latitude: NDArray[np.float64], longitude: NDArray[np.float
     Args:
         latitude, longitude: (tie_lines, tie_samples) float64, degrees.
     """
-    lines = np.linspace(0, latitude.shape[0] - 1, _BORDER_POINTS).round().astype(int)
-    samples = np.linspace(0, latitude.shape[1] - 1, _BORDER_POINTS).round().astype(int)
+    lines, samples = (
+        np.unique(np.linspace(0, size - 1, _BORDER_POINTS).round().astype(int))
+        for size in latitude.shape
+    )
     last_line, last_sample = lines[-1], samples[-1]
     border = [
         *((lines[0], sample) for sample in samples[:-1]),
