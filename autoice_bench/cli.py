@@ -564,7 +564,10 @@ def _scene_progress(label: str) -> Iterator[Callable[[int, int], None]]:
 @SPLIT_OPTION
 @SUBSET_OPTION
 @click.option("--out", type=PATH, help="Folder for the predictions. [default: preds/RECIPE]")
-def baseline(recipe: str, store: Path, split: str, subset: str, out: Path | None) -> None:
+@click.option("--overwrite", is_flag=True, help="Replace the predictions in that folder.")
+def baseline(
+    *, recipe: str, store: Path, split: str, subset: str, out: Path | None, overwrite: bool
+) -> None:
     """Fit baseline RECIPE on a split's training scenes and predict a subset.
 
     \b
@@ -577,7 +580,15 @@ def baseline(recipe: str, store: Path, split: str, subset: str, out: Path | None
         raise click.UsageError(f"no recipe {recipe!r}; expected one of {', '.join(FLOORS)}")
     target = Path("preds") / recipe if out is None else out
     with _scene_progress(f"predicting {recipe}") as progress:
-        fitted = predict_floor(recipe, store, target, split=split, subset=subset, progress=progress)
+        fitted = predict_floor(
+            recipe,
+            store,
+            target,
+            split=split,
+            subset=subset,
+            overwrite=overwrite,
+            progress=progress,
+        )
     for key, value in fitted.items():
         click.echo(f"{key}: {value}")
     click.echo(f"predictions written to {target}")

@@ -20,8 +20,10 @@ NETCDF = {"deflate", "h5py", "netCDF4"}
 DASK = {"dask", "distributed"}
 # The top-level module that reads NetCDF for both sides.
 SHARED = {"netcdf_chunks": NETCDF | {"numpy"}}
-SCORING_STACK = ARRAYS | NETCDF | DASK
-DATASETS_STACK = SCORING_STACK | {"google_crc32c", "numcodecs", "rich", "scipy"}
+# What zarr itself is made of; the scorer decodes chunks with it.
+CODECS = {"google_crc32c", "numcodecs"}
+SCORING_STACK = ARRAYS | NETCDF | DASK | CODECS
+DATASETS_STACK = SCORING_STACK | {"rich", "scipy"}
 
 
 def module_name(path: Path) -> str:

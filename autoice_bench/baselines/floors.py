@@ -23,6 +23,7 @@ from autoice_bench.charts import CHARTS
 from autoice_bench.datasets.store import SPLITS, Store, open_store
 from autoice_bench.datasets.store_index import read_index
 from autoice_bench.errors import PredictionError, StoreError
+from autoice_bench.scene_id import is_scene_name
 from autoice_bench.scoring.evaluate import Progress
 from autoice_bench.scoring.prediction_files import write_prediction
 from autoice_bench.scoring.predictions import TIE_POINT_NAMES
@@ -91,6 +92,7 @@ def predict_floor(
     *,
     split: str = "official",
     subset: str = "test",
+    overwrite: bool = False,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Fit a floor on a split's training scenes and write its predictions of a subset.
@@ -98,23 +100,27 @@ def predict_floor(
     Args:
         name: a key of ``FLOORS``.
         store: the store's folder.
-        out: folder for ``<scene_id>.nc`` and ``description.json``; must not exist.
+        out: folder for ``<scene_id>.nc`` and ``description.json``.
         split: name of a split of the store, or path of its JSON file.
         subset: subset to predict.
+        overwrite: remove the predictions that ``out`` holds first.
         progress: called after each scene.
 
     Returns:
         What was fitted: classes, or thresholds with the class on either side.
 
     Raises:
-        PredictionError: ``out`` exists.
+        PredictionError: ``out`` exists and ``overwrite`` is not set.
         SplitError, StoreError: the split or the store is not usable.
     """
-    if out.exists():
-        raise PredictionError(f"{out}: exists; remove it or choose another --out")
+    if out.exists() and not overwrite:
+        raise PredictionError(f"{out}: exists; --overwrite replaces it, --out chooses another")
     opened = open_store(store, require_complete=True)
     path = Path(split) if is_split_path(split) else store / SPLITS / f"{split}.json"
     scene_ids = read_split_subset(path, subset)
+    for old in out.glob("*.nc"):
+        if is_scene_name(old.name):
+            old.unlink()
     predict, fitted = FLOORS[name](opened, read_split_subset(path, "train"))
     attributes = {"title": f"autoice-bench {name}", "source": f"autoice-bench {__version__}"}
     for done, scene_id in enumerate(scene_ids, start=1):

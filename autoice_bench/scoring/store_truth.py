@@ -1,4 +1,4 @@
-"""Charts from a prepared store (Zarr v3, format version 1), opened with xarray alone."""
+"""Charts from a prepared store (Zarr v3, format version 1); any v3 layout of them is read."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import xarray as xr
 
 from autoice_bench.charts import CHART_NAMES
 from autoice_bench.errors import SplitError, StoreError
+from autoice_bench.scoring.shards import read_shard
 from autoice_bench.scoring.split_files import is_split_path, read_split_subset
 from autoice_bench.scoring.truth import Charts, LabelRule, TruthScene
 
@@ -87,14 +88,23 @@ class StoreTruth:
             StoreError: the charts are damaged.
         """
         folder = self.path / "scenes" / scene_id
+        metadata = _read_json(folder / "charts" / "zarr.json")
         try:
-            with xr.open_zarr(folder, chunks=None, mask_and_scale=False) as scene:
-                charts = scene["charts"]
-                names = [str(name) for name in charts["chart"].values]
-                values = np.asarray(charts.values)
+            if metadata is not None:
+                values = read_shard(folder / "charts", metadata)
+                names = metadata.get("attributes", {}).get("channels")
+                if values is not None and names is not None:
+                    return {name: values[names.index(name)] for name in CHART_NAMES}
+            return _read_with_xarray(folder)
         except (ValueError, KeyError, OSError, RuntimeError) as error:  # codecs raise the last
             raise StoreError(f"{folder}: cannot read the charts: {error}") from error
-        return {name: values[names.index(name)] for name in CHART_NAMES}
+
+
+def _read_with_xarray(folder: Path) -> Charts:
+    with xr.open_zarr(folder, chunks=None, mask_and_scale=False) as scene:
+        names = [str(name) for name in scene["chart"].values]
+        values = np.asarray(scene["charts"].values)
+    return {name: values[names.index(name)] for name in CHART_NAMES}
 
 
 def _read_json(path: Path) -> dict[str, Any] | None:
