@@ -11,7 +11,18 @@ import netCDF4
 import numpy as np
 from numpy.typing import NDArray
 
-from autoice_bench.datasets.variables import AMSR2_VARIABLES, ERA5_VARIABLES
+from autoice_bench.charts import CHART_NAMES
+from autoice_bench.datasets.raw_scenes import ConvertedScene
+from autoice_bench.datasets.variables import (
+    AMSR2_VARIABLES,
+    DISTANCE_MAP,
+    ERA5_VARIABLES,
+    GRID_2KM_DIMS,
+    SAR_DIMS,
+    SAR_VARIABLES,
+    TIE_POINT_DIMS,
+    TIE_POINT_VARIABLES,
+)
 
 RAW_NAME = (
     "S1B_EW_GRDM_1SDH_20180607T184326_20180607T184426_011270_014B0F_3A7C"
@@ -66,6 +77,34 @@ def write_raw_file(folder: Path, content: RawContent, name: str = RAW_NAME) -> P
             _write(dataset, content, variable.name, np.full((1, 1), content.kelvin), _2KM)
         for swath in ("amsr2_swath_map", "swath_segmentation"):
             _write(dataset, content, swath, np.ones((1, 1), np.uint8), _2KM)
+    return path
+
+
+def write_rtt_twin(folder: Path, scene: ConvertedScene) -> Path:
+    """Write a converted scene as a ready-to-train file, the charts in it."""
+    charts = () if scene.charts is None else scene.charts
+    zones = DISTANCE_MAP.mean, DISTANCE_MAP.std
+    distance = ((scene.distance_zones - zones[0]) / zones[1]).astype(np.float32)
+    images = [
+        *zip(CHART_NAMES, charts, strict=False),
+        *((variable.name, z) for variable, z in zip(SAR_VARIABLES, scene.sar, strict=True)),
+        (DISTANCE_MAP.name, distance),
+    ]
+    variables = (*AMSR2_VARIABLES, *ERA5_VARIABLES)
+    cells = zip(variables, [*scene.amsr2, *scene.era5], strict=True)
+    ties = zip(TIE_POINT_VARIABLES, (scene.latitude, scene.longitude), strict=True)
+    groups = (
+        (SAR_DIMS, images),
+        (GRID_2KM_DIMS, [(variable.name, z) for variable, z in cells]),
+        (TIE_POINT_DIMS, [*ties]),
+    )
+    path = folder / f"{scene.scene_id}_prep.nc"
+    with netCDF4.Dataset(str(path), "w") as dataset:
+        for dims, named in groups:
+            for dim, size in zip(dims, named[0][1].shape, strict=True):
+                dataset.createDimension(dim, size)
+            for name, values in named:
+                dataset.createVariable(name, values.dtype, dims)[:] = values
     return path
 
 
