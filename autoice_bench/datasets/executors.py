@@ -17,7 +17,7 @@ from autoice_bench.datasets.scene_job import SceneJob, SceneResult, prepare_scen
 from autoice_bench.errors import SceneError, StoreError
 
 if TYPE_CHECKING:
-    from distributed import Client
+    from distributed import Client, LocalCluster
 
 Outcome = SceneResult | BaseException
 Outcomes = Generator[tuple[SceneJob, Outcome], None, None]
@@ -66,12 +66,23 @@ def local_workers(n_workers: int) -> Iterator[Executor]:
     if n_workers == 1:
         yield run_in_process
         return
-    import dask
-    from distributed import Client, LocalCluster
+    from distributed import Client
 
-    settings = {"distributed.nanny.pre-spawn-environ": _WORKER_ENVIRONMENT}
     with (
-        dask.config.set(settings),
+        start_local_cluster(n_workers) as cluster,
+        Client(cluster, set_as_default=False) as client,
+    ):
+        yield _on_client(client, ahead=2 * n_workers)
+
+
+@contextmanager
+def start_local_cluster(n_workers: int) -> Iterator[LocalCluster]:
+    """A dask cluster of worker processes on this machine, set up for scene jobs."""
+    import dask
+    from distributed import LocalCluster
+
+    with (
+        dask.config.set({"distributed.nanny.pre-spawn-environ": _WORKER_ENVIRONMENT}),
         LocalCluster(
             n_workers=n_workers,
             threads_per_worker=1,
@@ -80,9 +91,8 @@ def local_workers(n_workers: int) -> Iterator[Executor]:
             dashboard_address=None,
             silence_logs=logging.CRITICAL,
         ) as cluster,
-        Client(cluster, set_as_default=False) as client,
     ):
-        yield _on_client(client, ahead=2 * n_workers)
+        yield cluster
 
 
 @contextmanager

@@ -41,6 +41,8 @@ _NOT_FINITE: Final = (
     "scene {}: {} holds values that are not finite; expected none in a ready-to-train file"
 )
 _SMALLEST_FLOAT16: Final = np.float16(2.0**-24)
+_SMALLEST_NORMAL_EXPONENT: Final = -14
+_FLOAT16_FRACTION_BITS: Final = 10
 _ZONE_TOLERANCE: Final = 0.02
 """Released zones decode to within 0.01 of a whole number; more than twice that is another thing."""
 _EXTREMA_TOLERANCE: Final = 0.02
@@ -143,9 +145,13 @@ def count_classes(values: NDArray[np.uint8], chart: Chart) -> NDArray[np.int64]:
         (256,) int64.
     """
     counts = np.zeros(256, np.int64)
-    for value in chart.values:
+    missing = values.size
+    for value in (FILL_VALUE, *range(chart.n_classes)):  # the frequent ones first
+        if missing == 0:
+            return counts
         counts[value] = np.count_nonzero(values == value)
-    if counts.sum() != values.size:
+        missing -= int(counts[value])
+    if missing:
         counts[:] = np.bincount(values.ravel(), minlength=256)
     return counts
 
@@ -375,38 +381,59 @@ def _read_sar(
     for channel, variable in zip(sar, SAR_VARIABLES, strict=True):
         low, high = np.inf, -np.inf
         for strip in file.strips(variable.name):
+            lowest, highest = float(strip.values.min()), float(strip.values.max())
             # np.minimum, not min(): a NaN must survive to the check below.
-            low = float(np.minimum(low, strip.values.min()))
-            high = float(np.maximum(high, strip.values.max()))
+            low, high = float(np.minimum(low, lowest)), float(np.maximum(high, highest))
             stored = channel[strip.lines, strip.samples]
             if dtype == np.float16:
-                rounding_error = max(rounding_error, round_to_float16(strip.values, stored))
+                largest = max(-lowest, highest)
+                rounding_error = round_to_float16(strip.values, stored, largest, rounding_error)
             else:
                 stored[...] = strip.values
         _validate_range(scene_id, variable, low, high, warnings)
     return sar, rounding_error
 
 
-def round_to_float16(values: NDArray[np.floating], out: NDArray[np.floating]) -> float:
+def round_to_float16(
+    values: NDArray[np.floating],
+    out: NDArray[np.floating],
+    largest: float = np.inf,
+    known_error: float = 0.0,
+) -> float:
     """Round to the nearest float16, but never a non-zero value to 0, since 0 is nodata.
+
+    The error is measured by converting back, which costs more than rounding, so it is skipped where
+    it cannot exceed what is known: half a unit in the last place of the largest value.
 
     Args:
         values: floating, finite; what float16 cannot hold must be refused by the caller.
         out: float16, same shape; receives the rounded values.
+        largest: largest magnitude in ``values``, where known.
+        known_error: largest error of other values of the same scene.
 
     Returns:
-        Largest absolute rounding error; NaN or infinity where ``values`` are not in range.
+        Largest absolute rounding error, of ``values`` or ``known_error``; NaN or infinity where
+        ``values`` are not in range.
     """
     with np.errstate(over="ignore", invalid="ignore"):
         out[...] = values
-        error = out.astype(values.dtype)
-        vanished = error == 0
-        if np.count_nonzero(vanished) != values.size - np.count_nonzero(values != 0):
-            vanished &= values != 0
+        magnitude = out.view(np.uint16) & np.uint16(0x7FFF)
+        if np.count_nonzero(magnitude) != np.count_nonzero(values != 0):
+            vanished = (magnitude == 0) & (values != 0)
             out[vanished] = np.copysign(_SMALLEST_FLOAT16, values[vanished])
-            error = out.astype(values.dtype)
+        elif _half_unit(largest) <= known_error:
+            return known_error
+        error = out.astype(values.dtype)
         error -= values
-        return float(np.maximum(error.max(), -error.min()))
+        return float(np.max([error.max(), -error.min(), known_error]))
+
+
+def _half_unit(value: float) -> float:
+    """Half a unit in the last place of a float16 as large as ``value``: its rounding error."""
+    if not math.isfinite(value):
+        return math.inf
+    exponent = max(math.frexp(value)[1] - 1, _SMALLEST_NORMAL_EXPONENT)
+    return math.ldexp(1.0, exponent - _FLOAT16_FRACTION_BITS - 1)
 
 
 def _validate_range(

@@ -1,0 +1,234 @@
+"""`prepare` beside a plain xarray loop and beside the floor, on full-size simulated scenes.
+
+Run ``python -m benchmarks.prepare``; writes benchmarks/results/prepare.md. Every row is timed in a
+process of its own with the source in the page cache. The floor is what no converter avoids with the
+same way of inflating: inflate every variable, cast, encode the chunks, and nothing else (no check,
+no digest, no file).
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import netCDF4
+import numpy as np
+import xarray as xr
+from distributed import Client
+from numcodecs import blosc
+from zarr.codecs import BloscCodec
+
+from autoice_bench.charts import CHART_NAMES
+from autoice_bench.datasets.executors import start_local_cluster
+from autoice_bench.datasets.prepare import prepare
+from autoice_bench.datasets.scene_folder import INNER_CHUNK
+from autoice_bench.datasets.sources import find_scenes
+from autoice_bench.datasets.variables import DISTANCE_MAP, SAR_VARIABLES
+from autoice_bench.netcdf_chunks import open_netcdf
+from benchmarks.measure import (
+    Measurement,
+    format_table,
+    measure_alone,
+    read_peak_bytes,
+    read_written_bytes,
+    write_result,
+)
+
+FULL_GRID = (*CHART_NAMES, *(variable.name for variable in SAR_VARIABLES), DISTANCE_MAP.name)
+SAR_NAMES = tuple(variable.name for variable in SAR_VARIABLES)
+CHUNK = INNER_CHUNK
+
+
+def ours(source: Path, store: Path) -> int:
+    """`prepare` in one process; returns the bytes of the finished store."""
+    prepare(source, store, workers=1)
+    return stored_bytes(store)
+
+
+def plain_loop(source: Path, store: Path, chunk: int, sharded: bool) -> int:
+    """What a careful user writes today: one open_dataset and one to_zarr a scene."""
+    for path in sorted(source.rglob("*_prep.nc")):
+        scene = xr.open_dataset(path)
+        encoding: dict[str, dict[str, Any]] = {}
+        for name in FULL_GRID:
+            if name not in scene:
+                continue
+            lines, samples = (-(-size // chunk) * chunk for size in scene[name].shape)
+            encoding[name] = {
+                "compressors": BloscCodec(cname="lz4", clevel=5, shuffle="noshuffle"),
+                "chunks": (chunk, chunk),
+                **({"shards": (lines, samples)} if sharded else {}),
+            }
+        for name in SAR_NAMES:
+            scene[name] = scene[name].astype("float16")
+        group = path.name.removesuffix("_prep.nc")
+        scene.to_zarr(store, group=group, encoding=encoding, zarr_format=3, consolidated=False)
+    return stored_bytes(store)
+
+
+def floor_netcdf4(source: Path) -> None:
+    """Inflate with the netCDF library, cast, encode."""
+    for scene in find_scenes(source).scenes:
+        with netCDF4.Dataset(str(scene.path)) as dataset:
+            dataset.set_auto_maskandscale(False)
+            _encode_scene(lambda name: dataset[name][:], [*dataset.variables])
+
+
+def floor_fastest(source: Path) -> None:
+    """Inflate with libdeflate, undo the shuffle, cast, encode."""
+    for scene in find_scenes(source).scenes:
+        with open_netcdf(scene.path) as file:
+            _encode_scene(file.read, [*file.variable_names])
+
+
+def _encode_scene(read: Callable[[str], Any], names: list[str]) -> None:
+    """Encode one scene's variables the way the store does, and drop the result."""
+    charts = [name for name in CHART_NAMES if name in names]
+    for group, dtype in (
+        (SAR_NAMES, np.float16),
+        (charts, np.uint8),
+        ([DISTANCE_MAP.name], np.uint8),
+    ):
+        if group:
+            _encode_stack([read(name).astype(dtype, copy=False) for name in group])
+    for name in names:
+        if name not in FULL_GRID:
+            blosc.compress(np.ascontiguousarray(read(name)), b"lz4", 5, 1)
+
+
+def _encode_stack(channels: list[Any]) -> None:
+    blosc.use_threads = False
+    chunk = np.zeros((len(channels), CHUNK, CHUNK), channels[0].dtype)
+    lines, samples = channels[0].shape
+    for line in range(0, lines, CHUNK):
+        for sample in range(0, samples, CHUNK):
+            for index, channel in enumerate(channels):
+                window = channel[line : line + CHUNK, sample : sample + CHUNK]
+                chunk[index, : window.shape[0], : window.shape[1]] = window
+            blosc.compress(chunk, b"lz4", 5, 0)
+
+
+def ours_on_workers(source: Path, store: Path, n_workers: int) -> tuple[Measurement, float]:
+    """`prepare` on a started local cluster; returns its measurement and the cluster's start."""
+    started = time.perf_counter()
+    with start_local_cluster(n_workers) as cluster, Client(cluster) as client:
+        client.wait_for_workers(n_workers)
+        client.run(_import_everything)
+        start = time.perf_counter() - started
+        before = sum(client.run(read_written_bytes).values())
+        started = time.perf_counter()
+        prepare(source, store, scheduler=cluster.scheduler_address)
+        seconds = time.perf_counter() - started
+        peak = max(client.run(read_peak_bytes).values())
+        written = sum(client.run(read_written_bytes).values()) - before
+    return Measurement(seconds, peak, written, stored_bytes(store)), start
+
+
+def _import_everything() -> None:
+    import autoice_bench.datasets.scene_job  # noqa: F401
+
+
+def stored_bytes(store: Path) -> int:
+    return sum(path.stat().st_size for path in store.rglob("*") if path.is_file())
+
+
+def run(source: Path, work: Path, repeats: int) -> tuple[dict[str, Measurement], float]:
+    """Measure every row ``repeats`` times in turn; keep the median by time."""
+    taken: dict[str, list[Measurement]] = {}
+    cluster_starts = []
+
+    def take(label: str, function: Callable[..., Any], *arguments: Any) -> None:
+        for store in work.glob("*.zarr"):
+            shutil.rmtree(store)
+        taken.setdefault(label, []).append(measure_alone(function, *arguments, cores=[0]))
+
+    warm(source)
+    for repeat in range(repeats):
+        take("ours, 1 worker", ours, source, work / "ours.zarr")
+        shutil.rmtree(work / "ours.zarr")
+        two, start = ours_on_workers(source, work / "ours.zarr", 2)
+        taken.setdefault("ours, 2 workers", []).append(two)
+        cluster_starts.append(start)
+        take("floor, libdeflate", floor_fastest, source)
+        take("floor, netCDF4", floor_netcdf4, source)
+        if repeat == 0:  # many times slower, so once is enough
+            for chunk, sharded in ((CHUNK, True), (512, True), (512, False)):
+                kind = "sharded" if sharded else "unsharded"
+                label = f"xarray loop, {kind}, chunks of {chunk}"
+                take(label, plain_loop, source, work / "plain.zarr", chunk, sharded)
+    medians = {
+        label: sorted(values, key=lambda value: value.seconds)[len(values) // 2]
+        for label, values in taken.items()
+    }
+    return medians, statistics.median(cluster_starts)
+
+
+def warm(source: Path) -> None:
+    for path in source.rglob("*.nc"):
+        path.read_bytes()
+
+
+def table(results: dict[str, Measurement], n_scenes: int, source_bytes: int) -> str:
+    one = results["ours, 1 worker"].seconds
+    rows = [
+        [
+            label,
+            f"{found.seconds / n_scenes:.2f}",
+            f"{source_bytes / 1e6 / found.seconds:.0f}",
+            f"{found.seconds / one:.2f}",
+            f"{found.peak_bytes / 1e6:.0f}",
+            f"{found.written_bytes / found.value:.3f}" if found.value else "",
+        ]
+        for label, found in results.items()
+    ]
+    columns = (
+        "converter",
+        "s / scene",
+        "MB/s of source",
+        "time / ours, 1 worker",
+        "peak MB / worker",
+        "written / final",
+    )
+    return format_table(columns, rows)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--scenes", type=int, default=8)
+    parser.add_argument("--size", default="5000,5229")
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--source", type=Path, help="scenes made before, instead of new ones")
+    arguments = parser.parse_args()
+    lines, samples = (int(part) for part in arguments.size.split(","))
+    with tempfile.TemporaryDirectory(prefix="autoice-prepare-") as folder:
+        source = arguments.source or Path(folder, "rtt")
+        if arguments.source is None:
+            from autoice_bench.datasets.simulate import simulate
+
+            simulate(source, n_train=arguments.scenes, n_test=0, size=(lines, samples), workers=2)
+        scenes = find_scenes(source).scenes
+        n_bytes = sum(scene.n_bytes for scene in scenes)
+        results, cluster_start = run(source, Path(folder), arguments.repeats)
+        path = write_result(
+            "prepare",
+            "# `prepare`: RTT scenes to a store",
+            f"{len(scenes)} simulated scenes of {lines}x{samples} pixels, {n_bytes / 1e6:.0f} MB "
+            f"of zlib NetCDF, in the page cache; median of {arguments.repeats} runs (the xarray "
+            "loops run once). All rows but the second are pinned to one core. `prepare` validates "
+            "every value, hashes source and shards and makes each scene durable before it is "
+            "renamed into place; the loops and the floors do none of this, and the floors write "
+            "nothing.",
+            table(results, len(scenes), n_bytes),
+            f"Starting a local cluster of two workers takes {cluster_start:.1f} s more, once.",
+        )
+    print(path.read_text())
+
+
+if __name__ == "__main__":
+    main()
