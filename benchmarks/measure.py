@@ -90,7 +90,7 @@ def describe_machine() -> str:
         if line.startswith("model name"):
             cpu = line.split(":", 1)[1].strip()
             break
-    cores = len(os.sched_getaffinity(0))
+    cores = os.cpu_count()
     memory = psutil.virtual_memory().total / 2**30
     date = datetime.now(UTC).date().isoformat()
     return (

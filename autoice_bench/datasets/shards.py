@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 Shuffle = Literal["noshuffle", "shuffle", "bitshuffle"]
 
-_SHUFFLES: Final[dict[Shuffle, int]] = {"noshuffle": 0, "shuffle": 1, "bitshuffle": 2}
+SHUFFLES: Final[dict[Shuffle, int]] = {"noshuffle": 0, "shuffle": 1, "bitshuffle": 2}
 _BYTES_LITTLE: Final = {"name": "bytes", "configuration": {"endian": "little"}}
 _CRC32C: Final = {"name": "crc32c"}
 
@@ -266,7 +266,7 @@ def _inner_chunks(
 def _compress(chunk: NDArray[Any], codec: Codec) -> bytes:
     blosc.use_threads = False
     compressed: bytes = blosc.compress(
-        chunk, codec.cname.encode(), codec.clevel, _SHUFFLES[codec.shuffle], 0
+        chunk, codec.cname.encode(), codec.clevel, SHUFFLES[codec.shuffle], 0
     )
     return compressed
 
