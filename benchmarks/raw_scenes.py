@@ -1,41 +1,44 @@
-"""Time and memory of raw -> ready-to-train for one full-size scene, step by step, on one core.
+"""Raw -> ready-to-train for one full-size scene on one core, beside a plain script.
 
-Run ``python benchmarks/raw_scenes.py``; writes benchmarks/results/raw_scenes.md. The scene is made
-up (speckle over smooth ice, a few hundred polygons) and written as the released files are, with
-deflate and byte shuffle. Each step runs in a process of its own, pinned to one core, so that its
-peak memory is its own.
+Run ``python -m benchmarks.raw_scenes``; writes benchmarks/results/raw_scenes.md. The scene is made
+up (speckle, a few hundred polygons) and written as the released files are, with deflate and byte
+shuffle. Every row is measured in a process of its own, with the source in the page cache.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
-import platform
-import resource
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import netCDF4
 import numpy as np
+import xarray as xr
+from scipy.interpolate import RectBivariateSpline
 from scipy.ndimage import zoom
 
-from autoice_bench.datasets.egg_codes import EggCode, format_polygon_codes
+from autoice_bench.charts import CHARTS, FILL_VALUE
+from autoice_bench.datasets.egg_codes import EggCode, format_polygon_codes, parse_polygon_codes
 from autoice_bench.datasets.label_tables import build_label_table, rasterise_labels
-from autoice_bench.datasets.labels import AUTOICE_2022
+from autoice_bench.datasets.labels import AUTOICE_2022, derive_labels
 from autoice_bench.datasets.raw_files import open_raw_file
 from autoice_bench.datasets.raw_scenes import convert_raw_scene
-from autoice_bench.datasets.variables import AMSR2_VARIABLES, ERA5_VARIABLES
+from autoice_bench.datasets.variables import (
+    AMSR2_VARIABLES,
+    DISTANCE_MAP,
+    ERA5_VARIABLES,
+    SAR_VARIABLES,
+    standardise,
+)
+from benchmarks.measure import Measurement, format_table, measure_alone, write_result
 
 NAME = (
     "S1B_EW_GRDM_1SDH_20180607T184326_20180607T184426_011270_014B0F_3A7C"
     "_icechart_dmi_201806071845_CentralEast_RIC.nc"
 )
-RESULT = Path(__file__).parent / "results" / "raw_scenes.md"
 SAR = ("sar_lines", "sar_samples")
 GRID_2KM = ("2km_grid_lines", "2km_grid_samples")
 
@@ -84,103 +87,134 @@ def write_small_variables(dataset: netCDF4.Dataset, lines: int, samples: int) ->
         dataset.createVariable(described.name, "f8", GRID_2KM)[:] = described.mean
 
 
-def rasterise(path: Path) -> float:
-    """Seconds of labels per chart, the ids being in memory."""
-    with open_raw_file(path) as raw:
-        table = build_label_table(raw.read_egg_codes(), AUTOICE_2022, where=raw.scene_id)
-        polygons = raw.read_polygons()
-    started = time.perf_counter()
-    charts = rasterise_labels(polygons.ids, table, fill_value=polygons.fill_value)
-    return (time.perf_counter() - started) / len(charts)
-
-
 def read_polygons(path: Path) -> float:
+    """Seconds to read the polygon ids."""
     started = time.perf_counter()
     with open_raw_file(path) as raw:
         raw.read_polygons()
     return time.perf_counter() - started
 
 
+def rasterise(path: Path) -> float:
+    """Seconds of labels per chart, the ids being in memory."""
+    with open_raw_file(path) as raw:
+        table = build_label_table(raw.read_egg_codes(), AUTOICE_2022, where=raw.scene_id)
+        polygons = raw.read_polygons()
+    started = time.perf_counter()
+    rasterise_labels(polygons.ids, table, fill_value=polygons.fill_value)
+    return (time.perf_counter() - started) / len(CHARTS)
+
+
+def rasterise_by_masks(path: Path) -> float:
+    """Seconds of labels per chart with one mask per polygon, the ids being in memory."""
+    with open_raw_file(path) as raw:
+        egg_codes, ids = raw.read_egg_codes(), raw.read_polygons().ids
+    started = time.perf_counter()
+    label_by_masks(ids, egg_codes)
+    return (time.perf_counter() - started) / len(CHARTS)
+
+
+def label_by_masks(ids: np.ndarray, egg_codes: tuple[EggCode, ...]) -> np.ndarray:
+    charts = np.full((len(CHARTS), *ids.shape), FILL_VALUE, np.uint8)
+    for egg_code in egg_codes:
+        mask = ids == egg_code.poly_id
+        for chart, label in zip(charts, derive_labels(egg_code), strict=True):
+            chart[mask] = label
+    return charts
+
+
 def convert(path: Path) -> float:
+    """Seconds of the whole conversion."""
     started = time.perf_counter()
     convert_raw_scene(path)
     return time.perf_counter() - started
 
 
-STEPS: dict[str, tuple[str, Callable[[Path], float]]] = {
-    "read": ("read the polygon ids", read_polygons),
-    "rasterise": ("labels at 40 m, per chart, ids in memory", rasterise),
-    "convert": ("whole scene, file to RTT arrays", convert),
-}
+def convert_plainly(path: Path) -> float:
+    """Seconds of the plain script."""
+    started = time.perf_counter()
+    plain_script(path)
+    return time.perf_counter() - started
 
 
-def measure(step: str, path: Path) -> tuple[float, float]:
-    """Seconds and peak GiB of one step in a process of its own."""
-    seconds, peak = run_script("--step", step, "--scene", str(path)).split()
-    return float(seconds), float(peak)
+def plain_script(path: Path) -> tuple[list[np.ndarray], np.ndarray]:
+    """SAR channels and charts by whole arrays, one mask per polygon, angles at 40 m."""
+    scene = xr.open_dataset(path).load()
+    ids = scene["polygon_icechart"].values
+    rows = [str(row) for row in scene["polygon_codes"].values]
+    labels = label_by_masks(ids, parse_polygon_codes(rows, where=path.name))
+    images = [scene[variable.name].values for variable in SAR_VARIABLES[:2]]
+    sar = [
+        standardise(variable, in_blocks(image).reduce(np.mean).values)
+        for variable, image in zip(SAR_VARIABLES, [*images, angles_at_40_m(scene)], strict=True)
+    ]
+    uncharted = in_blocks(np.isnan(ids)).max().values
+    masked = uncharted | np.isnan(sar[0]) | np.isnan(sar[1])
+    charts = np.stack([in_blocks(chart).max().values for chart in labels])
+    charts[:, masked] = FILL_VALUE
+    for channel in sar:
+        channel[masked] = 0
+    in_blocks(scene[DISTANCE_MAP.name].values).max().astype(np.uint8)
+    for variable in (*AMSR2_VARIABLES, *ERA5_VARIABLES):
+        standardise(variable, scene[variable.name].values.astype(np.float32))
+    return sar, charts
 
 
-def run_script(*arguments: str) -> str:
-    command = [sys.executable, __file__, *arguments]
-    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+def in_blocks(image: np.ndarray) -> Any:
+    return xr.DataArray(image, dims=[*SAR]).coarsen(dict.fromkeys(SAR, 2), boundary="trim")
 
 
-def run_step(step: str, path: Path) -> None:
-    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    seconds = STEPS[step][1](path)
-    peak_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print(seconds, peak_kib / 2**20)
+def angles_at_40_m(scene: xr.Dataset) -> np.ndarray:
+    lines, samples = (np.unique(scene[f"sar_grid_{axis}"]) for axis in ("line", "sample"))
+    angles = scene["sar_grid_incidenceangle"].values.reshape(lines.size, samples.size)
+    spline = RectBivariateSpline(lines, samples, angles, kx=1, ky=1)
+    pixels = [np.arange(scene.sizes[dim]) for dim in SAR]
+    interpolated: np.ndarray = spline(*pixels).astype(np.float32)
+    return interpolated
 
 
-def make_table(lines: int, samples: int, repeats: int) -> str:
+STEPS: tuple[tuple[str, Callable[[Path], float]], ...] = (
+    ("read the polygon ids", read_polygons),
+    ("labels at 40 m per chart, one look-up", rasterise),
+    ("labels at 40 m per chart, one mask per polygon", rasterise_by_masks),
+    ("whole scene, ours", convert),
+    ("whole scene, plain xarray and numpy", convert_plainly),
+)
+
+
+def run(lines: int, samples: int, repeats: int, name: str) -> Path:
+    """Measure every step and write the table."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, NAME)
-        # Written in a process of its own: a child's peak starts at its parent's.
-        size = f"{lines},{samples}"
-        run_script("--step", "write", "--scene", str(path), "--size", size)
+        measure_alone(write_raw_scene, path, lines, samples)
         size_mb = path.stat().st_size / 1e6
-        measured = {step: [measure(step, path) for _ in range(repeats)] for step in STEPS}
-    rows = [
-        f"| {STEPS[step][0]} | {min(s for s, _ in runs):.2f} | {max(m for _, m in runs):.2f} |"
-        for step, runs in measured.items()
-    ]
-    today = f"{datetime.now(UTC):%Y-%m-%d}"
-    machine = f"{platform.machine()}, {platform.system()}, Python {platform.python_version()}"
-    return "\n".join(
-        [
-            "# Raw scene to ready-to-train scene",
-            "",
-            f"One made-up scene of {lines}x{samples} pixels at 40 m, {size_mb:.0f} MB on disk "
-            f"(deflate and shuffle). One core of {machine}; best time and largest peak of "
-            f"{repeats} runs, {today}. Made by `python benchmarks/raw_scenes.py`.",
-            "",
-            "| step | seconds | peak memory (GiB) |",
-            "|---|---:|---:|",
-            *rows,
-            "",
+        measured = [
+            (title, [measure_alone(step, path, cores=[0]) for _ in range(repeats)])
+            for title, step in STEPS
         ]
+    return write_result(
+        name,
+        "# Raw scenes to ready-to-train scenes",
+        f"One made-up scene of {lines}x{samples} pixels at 40 m, {size_mb:.0f} MB on disk (deflate "
+        f"and byte shuffle), in the page cache. One core; best time and largest peak of {repeats} "
+        "runs.",
+        format_table(["step", "s", "peak GB"], [_format_row(*row) for row in measured]),
     )
+
+
+def _format_row(title: str, runs: list[Measurement]) -> list[str]:
+    seconds, peak = min(run.value for run in runs), max(run.peak_bytes for run in runs)
+    return [title, f"{seconds:.2f}", f"{peak / 1e9:.2f}"]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--size", default="10000,10500", help="lines,samples at 40 m")
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--out", type=Path, default=RESULT, help="the table's file")
-    parser.add_argument("--step", choices=("write", *STEPS), help=argparse.SUPPRESS)
-    parser.add_argument("--scene", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--name", default="raw_scenes", help="the table's file, without .md")
     options = parser.parse_args()
     lines, samples = (int(part) for part in options.size.split(","))
-    if options.step == "write":
-        write_raw_scene(options.scene, lines, samples)
-        return
-    if options.step:
-        run_step(options.step, options.scene)
-        return
-    table = make_table(lines, samples, options.repeats)
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.write_text(table)
-    print(table)
+    print(run(lines, samples, options.repeats, options.name).read_text())
 
 
 if __name__ == "__main__":
