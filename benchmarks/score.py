@@ -11,8 +11,12 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import json
 import math
+import os
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -110,7 +114,7 @@ def score_sklearn(pairs: Sequence[tuple[Charts, Charts]]) -> float:
 
 
 def score_torchmetrics(pairs: Sequence[tuple[Charts, Charts]]) -> float:
-    import torch
+    import torch  # type: ignore[import-not-found,unused-ignore]
     from torchmetrics.functional import r2_score
     from torchmetrics.functional.classification import multiclass_f1_score
 
@@ -143,12 +147,37 @@ def compute_alone(which: str, store: Path, folder: Path, scene_id: str) -> tuple
     return seconds, result[-1]
 
 
-def run_ours(store: Path, folder: Path, workers: int) -> float:
-    """From files to the table with its bootstrap intervals."""
-    evaluation = score(folder, StoreTruth(store), workers=workers)
-    build_scores(evaluation, "benchmark")
-    counts = {name: values.sum(axis=0) for name, values in evaluation.histograms.items()}
-    return float(combined_score({c.name: chart_score(counts[c.name], c) for c in CHARTS}))
+OURS = """
+import sys, time, json, resource
+from pathlib import Path
+from autoice_bench.scoring.evaluate import score
+from autoice_bench.scoring.scores import build_scores
+from autoice_bench.scoring.store_truth import StoreTruth
+store, folder, workers = sys.argv[1:]
+started = time.perf_counter()
+evaluation = score(Path(folder), StoreTruth(Path(store)), workers=int(workers))
+build_scores(evaluation, "benchmark")
+seconds = time.perf_counter() - started
+peak = max(resource.getrusage(who).ru_maxrss
+           for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+print(json.dumps([seconds, peak * 1024]))
+"""
+"""A program of its own: worker processes import their parent's main module again."""
+
+
+def run_ours(store: Path, folder: Path, workers: int) -> Measurement:
+    """From files to the table with its bootstrap intervals; the largest process is measured."""
+    cores = sorted(os.sched_getaffinity(0))[:workers]
+    command = [sys.executable, "-c", OURS, str(store), str(folder), str(workers)]
+    process = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        check=True,
+        preexec_fn=lambda: os.sched_setaffinity(0, cores),
+    )
+    seconds, peak = json.loads(process.stdout)
+    return Measurement(seconds, peak, 0, None)
 
 
 def run_sklearn(store: Path, folder: Path, scene_ids: list[str]) -> float:
@@ -233,7 +262,7 @@ def end_to_end_table(store: Path, folder: Path, scene_ids: list[str], repeats: i
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--scenes", type=int, default=8, help="test scenes")
+    parser.add_argument("--scenes", type=int, default=20, help="test scenes")
     parser.add_argument("--size", default="5000,5229", help="lines,samples")
     parser.add_argument("--repeats", type=int, default=3, help="runs per row; the median counts")
     parser.add_argument("--work", type=Path, help="folder to keep scenes in between runs")

@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures import as_completed as pool_as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -42,6 +43,9 @@ PIXELS_PER_WORKER: Final = 100_000_000
 """Starting a process costs about a second; four full-size scenes take about as long."""
 
 _MOST_PROBLEMS: Final = 10
+_PRELOADED: Final = tuple(
+    f"autoice_bench.scoring.{module}" for module in ("evaluate", "store_truth", "rtt_truth")
+)
 
 # The NetCDF library is not thread-safe, and a dask worker has threads; it also keeps a process to
 # the memory of one scene.
@@ -123,7 +127,7 @@ def score(
     split: str = "official",
     subset: str = "test",
     allow_partial: bool = False,
-    workers: int | None = None,
+    workers: int | None = 1,
     scheduler: str | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
@@ -135,7 +139,8 @@ def score(
         split: name of a split, or path of its JSON file.
         subset: ``train``, ``val`` or ``test``.
         allow_partial: score what is there; the result is not rankable.
-        workers: processes; by default one per 100 Mpixel, at most one per core.
+        workers: processes, this one included; None for one per 100 Mpixel, at most one per core.
+            With several, a script needs the usual ``if __name__ == "__main__"``.
         scheduler: address of a dask scheduler to run on instead.
         progress: called after each scene.
 
@@ -270,12 +275,20 @@ def _map_pool(
     # A server that has imported the readers once is forked before it holds any thread or file.
     method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
     context = multiprocessing.get_context(method)
-    context.set_forkserver_preload(["autoice_bench.scoring.evaluate"])
-    with ProcessPoolExecutor(n_workers, mp_context=context) as pool:
-        futures = [pool.submit(count, scene) for scene in scenes]
+    context.set_forkserver_preload(list(_PRELOADED))
+    with ProcessPoolExecutor(n_workers - 1, mp_context=context) as pool:
+        waiting = {pool.submit(count, scene): scene for scene in scenes}
         try:
-            for future in pool_as_completed(futures):
+            # This process works too, from the other end, while the others start.
+            for future, scene in reversed(waiting.items()):
+                if future.cancel():
+                    yield count(scene)
+            for future in pool_as_completed([f for f in waiting if not f.cancelled()]):
                 yield future.result()
+        except BrokenProcessPool as error:
+            raise AutoIceError(
+                "a worker process died, perhaps for lack of memory; --workers 1 needs the least"
+            ) from error
         finally:
             pool.shutdown(cancel_futures=True)
 

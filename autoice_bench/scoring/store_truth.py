@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import xarray as xr
 
 from autoice_bench.charts import CHART_NAMES
 from autoice_bench.errors import SplitError, StoreError
@@ -101,6 +100,8 @@ class StoreTruth:
 
 
 def _read_with_xarray(folder: Path) -> Charts:
+    import xarray as xr
+
     with xr.open_zarr(folder, chunks=None, mask_and_scale=False) as scene:
         names = [str(name) for name in scene["chart"].values]
         values = np.asarray(scene["charts"].values)
