@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -301,3 +301,83 @@ def test_2x2_reductions_agree_with_reshaped_blocks(values: np.ndarray[Any, Any])
     codes = np.nan_to_num(np.abs(values)).astype(np.uint8)
     expected = codes.reshape(blocks.shape).max(axis=(1, 3))
     np.testing.assert_array_equal(max_2x2(codes), expected)
+
+
+@st.composite
+def small_scenes(draw: st.DrawFn) -> RawContent:
+    """Random sizes, polygons with holes and ids without rows, SAR with gaps."""
+    shape = draw(st.tuples(st.integers(2, 7), st.integers(2, 7)))
+    ids = st.sampled_from([26.0, 76.0, 99.0, np.nan])
+    decibels = st.one_of(st.floats(-40, 5, width=32), st.just(np.nan))
+    return RawContent(
+        primary=draw(arrays(np.float32, shape, elements=decibels)),
+        secondary=draw(arrays(np.float32, shape, elements=decibels)),
+        polygons=draw(arrays(np.float32, shape, elements=ids)),
+        tie_lines=(0, shape[0] - 1),
+        tie_samples=(0, shape[1] - 1),
+    )
+
+
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(content=small_scenes())
+def test_conversion_agrees_with_a_loop_over_pixels(tmp_path: Path, content: RawContent) -> None:
+    labels = {26.0: (10, 4, 4), 76.0: (0, 0, 0)}
+    scene = _read(tmp_path, content)
+    assert content.polygons is not None
+    assert content.secondary is not None
+    for line, sample in np.ndindex(content.shape[0] // 2, content.shape[1] // 2):
+        block = np.s_[2 * line : 2 * line + 2, 2 * sample : 2 * sample + 2]
+        ids = content.polygons[block].ravel().tolist()
+        hh, hv = content.primary[block].mean(), content.secondary[block].mean()
+        if np.isnan([*ids, hh, hv]).any():
+            assert (scene.sar[:, line, sample] == 0).all()
+            assert (_charts(scene)[:, line, sample] == FILL_VALUE).all()
+            continue
+        expected = np.max([labels.get(i, (FILL_VALUE,) * 3) for i in ids], axis=0)
+        np.testing.assert_array_equal(_charts(scene)[:, line, sample], expected)
+        raw = [
+            destandardise(VARIABLES[name], scene.sar[channel, line, sample])
+            for channel, name in enumerate(("nersc_sar_primary", "nersc_sar_secondary"))
+        ]
+        np.testing.assert_allclose(raw, [hh, hv], atol=1e-4)
+        # The angle is 20 + raw sample.
+        angle = destandardise(VARIABLES["sar_incidenceangle"], scene.sar[2, line, sample])
+        assert angle == pytest.approx(20.5 + 2 * sample, abs=1e-4)
+
+
+def test_packed_polygons_and_codes_as_characters(tmp_path: Path) -> None:
+    import netCDF4
+
+    path = write_raw_file(tmp_path, RawContent(left_out=("polygon_icechart", "polygon_codes")))
+    rows = [HEADER, ICE_ROW, WATER_ROW]
+    stored = np.nan_to_num(ice_left_water_right((8, 12)) / 2).astype("i1")
+    stored[0, 0] = -1
+    with netCDF4.Dataset(str(path), "a") as dataset:
+        dims = ("sar_lines", "sar_samples")
+        polygons = dataset.createVariable("polygon_icechart", "i1", dims, fill_value=-1)
+        polygons.set_auto_maskandscale(False)
+        polygons.scale_factor = 2.0  # ids 26 and 76 are kept as 13 and 38
+        polygons[:] = stored
+        dataset.createDimension("polygon_codes", len(rows))
+        dataset.createDimension("width", max(map(len, rows)))
+        codes = dataset.createVariable("polygon_codes", "S1", ("polygon_codes", "width"))
+        codes[:] = netCDF4.stringtochar(np.array(rows, "S"))
+
+    charts = _charts(convert_raw_scene(path))
+
+    np.testing.assert_array_equal(charts[:, 0, 0], [255, 255, 255])
+    np.testing.assert_array_equal(charts[:, 1, 0], [10, 4, 4])
+    np.testing.assert_array_equal(charts[:, 1, 5], [0, 0, 0])
+
+
+@pytest.mark.slow
+def test_full_size_scene_stays_below_3_gb(tmp_path: Path) -> None:
+    from benchmarks.measure import measure_alone
+    from benchmarks.raw_scenes import NAME, convert, write_raw_scene
+
+    path = tmp_path / NAME
+    measure_alone(write_raw_scene, path, 10_000, 10_500)
+
+    assert measure_alone(convert, path).peak_bytes < 3e9
