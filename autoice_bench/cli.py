@@ -206,6 +206,33 @@ def simulate(
     help="Of the SAR channels.",
 )
 @click.option(
+    "--label-rule",
+    type=click.Choice(["autoice-2022", "dominant-sum"]),
+    default="autoice-2022",
+    show_default=True,
+    help="How polygon codes become labels; raw scenes only.",
+)
+@click.option(
+    "--sod-threshold",
+    type=click.IntRange(1, 100),
+    default=65,
+    show_default=True,
+    help="Percent from which a stage of development is dominant; raw scenes only.",
+)
+@click.option(
+    "--floe-threshold",
+    type=click.IntRange(1, 100),
+    default=65,
+    show_default=True,
+    help="Percent from which a floe size is dominant; raw scenes only.",
+)
+@click.option("--ice-types", is_flag=True, help="Also store the ten ice types; raw scenes only.")
+@click.option(
+    "--grid-anchor",
+    type=click.Choice(["centre", "corner"]),
+    help="Pixel of its cell that a 2 km value belongs to. [default: centre, or as recorded]",
+)
+@click.option(
     "--on-error",
     type=click.Choice(["stop", "skip"]),
     default="stop",
@@ -227,6 +254,11 @@ def prepare(
     scheduler: str | None,
     part: tuple[int, int] | None,
     dtype: Literal["float16", "float32"],
+    label_rule: Literal["autoice-2022", "dominant-sum"],
+    sod_threshold: int,
+    floe_threshold: int,
+    ice_types: bool,
+    grid_anchor: Literal["centre", "corner"] | None,
     on_error: Literal["stop", "skip"],
     dry_run: bool,
     overwrite: bool,
@@ -234,17 +266,29 @@ def prepare(
 ) -> None:
     """Convert the scenes under SOURCE (default: rtt) into the store STORE (autoice.zarr).
 
-    Every layout of the data set is understood. Run the same command again after an interruption:
-    it finishes what is missing and skips what is done. AUTOICE_STORE overrides the default store.
+    Every layout of the data set is understood; raw scenes are told by their content, and only they
+    can be labelled by another rule. Run the same command again after an interruption: it finishes
+    what is missing and skips what is done. AUTOICE_STORE overrides the default store.
     """
     from autoice_bench.datasets import prepare_text
+    from autoice_bench.datasets.labels import LabelRule
     from autoice_bench.datasets.prepare import prepare as run
     from autoice_bench.datasets.runs import Part
     from autoice_bench.progress import Progress
 
     chosen = None if part is None else Part(*part)
+    rule = LabelRule(label_rule, sod_threshold=sod_threshold, floe_threshold=floe_threshold)
     if dry_run:
-        estimate = prepare_text.estimate(source, store, dtype, chosen, workers, overwrite=overwrite)
+        estimate = prepare_text.estimate(
+            source,
+            store,
+            dtype,
+            chosen,
+            workers,
+            label_rule=rule,
+            ice_types=ice_types,
+            overwrite=overwrite,
+        )
         echo_json(estimate.to_dict()) if as_json else click.echo(estimate.to_text())
         return
     with Progress("preparing") as progress:
@@ -255,6 +299,9 @@ def prepare(
             scheduler=scheduler,
             part=chosen,
             dtype=dtype,
+            label_rule=rule,
+            ice_types=ice_types,
+            grid_anchor=grid_anchor,
             on_error=on_error,
             overwrite=overwrite,
             on_plan=lambda plan: progress.start(len(plan.to_write), plan.source_bytes),
@@ -272,17 +319,35 @@ def prepare(
 @click.argument("store", type=PATH, default="autoice.zarr", envvar="AUTOICE_STORE")
 @click.option("--source", type=PATH, metavar="RTT", help="Also compare every value with RTT.")
 @click.option(
+    "--raw",
+    type=PATH,
+    metavar="RAW",
+    help="Instead of a store: convert the scenes in RAW and compare them with those in --source.",
+)
+@click.option(
     "--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Processes."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON.")
-def verify(*, store: Path, source: Path | None, workers: int, as_json: bool) -> None:
+def verify(
+    *, store: Path, source: Path | None, raw: Path | None, workers: int, as_json: bool
+) -> None:
     """Prove that STORE (default: autoice.zarr) is whole.
 
     Every file is hashed and every array decoded; counts, index, splits and fingerprint must agree.
     With --source every value is compared with the NetCDF it came from. What is wrong is listed,
     and the exit status is 1.
+
+    With --raw and --source no store is read: each raw scene is converted and compared with the
+    released one. Shown are agreement per chart, the largest difference per channel, and where in
+    its cell a 2 km value lies (for `prepare --grid-anchor`).
     """
     from dataclasses import asdict
+
+    if raw is not None:
+        if source is None:
+            raise click.UsageError("--raw needs --source, the released scenes to compare with")
+        _compare_raw(raw, source, as_json=as_json)
+        return
 
     from autoice_bench.datasets.verify import verify_store
     from autoice_bench.progress import Progress
@@ -307,6 +372,23 @@ def verify(*, store: Path, source: Path | None, workers: int, as_json: bool) -> 
             f"{store}: {report.n_scenes} scenes, {format_size(report.n_bytes)}{compared}: {verdict}"
         )
     if report.problems:
+        sys.exit(1)
+
+
+def _compare_raw(raw: Path, source: Path, *, as_json: bool) -> None:
+    """Compare raw scenes with their released twins and print what was found."""
+    from autoice_bench.datasets.raw_comparison import compare_raw_source
+    from autoice_bench.datasets.raw_comparison_text import format_comparison
+
+    with _scene_progress("comparing") as progress:
+        comparison = compare_raw_source(raw, source, on_scene=progress)
+    if as_json:
+        echo_json(comparison.to_dict())
+    else:
+        click.echo(format_comparison(comparison))
+    for failure in comparison.failures.values():
+        click.echo(f"failed: {failure}", err=True)
+    if comparison.failures:
         sys.exit(1)
 
 

@@ -12,7 +12,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -34,6 +34,7 @@ from autoice_bench.datasets.sources import SceneFile
 from autoice_bench.datasets.split_index import validate_split_index
 from autoice_bench.datasets.store import (
     SPLITS,
+    GridAnchor,
     Store,
     compute_store_fingerprint,
     create_store,
@@ -48,7 +49,7 @@ from autoice_bench.datasets.store_index import (
     read_times,
     write_index,
 )
-from autoice_bench.errors import AutoIceError, SceneError, StoreError
+from autoice_bench.errors import AutoIceError, LabelError, SceneError, StoreError
 from autoice_bench.wording import format_size
 
 OnError = Literal["stop", "skip"]
@@ -86,6 +87,8 @@ def prepare(
     part: Part | None = None,
     dtype: SarDtype = "float16",
     label_rule: LabelRule = AUTOICE_2022,
+    ice_types: bool = False,
+    grid_anchor: GridAnchor | None = None,
     on_error: OnError = "stop",
     overwrite: bool = False,
     on_plan: Callable[[Plan], None] | None = None,
@@ -94,14 +97,17 @@ def prepare(
     """Convert every scene under ``source`` into the store, or finish what an earlier run began.
 
     Args:
-        source: folder of ready-to-train scenes, in any layout; may be read-only.
+        source: folder of ready-to-train or of raw scenes, in any layout; may be read-only.
         store: folder of the store; made if absent.
         workers: local processes; None for all cores, 1 for this process.
         scheduler: address of a dask scheduler to use instead of local processes.
         part: prepare only this part of the scenes, beside other parts; the store is completed by a
             last run without ``part``.
         dtype: dtype of the SAR channels.
-        label_rule: rule and thresholds of the labels.
+        label_rule: rule and thresholds of the labels; other than the default for raw scenes only.
+        ice_types: also store the ten ice types, for raw scenes only.
+        grid_anchor: which pixel of its cell a 2 km value belongs to, for the store to record; None
+            for what it records already, or ``centre``.
         on_error: at a bad scene, ``stop``, or ``skip`` it and list it in the report.
         overwrite: replace scenes whose source has changed, or the whole store if its options
             differ.
@@ -113,43 +119,79 @@ def prepare(
 
     Raises:
         SceneError: the source folder has no scenes, or a scene is bad and ``on_error`` is "stop".
+        LabelError: labels or ice types that only raw scenes can give.
         StoreError: the store is busy, has other options, or the disk is full.
     """
     source, store_path = Path(source).resolve(), Path(store).resolve()
-    plan = make_plan(source, store_path, dtype, label_rule, part, overwrite=overwrite)
+    plan = make_plan(
+        source, store_path, dtype, label_rule, part, ice_types=ice_types, overwrite=overwrite
+    )
     try:
         with start_run(store_path, part) as run:
-            return _run(plan, run, part, workers, scheduler, on_error, on_plan, on_scene)
+            times = _inherit_times(plan, run, part)
+            opened = _take_store(plan, run, grid_anchor)
+            if on_plan is not None:
+                on_plan(plan)
+            with _executor(workers, scheduler, len(plan.to_write)) as execute:
+                results, failed = _execute(plan, run, execute, on_error, on_scene)
+            times |= plan.times_of_done
+            times |= {result.scene_id: result.times for result in results}
+            splits: tuple[NamedSplitResult, ...] = ()
+            if part is None:
+                opened, splits = _complete(opened, times)
+            notes = (*plan.notes, *run.notes)
     except OSError as error:
         raise _explain_os_error(error, plan) from error
+    return PrepareReport(
+        store=opened,
+        written=tuple(sorted(result.scene_id for result in results if result.written)),
+        done=plan.done,
+        failed=failed,
+        warnings={result.scene_id: result.warnings for result in results if result.warnings},
+        splits=splits,
+        notes=notes,
+    )
 
 
-def _run(
-    plan: Plan,
-    run: Run,
-    part: Part | None,
-    workers: int | None,
-    scheduler: str | None,
-    on_error: OnError,
-    on_plan: Callable[[Plan], None] | None,
-    on_scene: Callable[[SceneResult], None] | None,
-) -> PrepareReport:
-    """Execute a plan while holding the store."""
-    times = _inherited_times(plan.store_path)
+def _inherit_times(plan: Plan, run: Run, part: Part | None) -> dict[str, SourceTimes]:
+    """Take over what earlier runs recorded, before what is left of them is removed."""
+    times: dict[str, SourceTimes] = {}
+    if (plan.store_path / METADATA_NAME).is_file():
+        times = read_times(open_store(plan.store_path)) | read_journals(plan.store_path)
     run.record(times)
     if part is None:
         remove_dead_runs(plan.store_path, run)
+    return times
+
+
+def _take_store(plan: Plan, run: Run, grid_anchor: GridAnchor | None) -> Store:
+    """Open or create the store; its state is ``preparing`` if there is anything to do."""
     _remove_replaced(plan, run)
-    store = _open_or_create(plan)
-    if on_plan is not None:
-        on_plan(plan)
+    if not (plan.store_path / METADATA_NAME).exists():
+        return create_store(plan.store_path, plan.options, grid_anchor or "centre")
+    store = open_store(plan.store_path)
+    if store.options != plan.options:
+        raise StoreError(f"store {plan.store_path}: another run changed it; run the command again")
+    wanted = replace(store, grid_anchor=grid_anchor or store.grid_anchor)
+    if plan.to_write:
+        wanted = replace(wanted, state="preparing", fingerprint=None, index_sha256=None)
+    if wanted != store:
+        write_root(wanted)
+    return wanted
+
+
+def _execute(
+    plan: Plan,
+    run: Run,
+    execute: Executor,
+    on_error: OnError,
+    on_scene: Callable[[SceneResult], None] | None,
+) -> tuple[list[SceneResult], dict[str, str]]:
+    """Run the jobs; return what was committed and what failed."""
     jobs = [SceneJob(scene, plan.store_path, run.folder, plan.options) for scene in plan.to_write]
     results: list[SceneResult] = []
     failed: dict[str, str] = {}
-    with (
-        _executor(workers, scheduler, len(jobs)) as execute,
-        closing(execute(jobs)) as outcomes,
-    ):
+    with closing(execute(jobs)) as outcomes:
         for job, outcome in outcomes:
             if isinstance(outcome, SceneResult):
                 results.append(outcome)
@@ -158,20 +200,7 @@ def _run(
                     on_scene(outcome)
             else:
                 failed |= _handle_failure(job, outcome, on_error)
-    times |= {result.scene_id: result.times for result in results}
-    times |= plan.times_of_done
-    splits: tuple[NamedSplitResult, ...] = ()
-    if part is None:
-        store, splits = _complete(store, times)
-    return PrepareReport(
-        store=store,
-        written=tuple(sorted(result.scene_id for result in results if result.written)),
-        done=plan.done,
-        failed=failed,
-        warnings={result.scene_id: result.warnings for result in results if result.warnings},
-        splits=splits,
-        notes=(*plan.notes, *run.notes),
-    )
+    return results, failed
 
 
 def _executor(
@@ -186,36 +215,14 @@ def _executor(
 def _handle_failure(job: SceneJob, outcome: Outcome, on_error: OnError) -> dict[str, str]:
     """Return what to report of a bad scene, or raise what must end the run."""
     assert isinstance(outcome, BaseException)
-    if not isinstance(outcome, SceneError):
+    if not isinstance(outcome, SceneError | LabelError):
         raise outcome
     if on_error == "stop":
-        raise SceneError(
+        raise type(outcome)(
             f"{outcome}. Stopped; what is done is kept: run the same command again, or with "
             "--on-error skip to go on without such scenes"
         )
     return {job.scene.scene_id: str(outcome)}
-
-
-def _inherited_times(store_path: Path) -> dict[str, SourceTimes]:
-    if not (store_path / METADATA_NAME).is_file():
-        return {}
-    return read_times(open_store(store_path)) | read_journals(store_path)
-
-
-def _open_or_create(plan: Plan) -> Store:
-    """The store the plan was made for, in state ``preparing`` if there is anything to do."""
-    try:
-        store = open_store(plan.store_path)
-    except StoreError:
-        if (plan.store_path / METADATA_NAME).exists():
-            raise
-        return create_store(plan.store_path, plan.options)
-    if store.options != plan.options:
-        raise StoreError(f"store {plan.store_path}: another run changed it; run the command again")
-    if store.state == "complete" and plan.to_write:
-        store = Store(store.path, store.options)
-        write_root(store)
-    return store
 
 
 def _remove_replaced(plan: Plan, run: Run) -> None:

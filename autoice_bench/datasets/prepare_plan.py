@@ -11,12 +11,13 @@ from autoice_bench.datasets.labels import LabelRule
 from autoice_bench.datasets.runs import Part, read_journals
 from autoice_bench.datasets.scene_folder import FileDigest
 from autoice_bench.datasets.scene_job import read_digests_of, read_times_of
+from autoice_bench.datasets.scene_sources import list_source, source_kind, validate_label_rule
 from autoice_bench.datasets.scenes import SarDtype, read_attributes
 from autoice_bench.datasets.shards import METADATA_NAME
-from autoice_bench.datasets.sources import SceneFile, find_scenes
+from autoice_bench.datasets.sources import SceneFile
 from autoice_bench.datasets.store import Store, StoreOptions, open_store
 from autoice_bench.datasets.store_index import SourceTimes, read_scene_attributes, read_times
-from autoice_bench.errors import SceneError, StoreError
+from autoice_bench.errors import LabelError, SceneError, StoreError
 
 _STORED_PER_SOURCE_BYTE: Final = 0.8
 """Size of a float16 store beside its zlib-compressed source; an estimate until scenes are done."""
@@ -65,17 +66,26 @@ def make_plan(
     label_rule: LabelRule,
     part: Part | None = None,
     *,
+    ice_types: bool = False,
     overwrite: bool = False,
 ) -> Plan:
     """Compare ``source`` with the store and decide scene by scene. Writes nothing.
 
     Raises:
         SceneError: the source folder is missing or holds no scenes.
+        LabelError: labels or ice types that only raw scenes can give.
         StoreError: the store has other options, or a scene's source has changed, and ``overwrite``
             is not given.
     """
-    listing = find_scenes(source)
-    options = StoreOptions(_is_simulated(listing.scenes), dtype, label_rule)
+    listing = list_source(source)
+    kind = source_kind(listing)
+    validate_label_rule(kind, label_rule)
+    if ice_types and kind == "rtt":
+        raise LabelError(
+            "ice types need the polygons of raw scenes; ready-to-train scenes carry finished labels"
+        )
+    simulated = _is_simulated(listing.scenes)
+    options = StoreOptions(simulated, dtype, label_rule, kind, ice_types)
     scenes = listing.scenes if part is None else listing.scenes[part.number - 1 :: part.count]
     store = open_store(store_path) if (store_path / METADATA_NAME).is_file() else None
     replaces_store = store is not None and store.options != options

@@ -14,8 +14,9 @@ from autoice_bench.datasets.labels import AUTOICE_2022, LabelRule
 from autoice_bench.datasets.prepare import PrepareReport
 from autoice_bench.datasets.prepare_plan import Plan, make_plan
 from autoice_bench.datasets.runs import Part
-from autoice_bench.datasets.scenes import SarDtype, read_scene
-from autoice_bench.errors import SceneError
+from autoice_bench.datasets.scene_sources import read_source_scene
+from autoice_bench.datasets.scenes import SarDtype
+from autoice_bench.errors import AutoIceError
 from autoice_bench.wording import format_duration, format_path, format_size
 
 _WHOLE_PER_READ: Final = 1.6
@@ -92,6 +93,7 @@ def estimate(
     workers: int | None,
     *,
     label_rule: LabelRule = AUTOICE_2022,
+    ice_types: bool = False,
     overwrite: bool = False,
 ) -> Estimate:
     """Say what ``prepare`` with the same arguments would do; reads one scene, writes nothing.
@@ -101,7 +103,13 @@ def estimate(
         StoreError: the store has other options, or a source has changed, without ``overwrite``.
     """
     plan = make_plan(
-        source.resolve(), store.resolve(), dtype, label_rule, part, overwrite=overwrite
+        source.resolve(),
+        store.resolve(),
+        dtype,
+        label_rule,
+        part,
+        ice_types=ice_types,
+        overwrite=overwrite,
     )
     n_workers = max(1, min(workers or len(os.sched_getaffinity(0)), len(plan.to_write)))
     folder = next(path for path in (plan.store_path, *plan.store_path.parents) if path.is_dir())
@@ -161,7 +169,7 @@ def _ids_without_charts(plan: Plan) -> list[str]:
     return [
         scene.scene_id
         for scene in plan.to_write
-        if scene.subset == "test" and scene.reference is None
+        if scene.kind == "rtt" and scene.subset == "test" and scene.reference is None
     ]
 
 
@@ -171,8 +179,8 @@ def _estimate_seconds(plan: Plan, n_workers: int) -> float | None:
     scene = plan.to_write[0]
     started = time.perf_counter()
     try:
-        read_scene(scene, plan.options.dtype)
-    except SceneError:
+        read_source_scene(scene, plan.options.dtype, plan.options.label_rule)
+    except AutoIceError:
         return None
     seconds_per_byte = (time.perf_counter() - started) / scene.n_bytes
     return _WHOLE_PER_READ * seconds_per_byte * plan.source_bytes / n_workers

@@ -35,7 +35,7 @@ def find_raw_scenes(source: Path) -> SourceListing:
     """
     files = find_raw_files(source)
     scenes = tuple(
-        SceneFile(scene_id, path, None, _subset(scene_id, path, source), _region(path))
+        SceneFile(scene_id, path, None, _subset(scene_id, path, source), _region(path), "raw")
         for scene_id, path in files.items()
         if scene_id not in WITHDRAWN
     )
@@ -51,6 +51,8 @@ def read_raw_scene(
     scene: SceneFile,
     rule: LabelRule = AUTOICE_2022,
     dtype: SarDtype = "float16",
+    *,
+    ice_types: bool = False,
 ) -> SceneArrays:
     """Read one raw scene as the ready-to-train scene it stands for.
 
@@ -58,12 +60,13 @@ def read_raw_scene(
         scene: the raw file.
         rule: label rule and thresholds.
         dtype: dtype of the SAR channels.
+        ice_types: also derive the ten ice types.
 
     Raises:
         SceneError: the file is damaged, no raw scene, or breaks the format.
         LabelError: ``polygon_codes`` cannot be read.
     """
-    converted = convert_raw_scene(scene.path, rule)
+    converted = convert_raw_scene(scene.path, rule, ice_types=ice_types)
     _validate_2km_grid(converted)
     sar, rounding_error = _round_sar(converted, np.dtype(dtype))
     charts, derived = converted.charts, converted.derived
@@ -94,6 +97,7 @@ def read_raw_scene(
         },
         rounding_error=rounding_error,
         warnings=() if derived is None else describe_label_problems(derived),
+        ice_type=None if derived is None else derived.ice_type,
     )
 
 

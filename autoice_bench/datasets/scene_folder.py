@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from autoice_bench import __version__
 from autoice_bench.charts import CHART_NAMES, CHARTS, FILL_VALUE
+from autoice_bench.datasets.ice_types import ICE_TYPES
 from autoice_bench.datasets.scenes import SceneArrays
 from autoice_bench.datasets.shards import (
     METADATA_NAME,
@@ -245,6 +246,8 @@ def _write_arrays(folder: Path, arrays: SceneArrays) -> Iterator[WrittenArray]:
         yield _write_charts(folder, arrays.charts)
         yield write_strings(folder, "chart", "chart", CHART_NAMES, {"long_name": "ice chart"})
         valid = ("valid_counts", ("chunk_lines", "chunk_samples"), "labelled SIC pixels per chunk")
+        if arrays.ice_type is not None:
+            yield _write_ice_type(folder, arrays.ice_type)
         counts = count_valid(arrays.charts[0], INNER_CHUNK)
         yield _write_plain(folder, *valid, counts, "1", chunk_pixels=INNER_CHUNK)
     yield _write_distance_map(folder, arrays.distance_map)
@@ -314,6 +317,18 @@ def _write_charts(folder: Path, charts: NDArray[np.uint8]) -> WrittenArray:
     inner = (len(CHARTS), INNER_CHUNK, INNER_CHUNK)
     spec = ArraySpec("charts", ("chart", *SAR_DIMS), inner, FILL_VALUE, Codec(), attributes)
     return write_array(folder, charts, spec)
+
+
+def _write_ice_type(folder: Path, ice_type: NDArray[np.uint8]) -> WrittenArray:
+    attributes = {
+        "long_name": "ice type of the dominant stage of development",
+        "flag_values": list(range(len(ICE_TYPES))),
+        "flag_meanings": " ".join(kind.abbreviation for kind in ICE_TYPES),
+        "fill": FILL_VALUE,
+    }
+    inner = (INNER_CHUNK, INNER_CHUNK)
+    spec = ArraySpec("ice_type", SAR_DIMS, inner, FILL_VALUE, Codec(), attributes)
+    return write_array(folder, ice_type, spec)
 
 
 def _write_distance_map(folder: Path, zones: NDArray[Any]) -> WrittenArray:

@@ -16,7 +16,7 @@ from typing import Final
 
 from autoice_bench.datasets.runs import holds_token
 from autoice_bench.datasets.scene_folder import FileDigest, commit_scene, read_digest, write_scene
-from autoice_bench.datasets.scenes import read_scene
+from autoice_bench.datasets.scene_sources import read_source_scene
 from autoice_bench.datasets.sources import SceneFile
 from autoice_bench.datasets.store import SCENES, StoreOptions
 from autoice_bench.datasets.store_index import SourceTimes
@@ -103,7 +103,10 @@ def read_digests_of(scene: SceneFile) -> tuple[FileDigest, FileDigest | None]:
 def _write(job: SceneJob, attempt: Path, times: SourceTimes) -> tuple[str, ...]:
     scene = job.scene
     source, reference = read_digests_of(scene)
-    arrays = read_scene(scene, job.options.dtype)
+    options = job.options
+    arrays = read_source_scene(
+        scene, options.dtype, options.label_rule, ice_types=options.ice_types
+    )
     simulated = bool(arrays.attributes.get("simulated", 0))
     if simulated != job.options.simulated:
         kinds = {True: "simulated", False: "real"}

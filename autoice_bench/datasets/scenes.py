@@ -69,6 +69,8 @@ class SceneArrays:
         variable_attributes: the source's attributes per variable.
         rounding_error: largest absolute difference between ``sar`` and the source, standardised.
         warnings: remarks, one line each.
+        ice_type: (sar_lines, sar_samples) uint8 index into ``ICE_TYPES``, fill 255; None unless
+            asked for.
     """
 
     scene_id: str
@@ -86,6 +88,7 @@ class SceneArrays:
     variable_attributes: dict[str, dict[str, Json]]
     rounding_error: float
     warnings: tuple[str, ...]
+    ice_type: NDArray[np.uint8] | None = None
 
 
 def read_scene(scene: SceneFile, dtype: SarDtype = "float16") -> SceneArrays:

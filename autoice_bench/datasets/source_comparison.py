@@ -9,8 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autoice_bench.charts import CHARTS
+from autoice_bench.datasets.scene_sources import read_source_scene
 from autoice_bench.datasets.scenes import whole_classes
 from autoice_bench.datasets.sources import SceneFile
+from autoice_bench.datasets.store import StoreOptions
 from autoice_bench.datasets.variables import (
     AMSR2_VARIABLES,
     DISTANCE_MAP,
@@ -18,6 +20,7 @@ from autoice_bench.datasets.variables import (
     SAR_VARIABLES,
     TIE_POINT_VARIABLES,
 )
+from autoice_bench.errors import AutoIceError
 from autoice_bench.netcdf_chunks import NetcdfFile, open_netcdf
 
 _ZONE_ROUNDING: Final = 0.02
@@ -26,14 +29,21 @@ _ZONE_ROUNDING: Final = 0.02
 _FLOAT32_ROUNDING: Final = 1e-5
 """Decoding zones that are not whole and encoding them again moves a float32 by less."""
 
+_RAW_ARRAYS: Final = (
+    *("sar", "charts", "ice_type", "distance_map", "amsr2", "era5"),
+    *("latitude", "longitude", "tie_line", "tie_sample"),
+)
+"""Arrays of a stored scene under the names of ``SceneArrays``."""
+
 
 def compare_with_source(
     scene: SceneFile, attributes: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]
 ) -> list[str]:
-    """Compare every value with the source, read by the netCDF library.
+    """Compare every value with the source.
 
-    SAR agrees within the recorded rounding error, and is 0 (nodata) exactly where the source is;
-    distance zones agree after decoding; everything else is equal.
+    Ready-to-train files are read by the netCDF library: SAR agrees within the recorded rounding
+    error, and is 0 (nodata) exactly where the source is; distance zones agree after decoding;
+    everything else is equal. Raw files are converted again, and everything is equal.
 
     Args:
         scene: the source files.
@@ -43,6 +53,8 @@ def compare_with_source(
     Returns:
         What differs, one line each.
     """
+    if scene.kind == "raw":
+        return _compare_with_raw(scene, attributes, arrays)
     charts = arrays.get("charts")
     try:
         with open_netcdf(scene.path, direct=False) as file:
@@ -55,6 +67,29 @@ def compare_with_source(
     except (OSError, KeyError) as error:
         return [f"source {scene.path} cannot be read: {error}"]
     return problems
+
+
+def _compare_with_raw(
+    scene: SceneFile, attributes: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]
+) -> list[str]:
+    options = StoreOptions.from_attributes(attributes)
+    try:
+        again = read_source_scene(
+            scene, options.dtype, options.label_rule, ice_types=options.ice_types
+        )
+    except AutoIceError as error:
+        return [f"source {scene.path} cannot be converted: {error}"]
+    return [
+        f"{name} differs from what the raw scene gives"
+        for name in _RAW_ARRAYS
+        if not _equal(arrays.get(name), getattr(again, name))
+    ]
+
+
+def _equal(stored: NDArray[Any] | None, expected: NDArray[Any] | None) -> bool:
+    if stored is None or expected is None:
+        return stored is expected
+    return stored.dtype == expected.dtype and np.array_equal(stored, expected)
 
 
 def _compare_shapes(file: NetcdfFile, arrays: Mapping[str, NDArray[Any]]) -> list[str]:

@@ -20,6 +20,8 @@ from autoice_bench.official import OFFICIAL_TEST, WITHDRAWN
 from autoice_bench.scene_id import is_scene_name
 
 Subset = Literal["train", "test"]
+SourceKind = Literal["rtt", "raw"]
+"""Ready-to-train (80 m, labels) or raw (40 m, ice-chart polygons)."""
 
 SCENE_SUFFIX: Final = "_prep.nc"
 REFERENCE_SUFFIX: Final = "_prep_reference.nc"
@@ -33,10 +35,11 @@ class SceneFile:
 
     Attributes:
         scene_id: such as ``20180607T184326_dmi``.
-        path: the RTT file.
+        path: its file.
         reference: the file that holds its charts, where that is another one.
         subset: whether the scene belongs to the official training or test set.
         region: chart region from ``metadata.csv``, None where that does not tell.
+        kind: ready-to-train or raw.
     """
 
     scene_id: str
@@ -44,6 +47,7 @@ class SceneFile:
     reference: Path | None
     subset: Subset
     region: str | None
+    kind: SourceKind = "rtt"
 
     @property
     def n_bytes(self) -> int:
@@ -58,6 +62,11 @@ class SourceListing:
 
     scenes: tuple[SceneFile, ...]
     notes: tuple[str, ...]
+
+
+def has_rtt_names(source: Path) -> bool:
+    """Whether a folder holds files named as ready-to-train scenes are."""
+    return source.is_dir() and any(path.name.endswith(SCENE_SUFFIX) for path in _walk(source))
 
 
 def find_scenes(source: Path) -> SourceListing:

@@ -23,6 +23,7 @@ from autoice_bench.charts import CHARTS, FILL_VALUE
 from autoice_bench.datasets.labels import AUTOICE_2022, LabelRule
 from autoice_bench.datasets.scenes import SarDtype
 from autoice_bench.datasets.shards import METADATA_NAME, dump_json, group_metadata
+from autoice_bench.datasets.sources import SourceKind
 from autoice_bench.datasets.variables import (
     AMSR2_VARIABLES,
     DISTANCE_MAP,
@@ -53,6 +54,8 @@ SIMULATED_CITATION: Final = (
 )
 
 State = Literal["preparing", "complete"]
+GridAnchor = Literal["centre", "corner"]
+"""Which pixel of a 2 km cell its value belongs to; see docs/store.md."""
 
 
 @dataclass(frozen=True)
@@ -63,11 +66,15 @@ class StoreOptions:
         simulated: whether the scenes are simulated; they never share a store with real ones.
         dtype: dtype of the SAR channels.
         label_rule: rule and thresholds that made the labels.
+        source_kind: whether the scenes come from ready-to-train or from raw files.
+        ice_types: whether the ten ice types are stored beside the charts.
     """
 
     simulated: bool
     dtype: SarDtype = "float16"
     label_rule: LabelRule = AUTOICE_2022
+    source_kind: SourceKind = "rtt"
+    ice_types: bool = False
 
     def to_attributes(self) -> dict[str, Any]:
         return {
@@ -76,6 +83,8 @@ class StoreOptions:
             "label_rule": self.label_rule.name,
             "sod_threshold": self.label_rule.sod_threshold,
             "floe_threshold": self.label_rule.floe_threshold,
+            "source_kind": self.source_kind,
+            "ice_types": self.ice_types,
         }
 
     @classmethod
@@ -88,6 +97,8 @@ class StoreOptions:
                 sod_threshold=attributes["sod_threshold"],
                 floe_threshold=attributes["floe_threshold"],
             ),
+            source_kind=attributes["source_kind"],
+            ice_types=attributes["ice_types"],
         )
 
 
@@ -101,6 +112,7 @@ class Store:
         state: ``complete`` once a ``prepare`` run has finished.
         fingerprint: SHA-256 over sources and options; None until complete.
         index_sha256: SHA-256 of ``scenes.parquet`` as ``prepare`` left it; None until complete.
+        grid_anchor: which pixel of its cell a 2 km value belongs to; readers interpolate by it.
     """
 
     path: Path
@@ -108,6 +120,7 @@ class Store:
     state: State = "preparing"
     fingerprint: str | None = None
     index_sha256: str | None = field(default=None, compare=False)
+    grid_anchor: GridAnchor = "centre"
 
     @property
     def scenes_path(self) -> Path:
@@ -148,6 +161,7 @@ def open_store(path: Path | str, *, require_complete: bool = False) -> Store:
         state=attributes["state"],
         fingerprint=attributes["store_fingerprint"],
         index_sha256=attributes["index_sha256"],
+        grid_anchor=attributes["grid_anchor"],
     )
     if require_complete and store.state != "complete":
         raise StoreError(
@@ -157,7 +171,7 @@ def open_store(path: Path | str, *, require_complete: bool = False) -> Store:
     return store
 
 
-def create_store(path: Path, options: StoreOptions) -> Store:
+def create_store(path: Path, options: StoreOptions, grid_anchor: GridAnchor = "centre") -> Store:
     """Create an empty store, its folder included.
 
     Raises:
@@ -165,7 +179,7 @@ def create_store(path: Path, options: StoreOptions) -> Store:
     """
     if path.exists() and not (path.is_dir() and all(map(_may_stay, path.iterdir()))):
         raise StoreError(f"store {path}: something else is there; choose another path or remove it")
-    store = Store(path, options)
+    store = Store(path, options, grid_anchor=grid_anchor)
     store.scenes_path.mkdir(parents=True, exist_ok=True)
     write_root(store)
     return store
@@ -187,6 +201,7 @@ def write_root(store: Store) -> None:
         "state": store.state,
         **store.options.to_attributes(),
         "pixel_spacing_m": PIXEL_SPACING_M,
+        "grid_anchor": store.grid_anchor,
         "standardisation": {
             variable.name: {"mean": variable.mean, "std": variable.std, "units": variable.units}
             for variable in STANDARDISED_VARIABLES

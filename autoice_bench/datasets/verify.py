@@ -25,10 +25,11 @@ from numpy.typing import NDArray
 
 from autoice_bench.charts import CHARTS
 from autoice_bench.datasets.scene_folder import INNER_CHUNK, count_valid
+from autoice_bench.datasets.scene_sources import list_source
 from autoice_bench.datasets.scenes import count_classes
 from autoice_bench.datasets.shards import METADATA_NAME, dump_json
 from autoice_bench.datasets.source_comparison import compare_with_source
-from autoice_bench.datasets.sources import SceneFile, find_scenes
+from autoice_bench.datasets.sources import SceneFile
 from autoice_bench.datasets.splits import split_names, validate_split_file
 from autoice_bench.datasets.store import (
     INDEX_NAME,
@@ -174,7 +175,7 @@ def _run(
 
 
 def _source_files(source: Path) -> dict[str, SceneFile]:
-    return {scene.scene_id: scene for scene in find_scenes(source.resolve()).scenes}
+    return {scene.scene_id: scene for scene in list_source(source.resolve()).scenes}
 
 
 def _check_root(store: Store) -> list[str]:

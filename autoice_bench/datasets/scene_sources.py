@@ -1,0 +1,81 @@
+"""Scenes of either kind, ready-to-train or raw, behind one listing and one reader."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from autoice_bench.datasets.labels import AUTOICE_2022, LabelRule
+from autoice_bench.datasets.raw_arrays import find_raw_scenes, read_raw_scene
+from autoice_bench.datasets.scenes import SarDtype, SceneArrays, read_scene
+from autoice_bench.datasets.sources import (
+    SCENE_SUFFIX,
+    SceneFile,
+    SourceKind,
+    SourceListing,
+    find_scenes,
+    has_rtt_names,
+)
+from autoice_bench.errors import LabelError, SceneError
+
+
+def list_source(source: Path) -> SourceListing:
+    """List the scenes under ``source``: ready-to-train ones by name, else raw ones by content.
+
+    Raises:
+        SceneError: the folder is missing or holds no scene of either kind, or one scene twice.
+    """
+    if not source.exists() or has_rtt_names(source):
+        return find_scenes(source)
+    try:
+        return find_raw_scenes(source)
+    except SceneError as error:
+        raise SceneError(f"{error}; nor is there any *{SCENE_SUFFIX} file") from None
+
+
+def source_kind(listing: SourceListing) -> SourceKind:
+    """The kind of a listing's scenes; a listing never mixes them."""
+    return listing.scenes[0].kind if listing.scenes else "rtt"
+
+
+def validate_label_rule(kind: SourceKind, rule: LabelRule) -> None:
+    """Check that labels of ``rule`` can be had from scenes of a kind.
+
+    Raises:
+        LabelError: ready-to-train scenes carry labels made by another rule.
+    """
+    if kind == "rtt" and rule != AUTOICE_2022:
+        raise LabelError(
+            f"label rule {rule.name} at SOD {rule.sod_threshold} %, FLOE {rule.floe_threshold} %: "
+            f"ready-to-train scenes carry finished labels ({AUTOICE_2022.name} at "
+            f"{AUTOICE_2022.sod_threshold} %), not the polygons another rule needs; prepare the "
+            "raw scenes instead"
+        )
+
+
+def read_source_scene(
+    scene: SceneFile,
+    dtype: SarDtype,
+    rule: LabelRule = AUTOICE_2022,
+    *,
+    ice_types: bool = False,
+) -> SceneArrays:
+    """Read and validate one scene of either kind.
+
+    Args:
+        scene: the file.
+        dtype: dtype of the SAR channels.
+        rule: label rule and thresholds; for raw scenes.
+        ice_types: also derive the ten ice types; for raw scenes.
+
+    Raises:
+        SceneError: the file is damaged or breaks its format.
+        LabelError: the polygon codes of a raw scene cannot be read.
+    """
+    if scene.kind == "rtt":
+        return read_scene(scene, dtype)
+    arrays = read_raw_scene(scene, rule, dtype, ice_types=ice_types)
+    if arrays.charts is None:
+        remark = "the raw file holds no polygons: stored without charts"
+        arrays = replace(arrays, warnings=(*arrays.warnings, remark))
+    return arrays
