@@ -121,8 +121,8 @@ def make_brightness_temperatures(
 
 
 def _drift(rng: np.random.Generator, fractions: CellFractions) -> CellFractions:
-    """The ice as the swath sees it: up to 7 hours at up to 500 m per hour away."""
-    distance_km = rng.uniform(0, 7) * rng.uniform(0.1, 0.5)
+    """The ice as the swath sees it: up to 7 hours at up to 600 m per hour away."""
+    distance_km = rng.uniform(0, 7) * rng.uniform(0.1, 0.6)
     angle = rng.uniform(0, 2 * np.pi)
     shift = distance_km / CELL_KM * np.array([np.sin(angle), np.cos(angle)])
     sea = 1 - fractions.land
@@ -153,15 +153,15 @@ def _surface(
 ) -> Array:
     """Brightness temperature of each cell before the antenna smooths it, K."""
     scatter_water, scatter_ice = band.scatter_k[at], band.scatter_k[2:]
-    water = band.water[at] + 0.5 * scatter_water * anomalies[0]
+    water = band.water[at] + 0.7 * scatter_water * anomalies[0]
     water = water + band.wind_k[at] * (weather.speed - 5)
     water = water + band.vapour_k[at] * (weather.tcwv - 4) + band.cloud_k[at] * weather.tclw
     warm = 0.3 * np.clip(weather.skt - 262, -15, 8)
     first_year = (
-        band.first_year[at] + scatter_ice[0] * (0.8 * anomalies[1] + 0.6 * patches[0]) + warm
+        band.first_year[at] + scatter_ice[0] * (0.8 * anomalies[1] + 0.9 * patches[0]) + warm
     )
     multi_year = (
-        band.multi_year[at] + scatter_ice[1] * (0.8 * anomalies[2] + 0.6 * patches[1]) + warm
+        band.multi_year[at] + scatter_ice[1] * (0.8 * anomalies[2] + 0.9 * patches[1]) + warm
     )
     if melt:
         multi_year = 0.4 * multi_year + 0.6 * first_year

@@ -43,9 +43,9 @@ class IceSignature:
 
 SIGNATURES: Final = {
     1: IceSignature(-21.0, -29.5, -0.25, -0.16, 0.8, 0.0),
-    2: IceSignature(-13.5, -25.0, -0.25, -0.16, 1.0, 0.0),
+    2: IceSignature(-13.5, -24.5, -0.25, -0.16, 1.0, 0.0),
     3: IceSignature(-16.0, -27.5, -0.25, -0.16, 1.0, 0.0),
-    4: IceSignature(-13.8, -23.8, -0.24, -0.16, 1.6, -1.0),
+    4: IceSignature(-13.8, -22.8, -0.24, -0.16, 1.6, -1.0),
     5: IceSignature(-10.5, -19.0, -0.17, -0.13, 1.5, -4.0),
 }
 """By SOD class: new, young, thin first-year, thick (mostly deformed) first-year, old ice."""

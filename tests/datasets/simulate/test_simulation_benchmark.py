@@ -1,0 +1,58 @@
+"""The benchmark script at small size: it must run, judge and write."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+SCRIPT = Path(__file__).resolve().parents[3] / "benchmarks" / "simulation.py"
+
+
+@pytest.fixture(scope="module")
+def benchmark_module() -> ModuleType:
+    pytest.importorskip("sklearn")
+    spec = importlib.util.spec_from_file_location("simulation_benchmark", SCRIPT)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    # Dataclasses look their module up, and a spawned process imports it by this name.
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_table_and_page(
+    benchmark_module: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from sklearn.linear_model import LinearRegression
+
+    # The boosted model takes seconds; any regressor exercises the script.
+    monkeypatch.setattr(benchmark_module, "_make_model", LinearRegression)
+    monkeypatch.setattr(benchmark_module, "measure_full_size", lambda size: f"timed {size}")
+    page = tmp_path / "page.md"
+    begin, end = benchmark_module.MARKERS
+    page.write_text(f"before\n{begin}\noutdated\n{end}\nafter\n")
+    out = tmp_path / "results" / "table.md"
+    arguments = ["--scenes", "4", "--size", "210,227", "--out", str(out), "--page", str(page)]
+    benchmark_module.main(arguments)
+    table = out.read_text()
+    assert "4 scenes of 210 x 227" in table
+    assert "| HH mean, dB (land included) | -14.51 | ± 1.5 |" in table
+    assert "| SIC R² on held-out scenes |" in table
+    text = page.read_text()
+    assert text.startswith("before\n")
+    assert text.endswith("after\n")
+    assert "outdated" not in text
+    assert "timed (5000, 5229)" in text
+
+
+def test_verdicts(benchmark_module: ModuleType) -> None:
+    # 11.1 lies 1.1 from 10: outside 1, inside 2; no tolerance, no verdict.
+    for tolerance, passed in ((1.0, False), (2.0, True), (None, True)):
+        assert benchmark_module._within("x", 10.0, tolerance, 11.1).passed is passed
+    check = benchmark_module._within("x", 10.0, 1.0, 11.1)
+    assert benchmark_module._verdict(check) == "**outside**"
