@@ -695,6 +695,20 @@ def test_rounding_properties(values: NDArray[np.float32]) -> None:
     np.testing.assert_array_equal(np.sign(out), np.sign(values))
 
 
+@settings(max_examples=200, deadline=None)
+@given(
+    hnp.arrays(np.float32, st.integers(1, 6), elements=st.floats(-9, 9, width=32)),
+    st.sampled_from([0.0, 2.0**-24, 2.0**-14, 2.0**-11, 2.0**-9]),
+)
+def test_error_is_the_largest_although_measured_only_where_needed(
+    values: NDArray[np.float32], known: float
+) -> None:
+    out = np.empty(values.shape, np.float16)
+    error = round_to_float16(values, out, float(np.abs(values).max()), known)
+    measured = np.abs(out.astype(np.float64) - values.astype(np.float64)).max()
+    assert error == pytest.approx(max(measured, known), rel=1e-6)
+
+
 # --- classes
 
 
