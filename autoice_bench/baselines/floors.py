@@ -24,9 +24,9 @@ from autoice_bench.datasets.store import SPLITS, Store, open_store
 from autoice_bench.datasets.store_index import read_index
 from autoice_bench.errors import PredictionError, StoreError
 from autoice_bench.scene_id import is_scene_name
-from autoice_bench.scoring.evaluate import Progress
 from autoice_bench.scoring.prediction_files import write_prediction
 from autoice_bench.scoring.predictions import TIE_POINT_NAMES
+from autoice_bench.scoring.scene_map import Progress
 from autoice_bench.scoring.split_files import is_split_path, read_split_subset
 from autoice_bench.scoring.submission import DESCRIPTION_FILE
 

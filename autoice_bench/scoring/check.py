@@ -58,6 +58,7 @@ def check_leaderboard(root: Path) -> list[str]:
         submissions.append(submission)
         problems += [f"{folder}: {problem}" for problem in _check_submission(submission)]
     problems += _find_duplicates(submissions)
+    problems += _find_clashing_names(submissions)
     problems += _find_other_truths(submissions)
     return problems
 
@@ -148,6 +149,16 @@ def _find_duplicates(submissions: Iterable[Submission]) -> Iterator[str]:
     for members in same.values():
         for later in members[1:]:
             yield f"{later.folder}: has the same predictions as {members[0].name}"
+
+
+def _find_clashing_names(submissions: Iterable[Submission]) -> Iterator[str]:
+    """Names that are one name on a file system that ignores case."""
+    first: dict[tuple[str, str], str] = {}
+    for submission in submissions:
+        key = (submission.evaluation.board, submission.name.lower())
+        name = first.setdefault(key, submission.name)
+        if name != submission.name:
+            yield f"{submission.folder}: differs from {name} in upper and lower case only"
 
 
 def _find_other_truths(submissions: Iterable[Submission]) -> Iterator[str]:

@@ -8,13 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import multiprocessing
-import os
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures import as_completed as pool_as_completed
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -24,9 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autoice_bench.charts import CHART_NAMES, CHARTS
-from autoice_bench.errors import AutoIceError, PredictionError
+from autoice_bench.errors import PredictionError
 from autoice_bench.scoring.histograms import Histogram, joint_histogram, to_classes
 from autoice_bench.scoring.predictions import Predictions, open_predictions
+from autoice_bench.scoring.scene_map import Progress, map_scenes
 from autoice_bench.scoring.split_files import split_name
 from autoice_bench.scoring.truth import (
     LabelRule,
@@ -36,16 +32,7 @@ from autoice_bench.scoring.truth import (
     hash_charts,
 )
 
-Progress = Callable[[int, int], None]
-"""Called with (scenes done, scenes in all)."""
-
-PIXELS_PER_WORKER: Final = 100_000_000
-"""Starting a process costs about a second; four full-size scenes take about as long."""
-
 _MOST_PROBLEMS: Final = 10
-_PRELOADED: Final = tuple(
-    f"autoice_bench.scoring.{module}" for module in ("evaluate", "store_truth", "rtt_truth")
-)
 
 # The NetCDF library is not thread-safe, and a dask worker has threads; it also keeps a process to
 # the memory of one scene.
@@ -160,7 +147,7 @@ def score(
     present = [scene for scene in scenes if scene.scene_id in set(predictions.scene_ids)]
     count = partial(count_scene, predictions, truth)
     results = sorted(
-        _map_scenes(count, present, workers, scheduler, progress),
+        map_scenes(count, present, workers, scheduler, progress),
         key=lambda counts: counts.scene.scene_id,
     )
     return Evaluation(
@@ -240,71 +227,6 @@ def _check_structure(
         hint = " (--allow-partial scores what is there, unranked)"
         return [], [line + hint for line in missing] + problems
     return missing, problems
-
-
-def _map_scenes(
-    count: Callable[[TruthScene], SceneCounts],
-    scenes: list[TruthScene],
-    workers: int | None,
-    scheduler: str | None,
-    progress: Progress | None,
-) -> Iterator[SceneCounts]:
-    if scheduler is not None:
-        results = _map_dask(count, scenes, scheduler)
-    elif (n_workers := _choose_workers(scenes, workers)) > 1:
-        results = _map_pool(count, scenes, n_workers)
-    else:
-        results = map(count, scenes)
-    for done, counts in enumerate(results, start=1):
-        if progress is not None:
-            progress(done, len(scenes))
-        yield counts
-
-
-def _choose_workers(scenes: list[TruthScene], workers: int | None) -> int:
-    if workers is not None:
-        return min(workers, len(scenes))
-    n_pixels = sum(scene.shape[0] * scene.shape[1] for scene in scenes)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return max(1, min(cores or 1, len(scenes), n_pixels // PIXELS_PER_WORKER))
-
-
-def _map_pool(
-    count: Callable[[TruthScene], SceneCounts], scenes: list[TruthScene], n_workers: int
-) -> Iterator[SceneCounts]:
-    # A server that has imported the readers once is forked before it holds any thread or file.
-    method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
-    context = multiprocessing.get_context(method)
-    context.set_forkserver_preload(list(_PRELOADED))
-    with ProcessPoolExecutor(n_workers - 1, mp_context=context) as pool:
-        waiting = {pool.submit(count, scene): scene for scene in scenes}
-        try:
-            # This process works too, from the other end, while the others start.
-            for future, scene in reversed(waiting.items()):
-                if future.cancel():
-                    yield count(scene)
-            for future in pool_as_completed([f for f in waiting if not f.cancelled()]):
-                yield future.result()
-        except BrokenProcessPool as error:
-            raise AutoIceError(
-                "a worker process died, perhaps for lack of memory; --workers 1 needs the least"
-            ) from error
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-
-def _map_dask(
-    count: Callable[[TruthScene], SceneCounts], scenes: list[TruthScene], scheduler: str
-) -> Iterator[SceneCounts]:
-    from distributed import Client, as_completed
-
-    try:
-        client = Client(scheduler)
-    except (OSError, ValueError) as error:
-        raise AutoIceError(f"dask scheduler {scheduler}: cannot connect: {error}") from error
-    with client:
-        for future in as_completed(client.map(count, scenes, pure=False)):
-            yield future.result()
 
 
 def _hash_predictions(results: list[SceneCounts]) -> str:

@@ -18,7 +18,6 @@ from zarr.errors import ZarrUserWarning
 
 from autoice_bench.charts import CHARTS, FILL_VALUE
 from autoice_bench.errors import PredictionError
-from autoice_bench.scoring.evaluate import Progress
 from autoice_bench.scoring.histograms import to_classes
 from autoice_bench.scoring.predictions import (
     UPLOAD_NAME,
@@ -28,6 +27,7 @@ from autoice_bench.scoring.predictions import (
     UploadPackage,
     ZarrGroups,
 )
+from autoice_bench.scoring.scene_map import Progress
 
 FORMATS: Final = (NetcdfFolder.format_name, UploadPackage.format_name, ZarrGroups.format_name)
 

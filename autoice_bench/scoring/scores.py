@@ -15,13 +15,12 @@ from autoice_bench.scoring import metrics
 from autoice_bench.scoring.evaluate import Evaluation
 from autoice_bench.scoring.groups import GROUP_KINDS, Group, group_scenes, pool_groups
 from autoice_bench.scoring.metric_table import PERCENT, Metric, chart_metrics, headline_metric
+from autoice_bench.scoring.resampled import Resampled
 from autoice_bench.scoring.uncertainty import (
     FEWEST_SCENES,
     RESAMPLES,
     SEED,
     compute_interval,
-    draw_weights,
-    resample,
 )
 
 COMBINED: Final = "combined"
@@ -93,7 +92,7 @@ def build_scores(
         One row per ``ScoreRow``, in a fixed order.
     """
     groups = group_scenes(evaluation.scenes)
-    resampled = _Resampled(evaluation.histograms, resamples, seed)
+    resampled = Resampled(evaluation.histograms, resamples=resamples, seed=seed)
     cells = [
         *_combined_cells(evaluation.histograms, groups, resampled),
         *(
@@ -127,32 +126,12 @@ def build_scores(
     return table.astype({"class_index": "Int64"})
 
 
-class _Resampled:
-    """Bootstrap histograms of a group. Those over all scenes are kept: many metrics share them."""
-
-    def __init__(self, histograms: Mapping[str, Counts], resamples: int, seed: int) -> None:
-        self._histograms = histograms
-        self._resamples = resamples
-        self._seed = seed
-        self._of_all: dict[str, NDArray[np.float64]] = {}
-
-    def counts(self, group: Group, chart: Chart) -> NDArray[np.float64]:
-        """(resamples, C, C + 1) pooled histograms of the group."""
-        if group.kind == "all" and chart.name in self._of_all:
-            return self._of_all[chart.name]
-        weights = draw_weights(len(group.members), resamples=self._resamples, seed=self._seed)
-        drawn = resample(self._histograms[chart.name][list(group.members)], weights)
-        if group.kind == "all":
-            self._of_all[chart.name] = drawn
-        return drawn
-
-
 def _scenes_with_pixels(counts: Counts, group: Group) -> int:
     return int((counts[list(group.members)].sum(axis=(1, 2)) > 0).sum())
 
 
 def _chart_cells(
-    counts: Counts, chart: Chart, groups: tuple[Group, ...], resampled: _Resampled
+    counts: Counts, chart: Chart, groups: tuple[Group, ...], resampled: Resampled
 ) -> Iterator[_Cell]:
     pooled = pool_groups(counts, groups)
     n_scenes = [_scenes_with_pixels(counts, group) for group in groups]
@@ -184,12 +163,15 @@ def _headline(chart: Chart) -> Metric:
 
 
 def _bounds(
-    metric: Metric, chart: Chart, group: Group, n_scenes: int, resampled: _Resampled
+    metric: Metric, chart: Chart, group: Group, n_scenes: int, resampled: Resampled
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
-    wanted = group.kind == "all" or metric.name == headline_metric(chart)
-    if not wanted or n_scenes < FEWEST_SCENES:
+    if n_scenes < FEWEST_SCENES:
         return None
-    return compute_interval(metric.compute(resampled.counts(group, chart)) * metric.scale)
+    if metric.name == headline_metric(chart):
+        return compute_interval(resampled.chart_scores(group, chart) * metric.scale)
+    if group.kind == "all":
+        return compute_interval(metric.compute(resampled.counts(group, chart)) * metric.scale)
+    return None
 
 
 def _metric_cells(
@@ -235,7 +217,7 @@ def _undefined(value: float, n_pixels: int, otherwise: str) -> str | None:
 
 
 def _combined_cells(
-    histograms: Mapping[str, Counts], groups: tuple[Group, ...], resampled: _Resampled
+    histograms: Mapping[str, Counts], groups: tuple[Group, ...], resampled: Resampled
 ) -> Iterator[_Cell]:
     pooled = {chart.name: pool_groups(histograms[chart.name], groups) for chart in CHARTS}
     scores = {chart.name: metrics.chart_score(pooled[chart.name], chart) for chart in CHARTS}
@@ -260,10 +242,8 @@ def _combined_cells(
             )
 
 
-def _combined_interval(group: Group, resampled: _Resampled) -> Interval:
-    scores = {
-        chart.name: metrics.chart_score(resampled.counts(group, chart), chart) for chart in CHARTS
-    }
+def _combined_interval(group: Group, resampled: Resampled) -> Interval:
+    scores = {chart.name: resampled.chart_scores(group, chart) for chart in CHARTS}
     low, high = compute_interval(metrics.combined_score(scores) * 100)
     return float(low), float(high)
 

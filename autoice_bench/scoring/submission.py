@@ -39,6 +39,13 @@ SCHEMA_VERSION: Final = 1
 SUBMISSION_FILE: Final = "submission.json"
 DESCRIPTION_FILE: Final = "description.json"
 
+_RESERVED = {
+    "CON",
+    "PRN",
+    "AUX",
+    "NUL",
+    *(f"{port}{n}" for port in ("COM", "LPT") for n in range(10)),
+}
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}")
 
 
@@ -100,12 +107,13 @@ def require_safe_name(name: str) -> str:
 
     Raises:
         LeaderboardError: it has other characters than letters, digits and ``._+-``, starts with
-            one of these marks, or is longer than 100.
+            one of these marks, ends with a dot, is longer than 100, or names a device.
     """
-    if _SAFE_NAME.fullmatch(name) is None or name.endswith("."):
+    reserved = name.split(".", maxsplit=1)[0].upper() in _RESERVED
+    if _SAFE_NAME.fullmatch(name) is None or name.endswith(".") or reserved:
         raise LeaderboardError(
             f"name {name!r}; expected 1-100 letters, digits and . _ + -, beginning with a letter "
-            "or digit and not ending with a dot (choose one with --name)"
+            "or digit, not ending with a dot and no device name of Windows (choose with --name)"
         )
     return name
 

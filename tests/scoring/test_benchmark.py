@@ -9,8 +9,16 @@ pytest.importorskip("psutil")
 
 from benchmarks import measure
 from benchmarks import score as benchmark
+from tests.scoring.make import SCENES, predictions_of, truth_of
 
 
+def test_both_ways_of_scoring_agree() -> None:
+    truth, predicted = truth_of(SCENES[0]), predictions_of(SCENES[0])
+    ours = benchmark.score_ours(truth, predicted)
+    assert ours == pytest.approx(benchmark.score_sklearn([(truth, predicted)]), abs=1e-12)
+
+
+@pytest.mark.slow
 def test_benchmark_writes_its_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(measure, "RESULTS", tmp_path / "results")
     benchmark.main(

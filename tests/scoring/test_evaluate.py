@@ -10,7 +10,7 @@ from sklearn.metrics import f1_score, r2_score
 
 from autoice_bench.charts import CHARTS
 from autoice_bench.errors import AutoIceError, PredictionError
-from autoice_bench.scoring import evaluate
+from autoice_bench.scoring import evaluate, scene_map
 from autoice_bench.scoring.evaluate import Evaluation, score
 from autoice_bench.scoring.groups import group_scenes
 from autoice_bench.scoring.prediction_files import convert
@@ -117,10 +117,10 @@ def test_unreachable_scheduler_is_told(
 
 def test_workers_follow_the_amount_of_work(monkeypatch: pytest.MonkeyPatch, store: Path) -> None:
     scenes = list(StoreTruth(store).select("official", "test"))
-    assert evaluate._choose_workers(scenes, None) == 1  # a few hundred pixels
-    assert evaluate._choose_workers(scenes, 64) == len(scenes)
-    monkeypatch.setattr(evaluate, "PIXELS_PER_WORKER", 1)
-    assert 1 <= evaluate._choose_workers(scenes, None) <= len(scenes)
+    assert scene_map.choose_workers(scenes, None) == 1  # a few hundred pixels
+    assert scene_map.choose_workers(scenes, 64) == len(scenes)
+    monkeypatch.setattr(scene_map, "PIXELS_PER_WORKER", 1)
+    assert 1 <= scene_map.choose_workers(scenes, None) <= len(scenes)
 
 
 def copy_with(predictions: Path, target: Path, change: Callable[[Charts], dict]) -> Path:  # type: ignore[type-arg]

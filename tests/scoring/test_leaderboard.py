@@ -124,7 +124,7 @@ def test_safe_names(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["", ".", "..", ".hidden", "a/b", "a b", "é", "x" * 101, "a.", "-a"]
+    "name", ["", ".", "..", ".hidden", "a/b", "a b", "é", "x" * 101, "a.", "-a", "nul.txt"]
 )
 def test_unsafe_names_are_refused(name: str) -> None:
     with pytest.raises(LeaderboardError, match="expected 1-100 letters"):
@@ -349,6 +349,11 @@ def test_check_finds_missing_files_and_duplicates(good: Evaluation, root: Path) 
     problems = check_leaderboard(root)
     assert any("histograms.parquet is missing" in problem for problem in problems)
     assert any("twin: has the same predictions as good" in problem for problem in problems)
+
+
+def test_check_finds_names_that_differ_in_case_only(poor: Evaluation, root: Path) -> None:
+    submit(dataclasses.replace(poor, predictions_sha256="f"), root, "Good")
+    assert any("upper and lower case only" in problem for problem in check_leaderboard(root))
 
 
 def test_check_finds_negative_and_missing_cells(root: Path) -> None:

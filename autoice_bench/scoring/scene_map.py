@@ -1,0 +1,104 @@
+"""Running over scenes: one after another, in a pool of processes, or on a dask cluster."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import as_completed as pool_as_completed
+from concurrent.futures.process import BrokenProcessPool
+from typing import Final, TypeVar
+
+from autoice_bench.errors import AutoIceError
+from autoice_bench.scoring.truth import TruthScene
+
+Result = TypeVar("Result")
+
+Progress = Callable[[int, int], None]
+"""Called with (scenes done, scenes in all)."""
+
+PIXELS_PER_WORKER: Final = 100_000_000
+"""Starting a process costs about a second; four full-size scenes take about as long."""
+
+_PRELOADED: Final = tuple(
+    f"autoice_bench.scoring.{module}" for module in ("evaluate", "store_truth", "rtt_truth")
+)
+
+
+def map_scenes(
+    count: Callable[[TruthScene], Result],
+    scenes: list[TruthScene],
+    workers: int | None,
+    scheduler: str | None,
+    progress: Progress | None,
+) -> Iterator[Result]:
+    """Apply a picklable function to each scene; results come in any order.
+
+    Args:
+        count: what to do with a scene.
+        scenes: the scenes.
+        workers: processes, this one included; None for ``choose_workers``.
+        scheduler: address of a dask scheduler to run on instead.
+        progress: called after each scene.
+
+    Raises:
+        AutoIceError: the scheduler cannot be reached or a process died.
+    """
+    if scheduler is not None:
+        results = _map_dask(count, scenes, scheduler)
+    elif (n_workers := choose_workers(scenes, workers)) > 1:
+        results = _map_pool(count, scenes, n_workers)
+    else:
+        results = map(count, scenes)
+    for done, counts in enumerate(results, start=1):
+        if progress is not None:
+            progress(done, len(scenes))
+        yield counts
+
+
+def choose_workers(scenes: list[TruthScene], workers: int | None) -> int:
+    """Processes to use: as asked, or one per 100 Mpixel and at most one per core and scene."""
+    if workers is not None:
+        return min(workers, len(scenes))
+    n_pixels = sum(scene.shape[0] * scene.shape[1] for scene in scenes)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return max(1, min(cores or 1, len(scenes), n_pixels // PIXELS_PER_WORKER))
+
+
+def _map_pool(
+    count: Callable[[TruthScene], Result], scenes: list[TruthScene], n_workers: int
+) -> Iterator[Result]:
+    # A server that has imported the readers once is forked before it holds any thread or file.
+    method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
+    context = multiprocessing.get_context(method)
+    context.set_forkserver_preload(list(_PRELOADED))
+    with ProcessPoolExecutor(n_workers - 1, mp_context=context) as pool:
+        waiting = {pool.submit(count, scene): scene for scene in scenes}
+        try:
+            # This process works too, from the other end, while the others start.
+            for future, scene in reversed(waiting.items()):
+                if future.cancel():
+                    yield count(scene)
+            for future in pool_as_completed([f for f in waiting if not f.cancelled()]):
+                yield future.result()
+        except BrokenProcessPool as error:
+            raise AutoIceError(
+                "a worker process died, perhaps for lack of memory; --workers 1 needs the least"
+            ) from error
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _map_dask(
+    count: Callable[[TruthScene], Result], scenes: list[TruthScene], scheduler: str
+) -> Iterator[Result]:
+    from distributed import Client, as_completed
+
+    try:
+        client = Client(scheduler)
+    except (OSError, ValueError) as error:
+        raise AutoIceError(f"dask scheduler {scheduler}: cannot connect: {error}") from error
+    with client:
+        for future in as_completed(client.map(count, scenes, pure=False)):
+            yield future.result()
