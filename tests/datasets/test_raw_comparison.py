@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from autoice_bench.charts import FILL_VALUE
+from autoice_bench.datasets.grid_anchor import GridOffset, combine_offsets
 from autoice_bench.datasets.raw_comparison import compare_raw_source
 from autoice_bench.datasets.raw_comparison_text import format_comparison
 from autoice_bench.datasets.raw_scenes import ConvertedScene, convert_raw_scene
@@ -121,3 +122,45 @@ def test_sources_without_common_scene(tmp_path: Path, raw: Path, converted: Conv
 
     with pytest.raises(SceneError, match="no scene in common; found 1 raw scenes from 20180607"):
         compare_raw_source(raw, source)
+
+
+def test_text_names_what_differs(tmp_path: Path, raw: Path, converted: ConvertedScene) -> None:
+    sar = converted.sar.copy()
+    sar[0, 8, 8] += 1
+    sar[1, 9, 9] = 0
+    zones = converted.distance_zones.copy()
+    zones[3, 3:5] = 7
+    changed = replace(converted, sar=sar, distance_zones=zones)
+    comparison = compare_raw_source(raw, _released(tmp_path, changed))
+    anchor = combine_offsets([GridOffset(11.5, 12.5, 0.9), GridOffset(12.5, 11.5, 0.9)])
+
+    text = format_comparison(replace(comparison, anchor=anchor)).splitlines()
+
+    # One standard deviation of HH is 5.66 dB.
+    assert text[0] == (
+        f"{SCENE_ID}: equal SIC 100.0000 %, SOD 100.0000 %, FLOE 100.0000 %; largest difference "
+        "nersc_sar_primary 5.7 dB, nersc_sar_secondary 0 dB, sar_incidenceangle 0 degree, "
+        "1 nodata pixels differ, 2 distance zones differ"
+    )
+    assert "  nersc_sar_primary: at most 5.66 dB" in text
+    assert text[-1] == (
+        "2 km grid: values lie 12.0 lines and 12.0 samples +- 0.0 from their cell's corner pixel "
+        "(corner 0, centre 12; 2 scenes): centre"
+    )
+
+
+def test_scenes_of_one_source_only_and_progress(
+    tmp_path: Path, raw: Path, converted: ConvertedScene
+) -> None:
+    source = _released(tmp_path, converted)
+    write_rtt_twin(source, replace(converted, scene_id="20190607T184326_dmi"))
+    other = RAW_NAME.replace("20180607T184326_2", "20170607T184326_2")
+    write_raw_file(raw, RawContent(), name=other)
+    seen: list[tuple[int, int]] = []
+
+    comparison = compare_raw_source(raw, source, on_scene=lambda *at: seen.append(at))
+
+    assert comparison.only_raw == ("20170607T184326_dmi",)
+    assert comparison.only_released == ("20190607T184326_dmi",)
+    assert seen == [(1, 1)]
+    assert comparison.to_dict()["scenes"][0]["scene_id"] == SCENE_ID

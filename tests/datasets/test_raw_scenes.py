@@ -253,6 +253,26 @@ def test_damaged_file_is_an_error(tmp_path: Path) -> None:
         convert_raw_scene(path)
 
 
+def test_damaged_chunk_is_an_error(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    noise = rng.normal(-15, 3, (64, 64)).astype(np.float32)
+    path = write_raw_file(tmp_path, RawContent(primary=noise, secondary=noise))
+    content = bytearray(path.read_bytes())
+    middle = content.find(b"\x78\x5e") + 2000  # inside the first deflated chunk
+    content[middle : middle + 500] = bytes(500)
+    path.write_bytes(content)
+
+    with pytest.raises(SceneError, match=f"scene {SCENE_ID}: .* is damaged: "):
+        convert_raw_scene(path)
+
+
+def test_tie_points_must_be_finite(tmp_path: Path) -> None:
+    angles = np.full((3, 3), 30.0)
+    angles[1, 1] = np.nan
+    with pytest.raises(SceneError, match=r"sar_grid_incidenceangle holds 1 values .* not finite"):
+        _read(tmp_path, RawContent(angles=angles))
+
+
 def test_find_raw_files_goes_by_content(tmp_path: Path) -> None:
     (tmp_path / "sub").mkdir()
     path = write_raw_file(tmp_path / "sub", RawContent())
