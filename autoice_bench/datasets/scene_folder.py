@@ -122,6 +122,7 @@ def commit_scene(folder: Path, target: Path) -> bool:
         sync_folder(Path(parent))
     if _is_scene(target):
         return False
+    target.parent.mkdir(exist_ok=True)
     try:
         folder.rename(target)
     except OSError:

@@ -109,7 +109,7 @@ def build_index(store: Store, times: Mapping[str, SourceTimes]) -> pa.Table:
         attributes, content = read_scene_attributes(store, scene_id)
         try:
             row = _row(attributes, content, times.get(scene_id, SourceTimes()))
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, AttributeError):
             raise _damaged(store, scene_id) from None
         rows.append({**row, "scene_id": scene_id})
     return pa.Table.from_pylist(rows, schema=SCHEMA)

@@ -352,8 +352,8 @@ def test_folder_that_is_no_scene_does_not_pass_for_one(tmp_path: Path) -> None:
 
 def test_commit_that_fails_otherwise_says_so(tmp_path: Path) -> None:
     partial = make_partial(tmp_path / ".partial" / "x")
-    with pytest.raises(FileNotFoundError):  # there is no folder scenes/
-        commit_scene(partial, tmp_path / "scenes" / "x")
+    with pytest.raises(FileNotFoundError):  # there is no store
+        commit_scene(partial, tmp_path / "absent" / "scenes" / "x")
 
 
 # --- valid counts
