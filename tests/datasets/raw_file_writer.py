@@ -48,6 +48,7 @@ class RawContent:
     tie_samples: Sequence[float] = (0, 6, 11)
     angles: NDArray[np.float64] | None = None
     kelvin: float = 250.0
+    shape_2km: tuple[int, int] = (1, 1)
     left_out: Sequence[str] = ()
 
     @property
@@ -66,17 +67,23 @@ def write_raw_file(folder: Path, content: RawContent, name: str = RAW_NAME) -> P
     path = folder / name
     with netCDF4.Dataset(str(path), "w") as dataset:
         dataset.setncattr("product_version", "test")
-        for dim, size in zip(("sar_lines", "sar_samples"), content.shape, strict=True):
+        for dim, size in zip(SAR_DIMS, content.shape, strict=True):
             dataset.createDimension(dim, size)
-        for name_2km in ("2km_grid_lines", "2km_grid_samples"):
-            dataset.createDimension(name_2km, 1)
+        for dim, size in zip(GRID_2KM_DIMS, content.shape_2km, strict=True):
+            dataset.createDimension(dim, size)
         _write_image(dataset, content)
         _write_polygons(dataset, content)
         _write_tie_points(dataset, content)
         for variable in (*AMSR2_VARIABLES, *ERA5_VARIABLES):
-            _write(dataset, content, variable.name, np.full((1, 1), content.kelvin), _2KM)
+            _write(
+                dataset,
+                content,
+                variable.name,
+                np.full(content.shape_2km, content.kelvin),
+                GRID_2KM_DIMS,
+            )
         for swath in ("amsr2_swath_map", "swath_segmentation"):
-            _write(dataset, content, swath, np.ones((1, 1), np.uint8), _2KM)
+            _write(dataset, content, swath, np.ones(content.shape_2km, np.uint8), GRID_2KM_DIMS)
     return path
 
 
@@ -108,10 +115,6 @@ def write_rtt_twin(folder: Path, scene: ConvertedScene) -> Path:
     return path
 
 
-_SAR = ("sar_lines", "sar_samples")
-_2KM = ("2km_grid_lines", "2km_grid_samples")
-
-
 def _write_image(dataset: Any, content: RawContent) -> None:
     secondary = content.primary - 10 if content.secondary is None else content.secondary
     distance = np.full(content.shape, 41.0) if content.distance is None else content.distance
@@ -120,11 +123,11 @@ def _write_image(dataset: Any, content: RawContent) -> None:
         content,
         "nersc_sar_primary",
         content.primary,
-        _SAR,
+        SAR_DIMS,
         attributes={"polarisation": "HH"},
     )
-    _write(dataset, content, "nersc_sar_secondary", secondary, _SAR)
-    _write(dataset, content, "distance_map", distance.astype(np.float32), _SAR)
+    _write(dataset, content, "nersc_sar_secondary", secondary, SAR_DIMS)
+    _write(dataset, content, "distance_map", distance.astype(np.float32), SAR_DIMS)
 
 
 def _write_polygons(dataset: Any, content: RawContent) -> None:
@@ -132,7 +135,12 @@ def _write_polygons(dataset: Any, content: RawContent) -> None:
     if polygons is None:
         polygons = ice_left_water_right(content.shape)
     _write(
-        dataset, content, "polygon_icechart", polygons, _SAR, attributes=content.polygon_attributes
+        dataset,
+        content,
+        "polygon_icechart",
+        polygons,
+        SAR_DIMS,
+        attributes=content.polygon_attributes,
     )
     if content.rows is not None and "polygon_codes" not in content.left_out:
         dataset.createDimension("polygon_codes", len(content.rows))
