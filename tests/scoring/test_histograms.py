@@ -45,6 +45,21 @@ def test_block_edges_lose_no_pixel(size: int, monkeypatch: pytest.MonkeyPatch) -
     assert counts.sum() == size
 
 
+@settings(deadline=None)
+@given(
+    st.lists(st.tuples(st.sampled_from([0, 3, 10, 255]), st.integers(1, 40)), max_size=20),
+    st.integers(0, 2**32 - 1),
+)
+def test_runs_of_masked_pixels_change_nothing(runs: list[tuple[int, int]], seed: int) -> None:
+    # Polygons are runs; eight masked pixels in a row are skipped at once.
+    truth = np.repeat([value for value, _ in runs], [n for _, n in runs]).astype(np.uint8)
+    prediction = np.random.default_rng(seed).integers(0, 12, truth.shape).astype(np.uint8)
+    valid = truth != FILL_VALUE
+    expected = np.zeros((11, 12), np.int64)
+    np.add.at(expected, (truth[valid], prediction[valid]), 1)
+    np.testing.assert_array_equal(joint_histogram(truth, prediction, SIC), expected)
+
+
 def test_parts_add_up_to_the_whole() -> None:
     rng = np.random.default_rng(0)
     truth = rng.choice(np.array(FLOE.values, np.uint8), (50, 31))
