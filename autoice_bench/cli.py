@@ -10,7 +10,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, NoReturn
 
@@ -626,16 +626,16 @@ LEADERBOARD_OPTION = click.option(
 
 
 @contextmanager
-def _scene_progress(label: str) -> Iterator[Callable[[int, int], None]]:
-    """A progress bar over scenes on a terminal; elsewhere the label alone, once. On stderr."""
-    with ExitStack() as stack:
-        bars: list[Any] = []
+def _scene_progress(verb: str) -> Iterator[Callable[[int, int], None]]:
+    """A callback (scenes done, scenes in all) that shows progress on standard error."""
+    from autoice_bench.progress import Progress
+
+    with Progress(verb) as progress:
 
         def report(done: int, total: int) -> None:
-            if not bars:
-                bar = click.progressbar(length=total, label=label, file=sys.stderr, show_pos=True)
-                bars.append(stack.enter_context(bar))
-            bars[0].update(done - bars[0].pos)
+            if done == 1:
+                progress.start(total)
+            progress.advance()
 
         yield report
 
