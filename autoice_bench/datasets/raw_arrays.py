@@ -10,12 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autoice_bench.charts import CHARTS
+from autoice_bench.datasets.float16 import round_to_float16
 from autoice_bench.datasets.label_tables import CodeProblem, row_blocks
 from autoice_bench.datasets.labels import AUTOICE_2022, LabelRule
 from autoice_bench.datasets.polygon_charts import DerivedCharts
 from autoice_bench.datasets.raw_files import find_raw_files
 from autoice_bench.datasets.raw_scenes import ConvertedScene, convert_raw_scene
-from autoice_bench.datasets.scenes import SarDtype, SceneArrays, count_classes, round_to_float16
+from autoice_bench.datasets.scene_charts import count_classes
+from autoice_bench.datasets.scenes import SarDtype, SceneArrays
 from autoice_bench.datasets.sources import SceneFile, SourceListing, Subset
 from autoice_bench.datasets.variables import PIXELS_PER_CELL, SAR_VARIABLES
 from autoice_bench.errors import SceneError

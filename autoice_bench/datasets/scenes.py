@@ -16,7 +16,9 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from autoice_bench.charts import CHART_NAMES, CHARTS, FILL_VALUE, Chart
+from autoice_bench.charts import FILL_VALUE
+from autoice_bench.datasets.float16 import round_to_float16
+from autoice_bench.datasets.scene_charts import missing_charts, read_charts
 from autoice_bench.datasets.sources import SceneFile
 from autoice_bench.datasets.tie_points import compute_tie_positions
 from autoice_bench.datasets.variables import (
@@ -33,6 +35,7 @@ from autoice_bench.datasets.variables import (
 )
 from autoice_bench.errors import SceneError
 from autoice_bench.netcdf_chunks import NetcdfFile, open_netcdf
+from autoice_bench.wording import format_listing
 
 SarDtype = Literal["float16", "float32"]
 Json = Any
@@ -40,9 +43,6 @@ Json = Any
 _NOT_FINITE: Final = (
     "scene {}: {} holds values that are not finite; expected none in a ready-to-train file"
 )
-_SMALLEST_FLOAT16: Final = np.float16(2.0**-24)
-_SMALLEST_NORMAL_EXPONENT: Final = -14
-_FLOAT16_FRACTION_BITS: Final = 10
 _ZONE_TOLERANCE: Final = 0.02
 """Released zones decode to within 0.01 of a whole number; more than twice that is another thing."""
 _EXTREMA_TOLERANCE: Final = 0.02
@@ -108,17 +108,13 @@ def read_scene(scene: SceneFile, dtype: SarDtype = "float16") -> SceneArrays:
             if scene.reference is not None:
                 with open_netcdf(scene.reference) as reference:
                     return _read(scene, file, reference, np.dtype(dtype))
-            charts_file = None if _missing_charts(file) else file
+            charts_file = None if missing_charts(file) else file
             return _read(scene, file, charts_file, np.dtype(dtype))
     except OSError as error:
         raise SceneError(
             f"scene {scene.scene_id}: cannot be read as NetCDF: {error}; truncated or corrupt? "
             "Download the file again or remove it"
         ) from error
-
-
-def _missing_charts(file: NetcdfFile) -> list[str]:
-    return [name for name in CHART_NAMES if name not in file.variable_names]
 
 
 def read_attributes(path: Path) -> dict[str, Json]:
@@ -134,31 +130,6 @@ def read_attributes(path: Path) -> dict[str, Json]:
         raise SceneError(f"{path.name} cannot be read as NetCDF: {error}; truncated?") from error
 
 
-def count_classes(values: NDArray[np.uint8], chart: Chart) -> NDArray[np.int64]:
-    """Pixels per value of a chart.
-
-    Comparing a cache-sized block with each of the few legal values is several times faster than
-    ``np.bincount``, which first widens every pixel to eight bytes.
-
-    Args:
-        values: uint8, any shape.
-        chart: which chart the values belong to.
-
-    Returns:
-        (256,) int64.
-    """
-    counts = np.zeros(256, np.int64)
-    missing = values.size
-    for value in (FILL_VALUE, *range(chart.n_classes)):  # the frequent ones first
-        if missing == 0:
-            return counts
-        counts[value] = np.count_nonzero(values == value)
-        missing -= int(counts[value])
-    if missing:
-        counts[:] = np.bincount(values.ravel(), minlength=256)
-    return counts
-
-
 def _read(
     scene: SceneFile, file: NetcdfFile, charts_file: NetcdfFile | None, dtype: np.dtype[Any]
 ) -> SceneArrays:
@@ -170,7 +141,7 @@ def _read(
     era5 = _read_2km(scene_id, file, ERA5_VARIABLES, warnings)
     charts, counts = None, None
     if charts_file is not None:
-        charts, counts = _read_charts(scene_id, charts_file, shape, warnings)
+        charts, counts = read_charts(scene_id, charts_file, shape, warnings)
         if scene.subset == "test" and scene.reference is None and not counts[:, :FILL_VALUE].any():
             charts, counts = None, None
             warnings.append("every label is 255 and there is no reference: stored without charts")
@@ -178,7 +149,7 @@ def _read(
         warnings.append("no reference file: stored without charts")
     else:
         raise SceneError(
-            f"scene {scene_id}: {scene.path.name} holds no {_listing(_missing_charts(file))}; "
+            f"scene {scene_id}: {scene.path.name} holds no {format_listing(missing_charts(file))}; "
             "expected them in a training scene (a test scene belongs into a folder named test)"
         )
     distance_map = _read_distance_map(scene_id, file, warnings)
@@ -211,7 +182,7 @@ def _require_variables(scene_id: str, file: NetcdfFile) -> None:
     missing = [name for name in required if name not in file.variable_names]
     if missing:
         raise SceneError(
-            f"scene {scene_id}: {_listing(missing)} missing; expected the "
+            f"scene {scene_id}: {format_listing(missing)} missing; expected the "
             f"{len(RTT_VARIABLE_ORDER)} variables of a ready-to-train file"
         )
 
@@ -262,7 +233,7 @@ def _name_warnings(scene: SceneFile, file: NetcdfFile) -> Iterable[str]:
     known = {*RTT_VARIABLE_ORDER}
     extra = [name for name in file.variable_names if name not in known]
     if extra:
-        yield f"unknown variables left out: {_listing(extra)}"
+        yield f"unknown variables left out: {format_listing(extra)}"
 
 
 def _read_tie_points(
@@ -281,52 +252,6 @@ def _read_tie_points(
                 f"{limit:g}; expected degrees"
             )
     return latitude, longitude
-
-
-def _read_charts(
-    scene_id: str, file: NetcdfFile, shape: tuple[int, int], warnings: list[str]
-) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    charts = np.empty((len(CHARTS), *shape), np.uint8)
-    counts = np.zeros((len(CHARTS), 256), np.int64)
-    for index, chart in enumerate(CHARTS):
-        if chart.name not in file.variable_names:
-            raise SceneError(f"scene {scene_id}: {chart.name} is missing from the reference")
-        if file.shape(chart.name) != shape:
-            raise SceneError(
-                f"scene {scene_id}: {chart.name} is {file.shape(chart.name)}; expected {shape}"
-            )
-        if file.dtype(chart.name).kind not in "uif":
-            raise SceneError(
-                f"scene {scene_id}: {chart.name} is {file.dtype(chart.name)}; expected uint8"
-            )
-        for strip in file.strips(chart.name):
-            values = charts[index, strip.lines, strip.samples]
-            values[...] = whole_classes(strip.values)
-            counts[index] += count_classes(values, chart)
-        _validate_classes(scene_id, chart, counts[index])
-    if len({*counts[:, 0].tolist()}) > 1:
-        found = ", ".join(f"{name} {n}" for name, n in zip(CHART_NAMES, counts[:, 0], strict=True))
-        warnings.append(f"class-0 pixels differ between charts ({found}); equal in released scenes")
-    return charts, counts
-
-
-def whole_classes(values: NDArray[Any]) -> NDArray[Any]:
-    """Chart values as uint8; what uint8 cannot hold becomes 254, which is no class."""
-    if values.dtype == np.uint8:
-        return values
-    filled = np.where(np.isnan(values), FILL_VALUE, values) if values.dtype.kind == "f" else values
-    legal = (filled >= 0) & (filled <= FILL_VALUE) & (filled == np.rint(filled))
-    return np.where(legal, filled, FILL_VALUE - 1).astype(np.uint8)
-
-
-def _validate_classes(scene_id: str, chart: Chart, counts: NDArray[np.int64]) -> None:
-    illegal = [int(value) for value in np.flatnonzero(counts) if value not in chart.values]
-    if illegal:
-        pixels = int(counts[illegal].sum())
-        raise SceneError(
-            f"scene {scene_id}: {chart.name} holds class {_listing(illegal)} in {pixels} pixels; "
-            f"expected 0-{chart.n_classes - 1} or fill {FILL_VALUE}"
-        )
 
 
 def _read_distance_map(scene_id: str, file: NetcdfFile, warnings: list[str]) -> NDArray[Any]:
@@ -397,48 +322,6 @@ def _read_sar(
     return sar, rounding_error
 
 
-def round_to_float16(
-    values: NDArray[np.floating],
-    out: NDArray[np.floating],
-    largest: float = np.inf,
-    known_error: float = 0.0,
-) -> float:
-    """Round to the nearest float16, but never a non-zero value to 0, since 0 is nodata.
-
-    The error is measured by converting back, which costs more than rounding, so it is skipped where
-    it cannot exceed what is known: half a unit in the last place of the largest value.
-
-    Args:
-        values: floating, finite; what float16 cannot hold must be refused by the caller.
-        out: float16, same shape; receives the rounded values.
-        largest: largest magnitude in ``values``, where known.
-        known_error: largest error of other values of the same scene.
-
-    Returns:
-        Largest absolute rounding error, of ``values`` or ``known_error``; NaN or infinity where
-        ``values`` are not in range.
-    """
-    with np.errstate(over="ignore", invalid="ignore"):
-        out[...] = values
-        magnitude = out.view(np.uint16) & np.uint16(0x7FFF)
-        if np.count_nonzero(magnitude) != np.count_nonzero(values != 0):
-            vanished = (magnitude == 0) & (values != 0)
-            out[vanished] = np.copysign(_SMALLEST_FLOAT16, values[vanished])
-        elif _half_unit(largest) <= known_error:
-            return known_error
-        error = out.astype(values.dtype)
-        error -= values
-        return float(np.max([error.max(), -error.min(), known_error]))
-
-
-def _half_unit(value: float) -> float:
-    """Half a unit in the last place of a float16 as large as ``value``: its rounding error."""
-    if not math.isfinite(value):
-        return math.inf
-    exponent = max(math.frexp(value)[1] - 1, _SMALLEST_NORMAL_EXPONENT)
-    return math.ldexp(1.0, exponent - _FLOAT16_FRACTION_BITS - 1)
-
-
 def _validate_range(
     scene_id: str, variable: Variable, low: float, high: float, warnings: list[str]
 ) -> None:
@@ -461,12 +344,6 @@ def _validate_range(
 
 def _dims(dims: tuple[str, ...], shape: tuple[int, ...]) -> str:
     return f"({', '.join(dims)}) {'x'.join(map(str, shape))}"
-
-
-def _listing(names: Iterable[object], most: int = 5) -> str:
-    shown = [str(name) for name in names]
-    more = f" and {len(shown) - most} more" if len(shown) > most else ""
-    return ", ".join(shown[:most]) + more
 
 
 def _to_json(attributes: dict[str, Any]) -> dict[str, Json]:

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autoice_bench.charts import CHARTS
+from autoice_bench.datasets.scene_charts import whole_classes
 from autoice_bench.datasets.scene_sources import read_source_scene
-from autoice_bench.datasets.scenes import whole_classes
 from autoice_bench.datasets.sources import SceneFile
 from autoice_bench.datasets.store import StoreOptions
 from autoice_bench.datasets.variables import (

@@ -24,9 +24,9 @@ import zarr
 from numpy.typing import NDArray
 
 from autoice_bench.charts import CHARTS
+from autoice_bench.datasets.scene_charts import count_classes
 from autoice_bench.datasets.scene_folder import INNER_CHUNK, count_valid
 from autoice_bench.datasets.scene_sources import list_source
-from autoice_bench.datasets.scenes import count_classes
 from autoice_bench.datasets.shards import METADATA_NAME, dump_json
 from autoice_bench.datasets.source_comparison import compare_with_source
 from autoice_bench.datasets.sources import SceneFile

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,9 +10,11 @@ from typing import Any
 
 import netCDF4
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from autoice_bench.charts import CHARTS
+from autoice_bench.datasets.scenes import read_scene
 from autoice_bench.datasets.sources import SceneFile, Subset
 from autoice_bench.datasets.variables import (
     AMSR2_VARIABLES,
@@ -24,6 +27,7 @@ from autoice_bench.datasets.variables import (
     TIE_POINT_DIMS,
     TIE_POINT_VARIABLES,
 )
+from autoice_bench.errors import SceneError
 
 SCENE_ID = "20300607T184326_dmi"
 SHAPE = (52, 76)
@@ -142,3 +146,18 @@ def write_scene_file(
         reference_path = path.with_name(f"{SCENE_ID}_prep_reference.nc")
         write_rtt_file(reference_path, reference)
     return SceneFile(SCENE_ID, path, reference_path, subset, region=None)
+
+
+def expect_error(folder: Path, content: RttContent, words: str, **options: Any) -> None:
+    """Reading the scene must fail with exactly ``scene <id>: <words>``, and without warnings."""
+    scene = write_scene_file(folder, content, **options)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(SceneError) as caught:
+            read_scene(scene)
+    assert str(caught.value) == f"scene {SCENE_ID}: {words}"
+    assert "\n" not in str(caught.value)
+
+
+def warnings_of(folder: Path, content: RttContent, **options: Any) -> tuple[str, ...]:
+    return read_scene(write_scene_file(folder, content, **options)).warnings
