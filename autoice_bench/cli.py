@@ -650,7 +650,9 @@ def _scene_progress(verb: str) -> Iterator[Callable[[int, int], None]]:
 def baseline(
     *, recipe: str, store: Path, split: str, subset: str, out: Path | None, overwrite: bool
 ) -> None:
-    """Fit baseline RECIPE on a split's training scenes and predict a subset.
+    """Predict with a baseline fitted on training scenes.
+
+    RECIPE is fitted on the split's training scenes and predicts a subset:
 
     \b
     majority         the most frequent class everywhere
@@ -717,9 +719,9 @@ def score(
     as_json: bool,
     expect: bool,
 ) -> None:
-    """Score PREDICTIONS (default: preds) and add them to a leaderboard.
+    """Score predictions and add them to a leaderboard.
 
-    PREDICTIONS is a folder of SCENE_ID.nc files, the challenge's upload_package.nc or a Zarr group
+    PREDICTIONS (default: preds) is a folder of SCENE_ID.nc files, the challenge's upload_package.nc or a Zarr group
     per scene (--expect shows each); or a folder of such, scored as one submission each.
     """
     from autoice_bench.scoring.evaluate import score as run
@@ -787,9 +789,9 @@ def score(
     help="Format of OUT. [default: upload-package for .nc, zarr for .zarr, else netcdf]",
 )
 def convert(predictions: Path, out: Path, format_name: str | None) -> None:
-    """Convert PREDICTIONS into another accepted format at OUT.
+    """Convert predictions into another format.
 
-    netcdf is a folder of SCENE_ID.nc files, upload-package one NetCDF file as the challenge took
+    OUT must not exist. netcdf is a folder of SCENE_ID.nc files, upload-package one NetCDF file as the challenge took
     it, zarr one group per scene. Tie points are kept where the format has room for them.
     """
     from autoice_bench.scoring.prediction_files import convert as run
@@ -843,7 +845,10 @@ def leaderboard_show(
     as_json: bool,
     as_csv: bool,
 ) -> None:
-    """Show the ranked tables: one per split and truth, published results beside."""
+    """Show the ranked tables.
+
+    There is one for each split and truth, with published results below, which are not ranked.
+    """
     from autoice_bench.scoring.leaderboard import (
         View,
         build_boards,
@@ -875,9 +880,9 @@ def leaderboard_show(
 def leaderboard_compare(
     *, a: str, b: str, leaderboard: Path, split: str | None, seed: int, as_json: bool
 ) -> None:
-    """Compare submissions A and B: which differences are beyond chance?
+    """Show which differences are beyond chance.
 
-    Scenes are drawn 2,000 times with replacement, the same for both. A difference is beyond chance
+    A and B are submissions, by name or as SPLIT/NAME. Scenes are drawn 2,000 times with replacement, the same for both. A difference is beyond chance
     if its 95 % interval excludes 0.
     """
     from autoice_bench.scoring.compare import compare
@@ -896,9 +901,10 @@ def leaderboard_compare(
 @LEADERBOARD_OPTION
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def leaderboard_check(leaderboard: Path, as_json: bool) -> None:
-    """Validate every submission: schema, hashes, scores recomputed, duplicates.
+    """Validate every submission.
 
-    The exit status is 1 when there are problems; a pull request's check can run this.
+    Checks schema, hashes and names, recomputes every score from the histograms and finds
+    duplicates. The exit status is 1 when there are problems; a pull request's check can run this.
     """
     from autoice_bench.scoring.check import check_leaderboard
     from autoice_bench.scoring.leaderboard import submission_folders

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import shutil
+import uuid
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -199,7 +199,7 @@ def _write_zarr_group(
 @contextmanager
 def _whole(path: Path) -> Iterator[Path]:
     """A name to write under that becomes ``path`` when all went well, and is removed otherwise."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
     try:
         yield partial
         partial.replace(path)

@@ -7,9 +7,9 @@ never conflict and git merges cleanly. The tables have plain Parquet types.
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
+import uuid
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -165,8 +165,7 @@ def require_free(leaderboard: Path, split: str, subset: str, name: str, *, repla
     Raises:
         LeaderboardError: the name is unsafe, or taken and ``replace`` is not set.
     """
-    require_safe_name(name)
-    folder = leaderboard / board_name(split, subset) / name
+    folder = leaderboard / require_safe_name(board_name(split, subset)) / require_safe_name(name)
     if folder.exists() and not replace:
         raise LeaderboardError(
             f"{folder}: a submission of this name exists; --replace replaces it, --name renames"
@@ -200,7 +199,7 @@ def write_submission(
     """
     require_free(leaderboard, evaluation.split, evaluation.subset, name, replace=replace)
     folder = leaderboard / evaluation.board / name
-    partial = folder.with_name(f".{name}.{os.getpid()}.partial")
+    partial = folder.with_name(f".{name}.{uuid.uuid4().hex}.partial")
     partial.mkdir(parents=True)
     try:
         write_table(scores, SCORES_SCHEMA, partial / SCORES_FILE)
@@ -246,7 +245,7 @@ def _metadata(evaluation: Evaluation, name: str, description: Description) -> di
 def _put_in_place(partial: Path, folder: Path, *, replace: bool) -> None:
     # Renaming onto a folder that is not empty fails, so of two scorers at once one is told.
     if replace and folder.exists():
-        old = folder.with_name(f".{folder.name}.{os.getpid()}.old")
+        old = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}.old")
         folder.rename(old)
         partial.rename(folder)
         shutil.rmtree(old)
