@@ -63,7 +63,8 @@ def make_ice_chart(
     potential = _ice_potential(rng, polygons, ground)
     water = _lowest_share(potential, areas, open_water)
     ice = np.flatnonzero(~water)
-    wanted = _wanted_labels(rng, potential[ice], areas[ice], climatology)
+    noise = np.stack([_site_anomaly(rng, polygons) for _ in range(3)])
+    wanted = _wanted_labels(rng, potential[ice], noise[:, ice], areas[ice], climatology)
     ids = 1 + np.sort(rng.choice(3 * len(areas), len(areas), replace=False))
     stages = tuple(sod for sod, share in zip(SOD_ORDER, climatology.sod, strict=False) if share > 0)
     codes: list[EggCode] = [build_water_code(rng, int(poly_id)) for poly_id in ids]
@@ -88,12 +89,16 @@ def _ice_potential(
     """How deep in the ice each polygon lies: falls seaward, with a meandering edge."""
     position = polygons.sites @ np.array(ground.seaward)
     position = (position - position.mean()) / position.std()
-    anomaly = rng.standard_normal(len(position))
+    result: NDArray[np.float64] = -position + 0.5 * _site_anomaly(rng, polygons)
+    return result
+
+
+def _site_anomaly(rng: np.random.Generator, polygons: Polygons) -> NDArray[np.float64]:
+    """One random number per polygon, alike in neighbours; deviation 1."""
     gaps = polygons.sites[:, None, :] - polygons.sites[None, :, :]
     weights = np.exp(-0.5 * (gaps**2).sum(axis=-1) / (1.2 * polygons.spacing) ** 2)
-    anomaly = weights @ anomaly
-    result: NDArray[np.float64] = -position + 0.5 * anomaly / anomaly.std()
-    return result
+    anomaly = weights @ rng.standard_normal(len(polygons.sites))
+    return np.asarray(anomaly / anomaly.std())
 
 
 def _lowest_share(
@@ -114,22 +119,23 @@ def _lowest_share(
 def _wanted_labels(
     rng: np.random.Generator,
     potential: NDArray[np.float64],
+    noise: NDArray[np.float64],
     areas: NDArray[np.float64],
     climatology: Climatology,
 ) -> list[tuple[int, int, int]]:
     if len(potential) == 0:
         return []
     spread = max(float(potential.std()), 1e-6)
-    noise = rng.standard_normal((3, len(potential))) * spread
+    noise = noise * spread
     insert = (int(rng.integers(0, 6)), int(rng.integers(1, 7)))
     sod_order = (*SOD_ORDER[: insert[0]], FILL_VALUE, *SOD_ORDER[insert[0] :])
     floe_order = (*FLOE_ORDER[: insert[1]], FILL_VALUE, *FLOE_ORDER[insert[1] :])
     sod_shares = dict(zip((*SOD_ORDER, FILL_VALUE), climatology.sod, strict=True))
     floe_shares = dict(zip((*range(1, 7), FILL_VALUE), climatology.floe, strict=True))
     sic_shares = dict(zip(range(1, 11), climatology.sic, strict=True))
-    sic = _lay(rng, potential + 0.2 * noise[0], areas, tuple(range(1, 11)), sic_shares)
-    sod = _lay(rng, 0.5 * potential + noise[1], areas, sod_order, sod_shares)
-    floe = _lay(rng, potential + 0.6 * noise[2], areas, floe_order, floe_shares)
+    sic = _lay(rng, potential + 0.3 * noise[0], areas, tuple(range(1, 11)), sic_shares)
+    sod = _lay(rng, 0.6 * potential + noise[1], areas, sod_order, sod_shares)
+    floe = _lay(rng, potential + 0.7 * noise[2], areas, floe_order, floe_shares)
     return list(zip(sic, sod, floe, strict=True))
 
 

@@ -9,20 +9,26 @@ from types import ModuleType
 
 import pytest
 
-SCRIPT = Path(__file__).resolve().parents[3] / "benchmarks" / "simulation.py"
+from autoice_bench.datasets.simulate import plan_scenes, simulate_scene
+
+SCRIPTS = Path(__file__).resolve().parents[3] / "benchmarks"
+
+
+def load_script(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"{name}_script", SCRIPTS / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    # Dataclasses look their module up by name.
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture(scope="module")
 def benchmark_module() -> ModuleType:
     pytest.importorskip("sklearn")
-    spec = importlib.util.spec_from_file_location("simulation_benchmark", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    # Dataclasses look their module up, and a spawned process imports it by this name.
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+    return load_script("simulation")
 
 
 def test_table_and_page(
@@ -56,3 +62,11 @@ def test_verdicts(benchmark_module: ModuleType) -> None:
         assert benchmark_module._within("x", 10.0, tolerance, 11.1).passed is passed
     check = benchmark_module._within("x", 10.0, 1.0, 11.1)
     assert benchmark_module._verdict(check) == "**outside**"
+
+
+def test_pictures_are_drawn(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    pictures = load_script("simulation_pictures")
+    scene = simulate_scene(plan_scenes(1, 0, (210, 227), 0, "none")[0])
+    pictures.draw(scene, tmp_path / "scene.png")
+    assert (tmp_path / "scene.png").read_bytes().startswith(b"\x89PNG")
