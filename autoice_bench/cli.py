@@ -721,8 +721,9 @@ def score(
 ) -> None:
     """Score predictions and add them to a leaderboard.
 
-    PREDICTIONS (default: preds) is a folder of SCENE_ID.nc files, the challenge's upload_package.nc or a Zarr group
-    per scene (--expect shows each); or a folder of such, scored as one submission each.
+    PREDICTIONS (default: preds) is a folder of SCENE_ID.nc files, the challenge's
+    upload_package.nc or a Zarr group per scene (--expect shows each); or a folder of such, scored
+    as one submission each.
     """
     from autoice_bench.scoring.evaluate import score as run
     from autoice_bench.scoring.prediction_files import EXPECTED
@@ -791,8 +792,9 @@ def score(
 def convert(predictions: Path, out: Path, format_name: str | None) -> None:
     """Convert predictions into another format.
 
-    OUT must not exist. netcdf is a folder of SCENE_ID.nc files, upload-package one NetCDF file as the challenge took
-    it, zarr one group per scene. Tie points are kept where the format has room for them.
+    OUT must not exist. netcdf is a folder of SCENE_ID.nc files, upload-package one NetCDF file as
+    the challenge took it, zarr one group per scene. Tie points are kept where the format has room
+    for them.
     """
     from autoice_bench.scoring.prediction_files import convert as run
     from autoice_bench.scoring.prediction_files import guess_format
@@ -882,8 +884,8 @@ def leaderboard_compare(
 ) -> None:
     """Show which differences are beyond chance.
 
-    A and B are submissions, by name or as SPLIT/NAME. Scenes are drawn 2,000 times with replacement, the same for both. A difference is beyond chance
-    if its 95 % interval excludes 0.
+    A and B are submissions, by name or as SPLIT/NAME. Scenes are drawn 2,000 times with
+    replacement, the same for both. A difference is beyond chance if its 95 % interval excludes 0.
     """
     from autoice_bench.scoring.compare import compare
     from autoice_bench.scoring.leaderboard import find_submission
