@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autoice_bench.charts import CHARTS
+from autoice_bench.datasets.attributes import to_json_attributes
 from autoice_bench.datasets.float16 import round_to_float16
 from autoice_bench.datasets.label_tables import CodeProblem, row_blocks
 from autoice_bench.datasets.labels import AUTOICE_2022, LabelRule
@@ -93,9 +94,10 @@ def read_raw_scene(
         longitude=converted.longitude,
         tie_line=converted.tie_line,
         tie_sample=converted.tie_sample,
-        attributes=_to_json(converted.attributes),
+        attributes=to_json_attributes(converted.attributes),
         variable_attributes={
-            name: _to_json(values) for name, values in converted.variable_attributes.items()
+            name: to_json_attributes(values)
+            for name, values in converted.variable_attributes.items()
         },
         rounding_error=rounding_error,
         warnings=() if derived is None else describe_label_problems(derived),
@@ -163,10 +165,3 @@ def _round_sar(
             )
         worst = max(worst, error)
     return (rounded, worst) if dtype == np.float16 else (converted.sar, 0.0)
-
-
-def _to_json(attributes: dict[str, Any]) -> dict[str, Any]:
-    return {
-        name: value.tolist() if isinstance(value, np.ndarray | np.generic) else value
-        for name, value in sorted(attributes.items())
-    }

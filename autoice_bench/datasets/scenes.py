@@ -7,7 +7,6 @@ inflating it. Nothing is returned from a scene that breaks the format.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autoice_bench.charts import FILL_VALUE
+from autoice_bench.datasets.attributes import Json, to_json_attributes
 from autoice_bench.datasets.float16 import round_to_float16
 from autoice_bench.datasets.scene_charts import missing_charts, read_charts
 from autoice_bench.datasets.sources import SceneFile
@@ -38,7 +38,6 @@ from autoice_bench.netcdf_chunks import NetcdfFile, open_netcdf
 from autoice_bench.wording import format_listing
 
 SarDtype = Literal["float16", "float32"]
-Json = Any
 
 _NOT_FINITE: Final = (
     "scene {}: {} holds values that are not finite; expected none in a ready-to-train file"
@@ -125,7 +124,7 @@ def read_attributes(path: Path) -> dict[str, Json]:
     """
     try:
         with open_netcdf(path) as file:
-            return _to_json(file.attributes())
+            return to_json_attributes(file.attributes())
     except OSError as error:
         raise SceneError(f"{path.name} cannot be read as NetCDF: {error}; truncated?") from error
 
@@ -166,9 +165,9 @@ def _read(
         longitude=longitude,
         tie_line=compute_tie_positions(latitude.shape[0], shape[0]),
         tie_sample=compute_tie_positions(latitude.shape[1], shape[1]),
-        attributes=_to_json(file.attributes()),
+        attributes=to_json_attributes(file.attributes()),
         variable_attributes={
-            name: _to_json(file.attributes(name))
+            name: to_json_attributes(file.attributes(name))
             for name in RTT_VARIABLE_ORDER
             if name in file.variable_names
         },
@@ -344,20 +343,3 @@ def _validate_range(
 
 def _dims(dims: tuple[str, ...], shape: tuple[int, ...]) -> str:
     return f"({', '.join(dims)}) {'x'.join(map(str, shape))}"
-
-
-def _to_json(attributes: dict[str, Any]) -> dict[str, Json]:
-    return {name: _json_value(value) for name, value in sorted(attributes.items())}
-
-
-def _json_value(value: Any) -> Json:
-    """``value`` as strict JSON, which has no NaN or infinity: Zarr's words stand for them."""
-    if isinstance(value, np.ndarray | np.generic):
-        return _json_value(value.tolist())
-    if isinstance(value, bytes):
-        return value.decode("utf-8", "replace")
-    if isinstance(value, list):
-        return [_json_value(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return {math.inf: "Infinity", -math.inf: "-Infinity"}.get(value, "NaN")
-    return value
