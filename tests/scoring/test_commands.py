@@ -120,6 +120,26 @@ def test_partial_scores_are_marked(store: Path, predictions: Path, tmp_path: Pat
     assert "partial, 3 scenes: not ranked" in ok("leaderboard", "--leaderboard", tmp_path / "board")
 
 
+def test_mask_class_and_undefined_scores_are_told(
+    store: Path, predictions: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "masked"
+    shutil.copytree(predictions, folder)
+    charts = predictions_of(SCENES[0])
+    write_netcdf(folder / f"{SCENES[0]}.nc", charts | {"SIC": charts["SIC"] * 0 + 11})
+    board = tmp_path / "board"
+    text = ok("score", folder, "--store", store, "--leaderboard", board)
+    assert "mask class predicted in valid pixels, counted as wrong: SIC " in text
+    assert "predicts the mask class" in ok("leaderboard", "--leaderboard", board)
+    for scene_id in SCENES:
+        sic = {"SIC": predictions_of(scene_id)["SIC"]}
+        write_netcdf(tmp_path / f"sic/{scene_id}.nc", sic)
+    args = ("--store", store, "--leaderboard", board, "--allow-partial")
+    text = ok("score", tmp_path / "sic", *args)
+    assert "undefined  (undefined for SOD, FLOE)" in text
+    assert "partial: 8 missing; not ranked" in text
+
+
 def test_of_many_submissions_the_sound_ones_are_scored(
     store: Path, predictions: Path, tmp_path: Path
 ) -> None:

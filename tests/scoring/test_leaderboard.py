@@ -106,6 +106,16 @@ def test_same_name_asks_for_replace(good: Evaluation, poor: Evaluation, root: Pa
     assert sorted(path.name for path in folder.parent.iterdir()) == ["good", "poor"]
 
 
+def test_of_two_scorers_at_once_one_is_told(
+    good: Evaluation, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The other one finishes between our look and our write.
+    monkeypatch.setattr("autoice_bench.scoring.submission.require_free", lambda *_, **__: None)
+    with pytest.raises(LeaderboardError, match="another scorer wrote it meanwhile"):
+        submit(good, root, "poor")
+    assert sorted(path.name for path in (root / "official").iterdir()) == ["good", "poor"]
+
+
 def test_failed_write_leaves_nothing(
     good: Evaluation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

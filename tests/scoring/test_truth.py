@@ -120,6 +120,22 @@ def test_store_of_another_version_is_refused(store: Path, tmp_path: Path) -> Non
         StoreTruth(copy).select("official", "test")
 
 
+def test_scene_of_the_store_without_charts_is_refused(store: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy.zarr"
+    shutil.copytree(store, copy)
+    shutil.rmtree(copy / "scenes" / SCENES[0] / "charts")
+    with pytest.raises(SplitError, match=f"scene {SCENES[0]} has no charts to score against"):
+        StoreTruth(copy).select("official", "test")
+    (copy / "zarr.json").write_text("{")
+    with pytest.raises(StoreError, match=r"zarr\.json: damaged"):
+        StoreTruth(copy).select("official", "test")
+
+
+def test_unknown_subset_is_refused(store: Path) -> None:
+    with pytest.raises(SplitError, match="subset 'dev'; expected one of train, val, test"):
+        StoreTruth(store).select("official", "dev")
+
+
 def test_damaged_charts_are_told(store: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy.zarr"
     shutil.copytree(store, copy)
