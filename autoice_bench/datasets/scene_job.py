@@ -9,11 +9,13 @@ from __future__ import annotations
 import shutil
 import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from autoice_bench.datasets.buffers import BufferPool
 from autoice_bench.datasets.runs import holds_token
 from autoice_bench.datasets.scene_folder import FileDigest, commit_scene, read_digest, write_scene
 from autoice_bench.datasets.scene_sources import read_source_scene
@@ -23,6 +25,8 @@ from autoice_bench.datasets.store_index import SourceTimes
 from autoice_bench.errors import SceneError, StoreError
 
 _COMPUTING: Final = threading.Lock()
+_POOL: Final = BufferPool()
+"""Memory of the scene being computed; used under the lock only."""
 
 
 @dataclass(frozen=True)
@@ -87,17 +91,36 @@ def prepare_scene(job: SceneJob, before_commit: Callable[[], object] | None = No
 
 
 def read_times_of(scene: SceneFile) -> SourceTimes:
-    """Modification times of a scene's files."""
-    return SourceTimes(
-        scene.path.stat().st_mtime_ns,
-        None if scene.reference is None else scene.reference.stat().st_mtime_ns,
-    )
+    """Modification times of a scene's files.
+
+    Raises:
+        SceneError: a file is gone or cannot be read.
+    """
+    with _reading(scene):
+        return SourceTimes(
+            scene.path.stat().st_mtime_ns,
+            None if scene.reference is None else scene.reference.stat().st_mtime_ns,
+        )
 
 
 def read_digests_of(scene: SceneFile) -> tuple[FileDigest, FileDigest | None]:
-    """Hash a scene's files."""
-    reference = None if scene.reference is None else read_digest(scene.reference)
-    return read_digest(scene.path), reference
+    """Hash a scene's files.
+
+    Raises:
+        SceneError: a file is gone or cannot be read.
+    """
+    with _reading(scene):
+        reference = None if scene.reference is None else read_digest(scene.reference)
+        return read_digest(scene.path), reference
+
+
+@contextmanager
+def _reading(scene: SceneFile) -> Iterator[None]:
+    """What goes wrong with a source file is the scene's fault, not the store's."""
+    try:
+        yield
+    except OSError as error:
+        raise SceneError(f"scene {scene.scene_id}: its source cannot be read: {error}") from error
 
 
 def _write(job: SceneJob, attempt: Path, times: SourceTimes) -> tuple[str, ...]:
@@ -105,7 +128,7 @@ def _write(job: SceneJob, attempt: Path, times: SourceTimes) -> tuple[str, ...]:
     source, reference = read_digests_of(scene)
     options = job.options
     arrays = read_source_scene(
-        scene, options.dtype, options.label_rule, ice_types=options.ice_types
+        scene, options.dtype, options.label_rule, ice_types=options.ice_types, pool=_POOL
     )
     simulated = bool(arrays.attributes.get("simulated", 0))
     if simulated != job.options.simulated:

@@ -350,6 +350,10 @@ def _read_root(path: Path) -> dict[str, Any]:
         raise StoreError(
             f"store {path}: found {found}; make one with `autoice-bench prepare SOURCE {path}`"
         ) from None
+    except OSError as error:
+        raise StoreError(
+            f"store {path}: {METADATA_NAME} cannot be read: {error.strerror}"
+        ) from error
     try:
         attributes: dict[str, Any] = json.loads(content)["attributes"]
         version = attributes["format_version"]

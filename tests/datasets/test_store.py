@@ -225,6 +225,12 @@ def test_any_flipped_byte_of_the_root_is_noticed(path: Path) -> None:
             open_store(path)
 
 
+def test_unreadable_root(path: Path) -> None:
+    (path / "zarr.json").unlink()
+    (path / "zarr.json").mkdir()
+    expect_refusal(path, "zarr.json cannot be read: Is a directory")
+
+
 def test_truncated_root(path: Path) -> None:
     content = (path / "zarr.json").read_bytes()
     (path / "zarr.json").write_bytes(content[:-20])
