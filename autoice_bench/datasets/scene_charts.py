@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from autoice_bench.charts import CHART_NAMES, CHARTS, FILL_VALUE, Chart
+from autoice_bench.datasets.buffers import BufferPool
 from autoice_bench.errors import SceneError
 from autoice_bench.netcdf_chunks import NetcdfFile
 from autoice_bench.wording import format_listing
@@ -19,7 +21,11 @@ def missing_charts(file: NetcdfFile) -> list[str]:
 
 
 def read_charts(
-    scene_id: str, file: NetcdfFile, shape: tuple[int, int], warnings: list[str]
+    scene_id: str,
+    file: NetcdfFile,
+    shape: tuple[int, int],
+    warnings: list[str],
+    pool: BufferPool,
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """Read and validate the three charts of a scene.
 
@@ -28,6 +34,7 @@ def read_charts(
         file: the scene or its reference.
         shape: (sar_lines, sar_samples).
         warnings: receives a remark where class 0 differs between the charts.
+        pool: where the charts take their memory from.
 
     Returns:
         (3, sar_lines, sar_samples) uint8 classes, fill 255, and (3, 256) int64 pixels per value.
@@ -36,7 +43,7 @@ def read_charts(
         SceneError: a chart is missing, of another shape or type, or holds what is no class.
         OSError: a chunk is truncated or corrupt.
     """
-    charts = np.empty((len(CHARTS), *shape), np.uint8)
+    charts = pool.empty("charts", (len(CHARTS), *shape), np.uint8)
     counts = np.zeros((len(CHARTS), 256), np.int64)
     for index, chart in enumerate(CHARTS):
         if chart.name not in file.variable_names:
@@ -49,10 +56,13 @@ def read_charts(
             raise SceneError(
                 f"scene {scene_id}: {chart.name} is {file.dtype(chart.name)}; expected uint8"
             )
+        likely: list[int] = []
         for strip in file.strips(chart.name):
-            values = charts[index, strip.lines, strip.samples]
-            values[...] = whole_classes(strip.values)
-            counts[index] += count_classes(values, chart)
+            values = whole_classes(strip.values)
+            charts[index, strip.lines, strip.samples] = values
+            of_strip = count_classes(values, chart, likely)
+            likely = np.flatnonzero(of_strip).tolist()
+            counts[index] += of_strip
         _validate_classes(scene_id, chart, counts[index])
     if len({*counts[:, 0].tolist()}) > 1:
         found = ", ".join(f"{name} {n}" for name, n in zip(CHART_NAMES, counts[:, 0], strict=True))
@@ -69,7 +79,9 @@ def whole_classes(values: NDArray[Any]) -> NDArray[Any]:
     return np.where(legal, filled, FILL_VALUE - 1).astype(np.uint8)
 
 
-def count_classes(values: NDArray[np.uint8], chart: Chart) -> NDArray[np.int64]:
+def count_classes(
+    values: NDArray[np.uint8], chart: Chart, likely: Iterable[int] = ()
+) -> NDArray[np.int64]:
     """Pixels per value of a chart.
 
     Comparing a cache-sized block with each of the few legal values is several times faster than
@@ -78,13 +90,14 @@ def count_classes(values: NDArray[np.uint8], chart: Chart) -> NDArray[np.int64]:
     Args:
         values: uint8, any shape.
         chart: which chart the values belong to.
+        likely: values to look for first; counting ends when every pixel is counted.
 
     Returns:
         (256,) int64.
     """
     counts = np.zeros(256, np.int64)
     missing = values.size
-    for value in (FILL_VALUE, *range(chart.n_classes)):  # the frequent ones first
+    for value in dict.fromkeys((*likely, FILL_VALUE, *range(chart.n_classes))):
         if missing == 0:
             return counts
         counts[value] = np.count_nonzero(values == value)

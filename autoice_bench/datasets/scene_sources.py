@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from autoice_bench.datasets.buffers import BufferPool
 from autoice_bench.datasets.labels import AUTOICE_2022, LabelRule
 from autoice_bench.datasets.raw_arrays import find_raw_scenes, read_raw_scene
 from autoice_bench.datasets.scenes import SarDtype, SceneArrays, read_scene
@@ -59,6 +60,7 @@ def read_source_scene(
     rule: LabelRule = AUTOICE_2022,
     *,
     ice_types: bool = False,
+    pool: BufferPool | None = None,
 ) -> SceneArrays:
     """Read and validate one scene of either kind.
 
@@ -67,13 +69,14 @@ def read_source_scene(
         dtype: dtype of the SAR channels.
         rule: label rule and thresholds; for raw scenes.
         ice_types: also derive the ten ice types; for raw scenes.
+        pool: see ``read_scene``; for ready-to-train scenes.
 
     Raises:
         SceneError: the file is damaged or breaks its format.
         LabelError: the polygon codes of a raw scene cannot be read.
     """
     if scene.kind == "rtt":
-        return read_scene(scene, dtype)
+        return read_scene(scene, dtype, pool)
     arrays = read_raw_scene(scene, rule, dtype, ice_types=ice_types)
     if arrays.charts is None:
         remark = "the raw file holds no polygons: stored without charts"

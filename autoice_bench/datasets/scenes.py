@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from autoice_bench.charts import FILL_VALUE
 from autoice_bench.datasets.attributes import Json, to_json_attributes
+from autoice_bench.datasets.buffers import BufferPool
 from autoice_bench.datasets.float16 import round_to_float16
 from autoice_bench.datasets.scene_charts import missing_charts, read_charts
 from autoice_bench.datasets.sources import SceneFile
@@ -90,25 +91,30 @@ class SceneArrays:
     ice_type: NDArray[np.uint8] | None = None
 
 
-def read_scene(scene: SceneFile, dtype: SarDtype = "float16") -> SceneArrays:
+def read_scene(
+    scene: SceneFile, dtype: SarDtype = "float16", pool: BufferPool | None = None
+) -> SceneArrays:
     """Read and validate one scene.
 
     Args:
         scene: the file and, for a test scene, its reference.
         dtype: dtype of the SAR channels.
+        pool: where the large arrays take their memory from; the next scene read with the same pool
+            overwrites them. None takes fresh memory.
 
     Raises:
         SceneError: the file cannot be read or breaks the format; the message names the scene, the
             variable, what was found and what was expected.
     """
+    pool = pool or BufferPool()
     try:
         with open_netcdf(scene.path) as file:
             _require_variables(scene.scene_id, file)
             if scene.reference is not None:
                 with open_netcdf(scene.reference) as reference:
-                    return _read(scene, file, reference, np.dtype(dtype))
+                    return _read(scene, file, reference, np.dtype(dtype), pool)
             charts_file = None if missing_charts(file) else file
-            return _read(scene, file, charts_file, np.dtype(dtype))
+            return _read(scene, file, charts_file, np.dtype(dtype), pool)
     except OSError as error:
         raise SceneError(
             f"scene {scene.scene_id}: cannot be read as NetCDF: {error}; truncated or corrupt? "
@@ -130,7 +136,11 @@ def read_attributes(path: Path) -> dict[str, Json]:
 
 
 def _read(
-    scene: SceneFile, file: NetcdfFile, charts_file: NetcdfFile | None, dtype: np.dtype[Any]
+    scene: SceneFile,
+    file: NetcdfFile,
+    charts_file: NetcdfFile | None,
+    dtype: np.dtype[Any],
+    pool: BufferPool,
 ) -> SceneArrays:
     scene_id = scene.scene_id
     shape = _validate_shapes(scene_id, file)
@@ -140,7 +150,7 @@ def _read(
     era5 = _read_2km(scene_id, file, ERA5_VARIABLES, warnings)
     charts, counts = None, None
     if charts_file is not None:
-        charts, counts = read_charts(scene_id, charts_file, shape, warnings)
+        charts, counts = read_charts(scene_id, charts_file, shape, warnings, pool)
         if scene.subset == "test" and scene.reference is None and not counts[:, :FILL_VALUE].any():
             charts, counts = None, None
             warnings.append("every label is 255 and there is no reference: stored without charts")
@@ -151,8 +161,8 @@ def _read(
             f"scene {scene_id}: {scene.path.name} holds no {format_listing(missing_charts(file))}; "
             "expected them in a training scene (a test scene belongs into a folder named test)"
         )
-    distance_map = _read_distance_map(scene_id, file, warnings)
-    sar, rounding_error = _read_sar(scene_id, file, dtype, warnings)
+    distance_map = _read_distance_map(scene_id, file, warnings, pool)
+    sar, rounding_error = _read_sar(scene_id, file, dtype, warnings, pool)
     return SceneArrays(
         scene_id=scene_id,
         sar=sar,
@@ -253,9 +263,11 @@ def _read_tie_points(
     return latitude, longitude
 
 
-def _read_distance_map(scene_id: str, file: NetcdfFile, warnings: list[str]) -> NDArray[Any]:
+def _read_distance_map(
+    scene_id: str, file: NetcdfFile, warnings: list[str], pool: BufferPool
+) -> NDArray[Any]:
     """Distance zones as uint8, or as float32 where they are not whole numbers."""
-    zones = np.empty(file.shape(DISTANCE_MAP.name), np.uint8)
+    zones = pool.empty(DISTANCE_MAP.name, file.shape(DISTANCE_MAP.name), np.uint8)
     mean, std = np.float32(DISTANCE_MAP.mean), np.float32(DISTANCE_MAP.std)
     for strip in file.strips(DISTANCE_MAP.name):
         decoded = strip.values.astype(np.float32, copy=True)
@@ -299,11 +311,11 @@ def _read_2km(
 
 
 def _read_sar(
-    scene_id: str, file: NetcdfFile, dtype: np.dtype[Any], warnings: list[str]
+    scene_id: str, file: NetcdfFile, dtype: np.dtype[Any], warnings: list[str], pool: BufferPool
 ) -> tuple[NDArray[np.floating], float]:
     """SAR channels in ``dtype`` and the largest rounding error."""
     shape = file.shape(SAR_VARIABLES[0].name)
-    sar = np.empty((len(SAR_VARIABLES), *shape), dtype)
+    sar = pool.empty("sar", (len(SAR_VARIABLES), *shape), dtype)
     rounding_error = 0.0
     for channel, variable in zip(sar, SAR_VARIABLES, strict=True):
         low, high = np.inf, -np.inf

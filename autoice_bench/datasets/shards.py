@@ -15,9 +15,10 @@ import json
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from io import FileIO
 from itertools import product
 from pathlib import Path
-from typing import Any, BinaryIO, Final, Literal
+from typing import Any, Final, Literal
 
 import google_crc32c
 import numpy as np
@@ -114,7 +115,8 @@ def write_array(group: Path, values: NDArray[Any], spec: ArraySpec) -> WrittenAr
     metadata_path = f"{spec.name}/{METADATA_NAME}"
     (group / chunk_path).parent.mkdir(parents=True, exist_ok=True)
     (group / metadata_path).write_bytes(content)
-    with (group / chunk_path).open("xb", buffering=1 << 20) as file:
+    # Unbuffered: chunks are large, and a buffer would copy every byte once more.
+    with (group / chunk_path).open("xb", buffering=0) as file:
         n_bytes, digest = _write_shard(file, values, inner, grid, spec)
     return WrittenArray(
         spec.name,
@@ -222,7 +224,7 @@ def _array_metadata(
 
 
 def _write_shard(
-    file: BinaryIO,
+    file: FileIO,
     values: NDArray[Any],
     inner: tuple[int, ...],
     grid: tuple[int, ...],
@@ -233,14 +235,21 @@ def _write_shard(
     offset = 0
     for position, chunk in _inner_chunks(values, inner, grid, spec.fill_value):
         content = _with_crc32c(_compress(chunk, spec.codec))
-        file.write(content)
+        _write_fully(file, content)
         digest.update(content)
         index[position] = offset, len(content)
         offset += len(content)
     content = _with_crc32c(index.tobytes())
-    file.write(content)
+    _write_fully(file, content)
     digest.update(content)
     return offset + len(content), digest.hexdigest()
+
+
+def _write_fully(file: FileIO, content: bytes) -> None:
+    """Write all of ``content``: an unbuffered file may take less at a time, on a filling disk."""
+    rest = memoryview(content)
+    while rest:
+        rest = rest[file.write(rest) :]
 
 
 def _inner_chunks(
