@@ -19,13 +19,12 @@ from autoice_bench.datasets.raw_files import find_raw_files
 from autoice_bench.datasets.raw_scenes import ConvertedScene, convert_raw_scene
 from autoice_bench.datasets.scene_charts import count_classes
 from autoice_bench.datasets.scenes import SarDtype, SceneArrays
-from autoice_bench.datasets.sources import SceneFile, SourceListing, Subset
+from autoice_bench.datasets.sources import SceneFile, SourceListing, Subset, official_subset
 from autoice_bench.datasets.variables import PIXELS_PER_CELL, SAR_VARIABLES
 from autoice_bench.errors import SceneError
-from autoice_bench.official import OFFICIAL_TEST, WITHDRAWN
+from autoice_bench.official import WITHDRAWN
 from autoice_bench.scene_id import is_scene_name, parse_original_id
 
-_TEST_FOLDERS: Final = frozenset({"test", "test_data"})
 _TEST_STEM_SUFFIX: Final = "_testdata"
 _MOST_SHOWN: Final = 5
 
@@ -127,10 +126,9 @@ def describe_label_problems(derived: DerivedCharts) -> tuple[str, ...]:
 
 
 def _subset(scene_id: str, path: Path, source: Path) -> Subset:
-    folders = path.relative_to(source).parent.parts if source.is_dir() else ()
-    in_test_folder = not _TEST_FOLDERS.isdisjoint(folders)
-    is_test = in_test_folder or path.stem.endswith(_TEST_STEM_SUFFIX) or scene_id in OFFICIAL_TEST
-    return "test" if is_test else "train"
+    in_source = path.relative_to(source) if source.is_dir() else Path(path.name)
+    is_test_file = path.stem.endswith(_TEST_STEM_SUFFIX)
+    return "test" if is_test_file else official_subset(scene_id, in_source)
 
 
 def _region(path: Path) -> str | None:

@@ -102,7 +102,7 @@ def find_scenes(source: Path) -> SourceListing:
             scene_id=scene_id,
             path=_only(scene_id, files[scene_id]),
             reference=_only(scene_id, references[scene_id]) if references.get(scene_id) else None,
-            subset=_subset(scene_id, files[scene_id][0].relative_to(source)),
+            subset=official_subset(scene_id, files[scene_id][0].relative_to(source)),
             region=regions.get(scene_id),
         )
         for scene_id in sorted(files)
@@ -137,7 +137,8 @@ def _only(scene_id: str, paths: list[Path]) -> Path:
     return paths[0]
 
 
-def _subset(scene_id: str, path_in_source: Path) -> Subset:
+def official_subset(scene_id: str, path_in_source: Path) -> Subset:
+    """Whether a scene trains or tests officially, by its id and the folders it lies in."""
     in_test_folder = not _TEST_FOLDERS.isdisjoint(path_in_source.parent.parts)
     return "test" if in_test_folder or scene_id in OFFICIAL_TEST else "train"
 
