@@ -205,9 +205,11 @@ def _find_direct_layout(dataset: h5py.Dataset) -> _DirectLayout | None:
     dataset.id.chunk_iter(chunks.append)
     grid = [-(-size // edge) for size, edge in zip(dataset.shape, dataset.chunks, strict=True)]
     # A missing chunk stands for the fill value; a filter mask marks a chunk that skipped one.
-    if len(chunks) != grid[0] * grid[1] or any(chunk.filter_mask for chunk in chunks):
+    offsets = tuple(chunk.chunk_offset for chunk in chunks)
+    n_present = len(set(offsets))
+    if n_present != grid[0] * grid[1] or any(chunk.filter_mask for chunk in chunks):
         return None
-    return _DirectLayout(dataset, tuple(chunk.chunk_offset for chunk in chunks))
+    return _DirectLayout(dataset, offsets)
 
 
 def _direct_strips(layout: _DirectLayout) -> Iterator[Strip]:

@@ -141,3 +141,18 @@ def test_count_classes_known_values() -> None:
     assert {value: int(counts[value]) for value in np.flatnonzero(counts)} == {0: 3, 10: 2, 255: 1}
     # 10 is no class of FLOE and is counted all the same.
     assert count_classes(np.array([10, 6], np.uint8), FLOE)[[6, 10]].tolist() == [1, 1]
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    hnp.arrays(np.uint8, hnp.array_shapes(max_dims=2, max_side=20)),
+    st.sampled_from(CHARTS),
+    st.lists(st.integers(0, 255), max_size=5),
+)
+def test_likely_values_change_no_count(
+    values: NDArray[np.uint8], chart: Any, likely: list[int]
+) -> None:
+    # Also where a value is named twice, or is no class.
+    np.testing.assert_array_equal(
+        count_classes(values, chart, likely), count_classes(values, chart)
+    )
