@@ -147,6 +147,7 @@ def _parse_part(_: click.Context, __: click.Parameter, value: str | None) -> tup
     show_default=True,
     help="Awkward scenes (odd size, short frame, all water, ...); auto: from 16 scenes on.",
 )
+@click.option("--raw", type=PATH, help="Also write the raw (40 m) scenes into this folder.")
 @click.option("--workers", default=1, show_default=True, help="Processes.")
 @click.option("--overwrite", is_flag=True, help="Replace simulated scenes of another run in OUT.")
 def simulate(
@@ -156,6 +157,7 @@ def simulate(
     size: tuple[int, int],
     seed: int,
     cases: Literal["auto", "all", "none"],
+    raw: Path | None,
     workers: int,
     overwrite: bool,
 ) -> None:
@@ -174,6 +176,7 @@ def simulate(
         size=size,
         seed=seed,
         cases=cases,
+        raw=raw,
         workers=workers,
         overwrite=overwrite,
         progress=lambda name, done, total: click.echo(f"{name}  {done} of {total}"),

@@ -27,7 +27,7 @@ from sklearn.metrics import r2_score
 
 from autoice_bench.charts import CHARTS
 from autoice_bench.datasets.simulate import SceneSpec, SimulatedScene, plan_scenes, simulate_scene
-from autoice_bench.datasets.simulate.run import write_scene
+from autoice_bench.datasets.simulate.run import Target, write_scene
 from autoice_bench.datasets.variables import AMSR2_VARIABLES, ERA5_VARIABLES, PIXELS_PER_CELL
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -214,7 +214,7 @@ def _timed_scene(size: tuple[int, int]) -> tuple[float, float]:
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "train").mkdir()
         start = time.perf_counter()
-        write_scene(Path(folder), spec)
+        write_scene(Target(Path(folder)), spec)
         seconds = time.perf_counter() - start
     # Linux reports kilobytes, macOS bytes.
     unit = 1 if sys.platform == "darwin" else 1024

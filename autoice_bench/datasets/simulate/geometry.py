@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from autoice_bench.datasets.tie_points import compute_raw_tie_positions, compute_tie_positions
+from autoice_bench.datasets.tie_points import compute_raw_tie_positions
 
 EARTH_RADIUS_M: Final = 6_371_000.0
 ORBIT_ALTITUDE_M: Final = 693_000.0
@@ -21,6 +21,7 @@ GROUND_SPEED_M_PER_S: Final = 6_700.0
 INCIDENCE_RANGE_DEG: Final = (18.9, 47.0)
 SUBSWATH_BOUNDARIES_DEG: Final = (28.3, 33.7, 38.8, 43.1)
 N_TIE_POINTS: Final = 21
+RAW_SPACING_M: Final = 40.0
 
 Array = NDArray[np.float64]
 
@@ -33,7 +34,11 @@ def track_heading(latitude: float, ascending: bool) -> float:
 
 
 def offset_position(
-    latitude: float, longitude: float, heading: float, along_m: Array, across_m: Array
+    latitude: float,
+    longitude: float,
+    heading: float,
+    along_m: NDArray[np.floating],
+    across_m: NDArray[np.floating],
 ) -> tuple[Array, Array]:
     """Latitude and longitude at ground offsets from a centre (azimuthal equidistant, sphere).
 
@@ -55,15 +60,23 @@ def offset_position(
 
 
 def tie_point_grid(
-    centre: tuple[float, float], heading: float, shape: tuple[int, int], n_tie_lines: int
+    centre: tuple[float, float], heading: float, raw_shape: tuple[int, int], n_tie_lines: int
 ) -> tuple[Array, Array]:
     """Latitude and longitude of the tie points, degrees, float64 (n_tie_lines, 21), lines first.
 
-    Lines run along the flight direction and samples to its right, 80 m apart on the ground.
+    Lines run along the flight direction and samples to its right, 40 m apart on the ground.
+
+    Args:
+        centre: latitude and longitude of the image centre, degrees.
+        heading: flight direction, degrees clockwise from north.
+        raw_shape: lines and samples at 40 m.
+        n_tie_lines: tie points along the lines.
     """
-    lines = compute_tie_positions(n_tie_lines, shape[0]) - (shape[0] - 1) / 2
-    samples = compute_tie_positions(N_TIE_POINTS, shape[1]) - (shape[1] - 1) / 2
-    return offset_position(*centre, heading, 80.0 * lines[:, None], 80.0 * samples[None, :])
+    lines, samples = (
+        RAW_SPACING_M * (compute_raw_tie_positions(n_points, size) - (size - 1) / 2)
+        for n_points, size in zip((n_tie_lines, N_TIE_POINTS), raw_shape, strict=True)
+    )
+    return offset_position(*centre, heading, lines[:, None], samples[None, :])
 
 
 def incidence_profile(fraction: Array) -> Array:
@@ -82,27 +95,27 @@ def incidence_profile(fraction: Array) -> Array:
     return np.degrees(look + centre_angle)
 
 
-def tie_incidence(n_tie_lines: int, shape: tuple[int, int]) -> tuple[Array, Array]:
+def tie_incidence(n_tie_lines: int, raw_shape: tuple[int, int]) -> tuple[Array, Array]:
     """Incidence angle at the tie points as (line part, sample part); their sum is the angle.
 
     The line part is the slow change of altitude along the orbit, 0.1 degree over a frame.
     """
-    lines = compute_raw_tie_positions(n_tie_lines, 2 * shape[0]) / (2 * shape[0] - 1)
-    samples = compute_raw_tie_positions(N_TIE_POINTS, 2 * shape[1]) / (2 * shape[1] - 1)
+    lines, samples = (
+        compute_raw_tie_positions(n_points, size) / (size - 1)
+        for n_points, size in zip((n_tie_lines, N_TIE_POINTS), raw_shape, strict=True)
+    )
     return 0.1 * (lines - 0.5), incidence_profile(samples)
 
 
-def incidence_parts(
-    n_tie_lines: int, shape: tuple[int, int], scale: int = 1
-) -> tuple[Array, Array]:
-    """Incidence angle of every line and sample as (line part, sample part), float64.
+def incidence_parts(n_tie_lines: int, raw_shape: tuple[int, int]) -> tuple[Array, Array]:
+    """Incidence angle at 80 m as (line part, sample part), float64; their sum is the angle.
 
-    Linear between tie points on the raw grid; at 80 m (``scale`` 1) the mean of each raw pair,
-    at 40 m (``scale`` 2) the raw values themselves.
+    Linear between tie points on the raw grid, then the mean of each raw pair; an odd last raw
+    line or sample is dropped.
     """
     parts = []
-    for axis, values in enumerate(tie_incidence(n_tie_lines, shape)):
-        n_raw = 2 * shape[axis]
-        raw = np.interp(np.arange(n_raw), compute_raw_tie_positions(len(values), n_raw), values)
-        parts.append(raw if scale == 2 else raw.reshape(-1, 2).mean(axis=1))
+    for size, values in zip(raw_shape, tie_incidence(n_tie_lines, raw_shape), strict=True):
+        positions = compute_raw_tie_positions(len(values), size)
+        raw = np.interp(np.arange(size // 2 * 2), positions, values)
+        parts.append(raw.reshape(-1, 2).mean(axis=1))
     return parts[0], parts[1]

@@ -25,6 +25,8 @@ from autoice_bench.datasets.simulate.polygons import Polygons
 SOD_ORDER: Final = (1, 2, 3, 4, 5)
 FLOE_ORDER: Final = (6, 1, 2, 3, 4, 5)
 _AREA_STRIDE: Final = 4
+MAX_POLYGON_ID: Final = 254
+"""Ids fit unsigned 8-bit files, one value left for the fill; ids are sorted, not contiguous."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,8 @@ def make_ice_chart(
     ice = np.flatnonzero(~water)
     noise = np.stack([_site_anomaly(rng, polygons) for _ in range(3)])
     wanted = _wanted_labels(rng, potential[ice], noise[:, ice], areas[ice], climatology)
-    ids = 1 + np.sort(rng.choice(3 * len(areas), len(areas), replace=False))
+    n_ids = max(len(areas), min(3 * len(areas), MAX_POLYGON_ID))
+    ids = 1 + np.sort(rng.choice(n_ids, len(areas), replace=False))
     stages = tuple(sod for sod, share in zip(SOD_ORDER, climatology.sod, strict=False) if share > 0)
     codes: list[EggCode] = [build_water_code(rng, int(poly_id)) for poly_id in ids]
     for at, (sic, sod, floe) in zip(ice, wanted, strict=True):

@@ -15,6 +15,7 @@ from autoice_bench.datasets.simulate.fields import Array, coarse_shape, interpol
 LABEL_FACTOR: Final = 8
 """Pixels per cell of the first, coarse labelling; borders are then refined to the pixel."""
 MAX_POLYGONS: Final = 250
+"""Few enough for unsigned 8-bit indices and ids."""
 
 
 @dataclass(frozen=True)

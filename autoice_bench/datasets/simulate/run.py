@@ -13,7 +13,8 @@ from typing import Final
 
 from autoice_bench import __version__
 from autoice_bench.datasets.simulate.cases import CasesOption
-from autoice_bench.datasets.simulate.netcdf import read_provenance, write_reference, write_rtt
+from autoice_bench.datasets.simulate.raw_files import write_raw
+from autoice_bench.datasets.simulate.rtt_files import read_provenance, write_reference, write_rtt
 from autoice_bench.datasets.simulate.scenario import plan_scenes
 from autoice_bench.datasets.simulate.scene import simulate_scene
 from autoice_bench.datasets.simulate.scene_spec import SceneSpec
@@ -58,6 +59,7 @@ def simulate(
     size: tuple[int, int] = (1000, 1046),
     seed: int = 0,
     cases: CasesOption = "auto",
+    raw: Path | None = None,
     workers: int = 1,
     overwrite: bool = False,
     progress: Progress | None = None,
@@ -75,6 +77,8 @@ def simulate(
         size: lines and samples of a scene, 80 m pixels.
         seed: selects the data set.
         cases: awkward scenes: ``all``, ``none``, or ``auto`` (all from 16 scenes on).
+        raw: folder for the raw (40 m) counterpart of every scene, ``train/`` and ``test/`` with
+            the names of the released raw files; None writes none.
         workers: processes.
         overwrite: replace simulated scenes of another call; never files that are not simulated.
         progress: called after each scene.
@@ -83,11 +87,13 @@ def simulate(
         SceneError: the arguments make no data set, or ``out`` holds other scenes.
     """
     specs = plan_scenes(n_train, n_test, size, seed, cases)
-    todo = _claim_folder(out, specs, overwrite)
-    (out / "train").mkdir(parents=True, exist_ok=True)
-    (out / "test").mkdir(exist_ok=True)
+    target = Target(out, raw)
+    todo = _claim_folders(target, specs, overwrite)
+    for folder in target.folders:
+        (folder / "train").mkdir(parents=True, exist_ok=True)
+        (folder / "test").mkdir(exist_ok=True)
     n_done = len(specs) - len(todo)
-    for name in _run(out, todo, workers):
+    for name in _run(target, todo, workers):
         n_done += 1
         if progress is not None:
             progress(name, n_done, len(specs))
@@ -95,8 +101,26 @@ def simulate(
     return SimulatedSource(out, specs, len(todo), len(specs) - len(todo))
 
 
+@dataclass(frozen=True)
+class Target:
+    """Where a data set goes: the folder of RTT scenes and, if wanted, that of raw scenes."""
+
+    out: Path
+    raw: Path | None = None
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """Both folders, or the one."""
+        return (self.out,) if self.raw is None else (self.out, self.raw)
+
+    def files(self, spec: SceneSpec) -> tuple[Path, ...]:
+        """Every file of a scene: RTT, reference of a test scene, raw."""
+        raw = () if self.raw is None else (self.raw / spec.subset / spec.original_id,)
+        return (*scene_files(self.out, spec), *raw)
+
+
 def scene_files(out: Path, spec: SceneSpec) -> tuple[Path, ...]:
-    """The files of a scene: ``*_prep.nc``, and for a test scene its reference."""
+    """The RTT files of a scene: ``*_prep.nc``, and for a test scene its reference."""
     scene = out / spec.subset / f"{spec.scene_id}_prep.nc"
     if spec.subset == "train":
         return (scene,)
@@ -112,11 +136,13 @@ def provenance_of(spec: SceneSpec) -> str:
     )
 
 
-def write_scene(out: Path, spec: SceneSpec) -> str:
+def write_scene(target: Target, spec: SceneSpec) -> str:
     """Simulate one scene and write its files; returns its name."""
     scene = simulate_scene(spec)
     provenance = provenance_of(spec)
-    files = scene_files(out, spec)
+    files = scene_files(target.out, spec)
+    if target.raw is not None:
+        write_raw(scene, target.raw / spec.subset / spec.original_id, provenance)
     # The reference first: a scene without its reference must not be left by an interruption.
     for reference in files[1:]:
         write_reference(scene, reference, provenance)
@@ -124,28 +150,31 @@ def write_scene(out: Path, spec: SceneSpec) -> str:
     return str(spec.scene_id)
 
 
-def _run(out: Path, specs: tuple[SceneSpec, ...], workers: int) -> Iterator[str]:
+def _run(target: Target, specs: tuple[SceneSpec, ...], workers: int) -> Iterator[str]:
     if workers <= 1 or len(specs) <= 1:
         for spec in specs:
-            yield write_scene(out, spec)
+            yield write_scene(target, spec)
         return
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(min(workers, len(specs)), mp_context=context) as pool:
-        futures = [pool.submit(write_scene, out, spec) for spec in specs]
+        futures = [pool.submit(write_scene, target, spec) for spec in specs]
         for future in as_completed(futures):
             yield future.result()
 
 
-def _claim_folder(
-    out: Path, specs: tuple[SceneSpec, ...], overwrite: bool
+def _claim_folders(
+    target: Target, specs: tuple[SceneSpec, ...], overwrite: bool
 ) -> tuple[SceneSpec, ...]:
-    """The scenes still to make, after checking that nothing else is in the folder."""
-    if out.exists() and not out.is_dir():
-        raise SceneError(f"{out} is a file; expected a folder to write simulated scenes into")
-    expected = {path: spec for spec in specs for path in scene_files(out, spec)}
+    """The scenes still to make, after checking that nothing else is in the folders."""
+    for folder in target.folders:
+        if folder.exists() and not folder.is_dir():
+            raise SceneError(
+                f"{folder} is a file; expected a folder to write simulated scenes into"
+            )
+    expected = {path: spec for spec in specs for path in target.files(spec)}
     kept: set[Path] = set()
     other: list[Path] = []
-    for path in sorted(out.rglob("*.nc")):
+    for path in sorted({path for folder in target.folders for path in folder.rglob("*.nc")}):
         spec = expected.get(path)
         found = read_provenance(path)
         if spec is not None and found == provenance_of(spec):
@@ -160,7 +189,7 @@ def _claim_folder(
             other.append(path)
     for path in other:
         path.unlink()
-    return tuple(spec for spec in specs if not kept.issuperset(scene_files(out, spec)))
+    return tuple(spec for spec in specs if not kept.issuperset(target.files(spec)))
 
 
 def _metadata(specs: tuple[SceneSpec, ...]) -> str:

@@ -52,8 +52,8 @@ class SimulatedScene:
         hh, hv: backscatter, dB, float32 (sar_lines, sar_samples), land included.
         incidence: incidence angle as (line part, sample part), degrees; their sum is the angle.
         zones: distance-to-land zones, uint8 (sar_lines, sar_samples).
-        masked: land, beyond the chart limit, or SAR border: no chart and no SAR.
-        no_signal: SAR border alone, where the instrument has no data.
+        uncharted: land or beyond the chart limit.
+        no_signal: SAR border, where the instrument has no data.
         polygons: polygon index of every pixel.
         chart: egg codes and labels of the polygons.
         fields_2km: AMSR2 (K) and ERA5 variables by name, float32 on the 2 km grid.
@@ -66,7 +66,7 @@ class SimulatedScene:
     hv: Array
     incidence: tuple[NDArray[np.float64], NDArray[np.float64]]
     zones: NDArray[np.uint8]
-    masked: NDArray[np.bool_]
+    uncharted: NDArray[np.bool_]
     no_signal: NDArray[np.bool_]
     polygons: Polygons
     chart: IceChart
@@ -74,6 +74,11 @@ class SimulatedScene:
     latitude: NDArray[np.float64]
     longitude: NDArray[np.float64]
     swaths: SwathTimes
+
+    @property
+    def masked(self) -> NDArray[np.bool_]:
+        """Where RTT files hold neither chart nor SAR."""
+        return self.uncharted | self.no_signal
 
     def charts(self) -> NDArray[np.uint8]:
         """SIC, SOD, FLOE: uint8 (3, sar_lines, sar_samples), 255 without a label."""
@@ -98,7 +103,7 @@ def simulate_scene(spec: SceneSpec) -> SimulatedScene:
     )
     ice = make_polygon_ice(rng, chart, melt=season == "summer", freeze_up=season == "autumn")
     wind = make_wind(rng, spec.grid_2km, spec.wind_quantile)
-    incidence = incidence_parts(spec.n_tie_lines, spec.shape)
+    incidence = incidence_parts(spec.n_tie_lines, spec.raw_shape)
     model = make_surface(rng, polygons, ice, ground, wind, incidence)
     no_signal = _swath_border(rng, spec.shape)
     rendered = _render(rng, model, ground)
@@ -106,7 +111,7 @@ def simulate_scene(spec: SceneSpec) -> SimulatedScene:
     weather = make_weather(rng, wind, fractions.ice, fractions.land, season, spec.latitude)
     temperatures = make_brightness_temperatures(rng, fractions, weather, melt=season == "summer")
     latitude, longitude = tie_point_grid(
-        (spec.latitude, spec.longitude), spec.heading, spec.shape, spec.n_tie_lines
+        (spec.latitude, spec.longitude), spec.heading, spec.raw_shape, spec.n_tie_lines
     )
     return SimulatedScene(
         spec=spec,
@@ -114,7 +119,7 @@ def simulate_scene(spec: SceneSpec) -> SimulatedScene:
         hv=rendered.hv,
         incidence=incidence,
         zones=rendered.zones,
-        masked=rendered.masked | no_signal,
+        uncharted=rendered.uncharted,
         no_signal=no_signal,
         polygons=polygons,
         chart=chart,
@@ -138,7 +143,7 @@ class _Rendered:
     hh: Array
     hv: Array
     zones: NDArray[np.uint8]
-    masked: NDArray[np.bool_]
+    uncharted: NDArray[np.bool_]
     kinds: NDArray[np.uint8]
     weights: Array
 
@@ -147,18 +152,18 @@ def _render(rng: np.random.Generator, model: SurfaceModel, ground: Ground) -> _R
     """Render strip by strip: only the results are ever held at full size."""
     shape = ground.height.shape
     hh, hv = np.empty(shape, np.float32), np.empty(shape, np.float32)
-    zones, masked = np.empty(shape, np.uint8), np.empty(shape, bool)
+    zones, uncharted = np.empty(shape, np.uint8), np.empty(shape, bool)
     speckle = Speckle(rng.spawn(1)[0], shape[1]), Speckle(rng.spawn(1)[0], shape[1])
     kinds, weights = [], []
     for start in range(0, shape[0], STRIP_LINES):
         stop = min(start + STRIP_LINES, shape[0])
         strip = render_strip(model, speckle, start, stop)
         hh[start:stop], hv[start:stop] = strip.hh, strip.hv
-        masked[start:stop] = strip.uncharted
+        uncharted[start:stop] = strip.uncharted
         zones[start:stop] = distance_zones(ground.distance_km.rows(start, stop), strip.land)
         kinds.append(strip.kinds)
         weights.append(strip.weights)
-    return _Rendered(hh, hv, zones, masked, np.concatenate(kinds), np.concatenate(weights))
+    return _Rendered(hh, hv, zones, uncharted, np.concatenate(kinds), np.concatenate(weights))
 
 
 def _swath_border(rng: np.random.Generator, shape: tuple[int, int]) -> NDArray[np.bool_]:

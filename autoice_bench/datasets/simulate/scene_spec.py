@@ -83,6 +83,12 @@ class SceneSpec:
         return 0 if self.ascending else 1
 
     @property
+    def raw_shape(self) -> tuple[int, int]:
+        """Lines and samples at 40 m; the odd-size scene has an odd last line and sample there."""
+        odd = int(self.case == "odd size")
+        return 2 * self.shape[0] + odd, 2 * self.shape[1] + odd
+
+    @property
     def grid_2km(self) -> tuple[int, int]:
         """Lines and samples of the 2 km grid."""
         return self.shape[0] // PIXELS_PER_CELL, self.shape[1] // PIXELS_PER_CELL

@@ -9,6 +9,7 @@ from autoice_bench.datasets.simulate.geometry import (
     incidence_parts,
     incidence_profile,
     offset_position,
+    tie_incidence,
     tie_point_grid,
     track_heading,
 )
@@ -38,8 +39,8 @@ def test_offset_north_and_east() -> None:
     assert longitude[1] == pytest.approx(-50 + expected)
 
 
-def test_tie_points_lie_80_m_per_pixel_apart() -> None:
-    latitude, longitude = tie_point_grid((78.0, -10.0), 320.0, (1000, 1046), 21)
+def test_tie_points_lie_40_m_per_raw_pixel_apart() -> None:
+    latitude, longitude = tie_point_grid((78.0, -10.0), 320.0, (2000, 2092), 21)
     assert latitude.shape == longitude.shape == (21, 21)
     points = np.radians(np.stack([latitude, longitude]))
     cosine = np.sin(points[0, :-1]) * np.sin(points[0, 1:]) + np.cos(points[0, :-1]) * np.cos(
@@ -59,7 +60,15 @@ def test_incidence_spans_the_swath() -> None:
 
 
 def test_incidence_at_80_m_is_the_mean_of_raw_pairs() -> None:
-    for full, raw in zip(
-        incidence_parts(21, (300, 327)), incidence_parts(21, (300, 327), scale=2), strict=True
-    ):
-        np.testing.assert_allclose(full, (raw[::2] + raw[1::2]) / 2)
+    # 600 raw lines in 20 steps of 30: line 30 is the first tie point after line 0, so raw lines
+    # 0 and 1 lie at 0 and 1/30 of the step; their mean is 1/60 of it.
+    at_ties, _ = tie_incidence(21, (600, 654))
+    lines, samples = incidence_parts(21, (600, 654))
+    assert lines.shape == (300,)
+    assert samples.shape == (327,)
+    assert lines[0] == pytest.approx(at_ties[0] + (at_ties[1] - at_ties[0]) / 60)
+
+
+def test_an_odd_last_raw_line_is_dropped() -> None:
+    lines, samples = incidence_parts(21, (601, 655))
+    assert (lines.size, samples.size) == (300, 327)

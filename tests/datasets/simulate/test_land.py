@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autoice_bench.datasets.simulate.land import ZONE_LIMITS_KM, distance_zones, make_ground
-from autoice_bench.datasets.simulate.netcdf import zone_description
+from autoice_bench.datasets.simulate.rtt_files import zone_description
 
 
 def test_zones_of_known_distances() -> None:

@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 
 from autoice_bench.cli import main
 from autoice_bench.datasets.simulate import SimulatedSource, plan_scenes, simulate, simulate_scene
-from autoice_bench.datasets.simulate.netcdf import swath_attributes
+from autoice_bench.datasets.simulate.rtt_files import swath_attributes
 from autoice_bench.datasets.simulate.run import METADATA_COLUMNS
 from autoice_bench.errors import SceneError
 
@@ -98,7 +98,7 @@ def test_a_failed_write_leaves_no_scene(tmp_path: Path, monkeypatch: pytest.Monk
     def fail(*_: object) -> None:
         raise OSError("disk full")
 
-    monkeypatch.setattr("autoice_bench.datasets.simulate.netcdf._add", fail)
+    monkeypatch.setattr("autoice_bench.datasets.simulate.rtt_files.add_variable", fail)
     with pytest.raises(OSError, match="disk full"):
         simulate(tmp_path / "rtt", n_train=1, n_test=0, size=SMALL)
     assert [path for path in (tmp_path / "rtt").rglob("*") if path.is_file()] == []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from autoice_bench.charts import CHARTS, FILL_VALUE
 from autoice_bench.datasets.simulate.land import ZONE_LIMITS_KM
+from autoice_bench.datasets.simulate.netcdf_files import Attributes, add_variable, write_netcdf
 from autoice_bench.datasets.simulate.scene import SimulatedScene
 from autoice_bench.datasets.variables import (
     AMSR2_VARIABLES,
@@ -28,13 +29,11 @@ from autoice_bench.datasets.variables import (
     standardise,
 )
 
-COMPRESSION_LEVEL: Final = 1
 PROVENANCE: Final = "simulation"
 """Global attribute that says how a simulated file was made."""
 
-Attributes = Mapping[str, Any]
 _WIND_NAME: Final = "ERA5 10m {}-component of wind rotated to account for S-1 flight direction"
-_ERA5_ATTRIBUTES: Final = {
+ERA5_ATTRIBUTES: Final = {
     "u10m_rotated": ("m/s", _WIND_NAME.format("u")),
     "v10m_rotated": ("m/s", _WIND_NAME.format("v")),
     "t2m": ("K", "ERA5 2m air temperature"),
@@ -58,9 +57,9 @@ def write_rtt(scene: SimulatedScene, path: Path, provenance: str, *, with_charts
     def fill(dataset: netCDF4.Dataset) -> None:
         _create_dimensions(dataset, scene)
         for name, dims, values, attributes in _rtt_variables(scene, charts):
-            _add(dataset, name, dims, values, attributes)
+            add_variable(dataset, name, dims, values, attributes)
 
-    _write(path, global_attributes(scene, provenance), fill)
+    write_netcdf(path, global_attributes(scene, provenance), fill)
 
 
 def write_reference(scene: SimulatedScene, path: Path, provenance: str) -> None:
@@ -72,9 +71,9 @@ def write_reference(scene: SimulatedScene, path: Path, provenance: str) -> None:
             dataset.createDimension(name, size)
         for chart, values in zip(CHARTS, charts, strict=True):
             attributes = {"polygon": chart.rtt_description, "chart_fill_value": FILL_VALUE}
-            _add(dataset, chart.name, SAR_DIMS, values, attributes)
+            add_variable(dataset, chart.name, SAR_DIMS, values, attributes)
 
-    _write(path, global_attributes(scene, provenance), fill)
+    write_netcdf(path, global_attributes(scene, provenance), fill)
 
 
 def global_attributes(scene: SimulatedScene, provenance: str) -> Attributes:
@@ -116,6 +115,21 @@ def zone_description() -> str:
     limits = ["0", *(f"{limit:g}" for limit in ZONE_LIMITS_KM), "inf"]
     ranges = [f"{zone}; {limits[zone - 1]} -> {limits[zone]}" for zone in range(1, len(limits))]
     return "\n".join(["dist_id; dist_range_km", "0; land", *ranges])
+
+
+def zone_attributes() -> Attributes:
+    """Attributes of ``distance_map``."""
+    return {
+        "long_name": "Distance to land zones numbered with ids ranging from 0 to 41",
+        "zonal_range_description": zone_description(),
+    }
+
+
+def describe_channel(name: str) -> str:
+    """The ``description`` attribute of a brightness temperature such as ``btemp_18_7h``."""
+    band = name.removeprefix("btemp_").replace("_", ".")
+    polarisation = {"h": "horizontal", "v": "vertical"}[band[-1]]
+    return f"Brightness temperature in K at {band[:-1]}GHz. Polarization: {polarisation}."
 
 
 def _extrema(values: NDArray[np.floating]) -> Attributes:
@@ -164,15 +178,7 @@ def _full_resolution(
     zones = ((np.arange(256) - DISTANCE_MAP.mean) / DISTANCE_MAP.std).astype(np.float32)[
         scene.zones
     ]
-    yield (
-        DISTANCE_MAP.name,
-        SAR_DIMS,
-        zones,
-        {
-            "long_name": "Distance to land zones numbered with ids ranging from 0 to 41",
-            "zonal_range_description": zone_description(),
-        },
-    )
+    yield DISTANCE_MAP.name, SAR_DIMS, zones, zone_attributes()
 
 
 def _masked_z(z: NDArray[np.floating], scene: SimulatedScene) -> NDArray[np.floating]:
@@ -186,19 +192,10 @@ def _grid_2km(
     swaths = swath_attributes(scene)
     for variable in AMSR2_VARIABLES:
         values = scene.fields_2km[variable.name]
-        frequency, polarisation = (
-            variable.name.removeprefix("btemp_").replace("_", "."),
-            "horizontal",
-        )
-        if frequency.endswith("v"):
-            polarisation = "vertical"
-        description = (
-            f"Brightness temperature in K at {frequency[:-1]}GHz. Polarization: {polarisation}."
-        )
-        attributes = {**swaths, **_extrema(values), "description": description}
+        attributes = {**swaths, **_extrema(values), "description": describe_channel(variable.name)}
         yield variable.name, GRID_2KM_DIMS, standardise(variable, values), attributes
     for variable in ERA5_VARIABLES:
-        units, long_name = _ERA5_ATTRIBUTES[variable.name]
+        units, long_name = ERA5_ATTRIBUTES[variable.name]
         z = standardise(variable, scene.fields_2km[variable.name])
         yield variable.name, GRID_2KM_DIMS, z, {"units": units, "long_name": long_name}
 
@@ -210,29 +207,3 @@ def _create_dimensions(dataset: netCDF4.Dataset, scene: SimulatedScene) -> None:
         dataset.createDimension(name, size)
     for name, size in zip(GRID_2KM_DIMS, scene.spec.grid_2km, strict=True):
         dataset.createDimension(name, size)
-
-
-def _add(
-    dataset: netCDF4.Dataset,
-    name: str,
-    dims: tuple[str, ...],
-    values: NDArray[Any],
-    attributes: Attributes,
-) -> None:
-    variable = dataset.createVariable(
-        name, values.dtype, dims, zlib=True, complevel=COMPRESSION_LEVEL, shuffle=True
-    )
-    variable.setncatts(dict(attributes))
-    variable[:] = values
-
-
-def _write(path: Path, attributes: Attributes, fill: Any) -> None:
-    """Create a NetCDF file under a temporary name and rename it into place."""
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        with netCDF4.Dataset(partial, "w", format="NETCDF4") as dataset:
-            fill(dataset)
-            dataset.setncatts(dict(attributes))
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)

@@ -1,0 +1,49 @@
+"""Create NetCDF files whole or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import netCDF4
+from numpy.typing import NDArray
+
+COMPRESSION_LEVEL: Final = 1
+
+Attributes = Mapping[str, Any]
+
+
+def write_netcdf(
+    path: Path, attributes: Attributes, fill: Callable[[netCDF4.Dataset], None]
+) -> None:
+    """Create a NetCDF-4 file under a temporary name and rename it into place.
+
+    Args:
+        path: the file.
+        attributes: global attributes.
+        fill: adds dimensions and variables.
+    """
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        with netCDF4.Dataset(partial, "w", format="NETCDF4") as dataset:
+            fill(dataset)
+            dataset.setncatts(dict(attributes))
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def add_variable(
+    dataset: netCDF4.Dataset,
+    name: str,
+    dims: tuple[str, ...],
+    values: NDArray[Any],
+    attributes: Attributes,
+) -> None:
+    """Add a whole variable: zlib with shuffle, the library's chunks, no fill value."""
+    variable = dataset.createVariable(
+        name, values.dtype, dims, zlib=True, complevel=COMPRESSION_LEVEL, shuffle=True
+    )
+    variable.setncatts(dict(attributes))
+    variable[:] = values
