@@ -78,6 +78,12 @@ def test_official_test_scene_counts_as_test_wherever_it_lies(tmp_path: Path) -> 
     assert subsets(find_scenes(tmp_path)) == {OFFICIAL_TEST[3]: "test"}
 
 
+@pytest.mark.parametrize("folder", ["test", "test_data"])
+def test_any_scene_in_a_test_folder_counts_as_test(tmp_path: Path, folder: str) -> None:
+    touch(tmp_path, f"{folder}/{DMI}_prep.nc", f"my_{folder}/{CIS}_prep.nc")
+    assert subsets(find_scenes(tmp_path)) == {DMI: "test", CIS: "train"}
+
+
 def test_a_parent_called_test_does_not_make_a_test_scene(tmp_path: Path) -> None:
     # Only folders inside the source count, not where the user keeps it.
     touch(tmp_path / "test", f"{DMI}_prep.nc")
