@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures import as_completed as pool_as_completed
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
+from queue import SimpleQueue
 from typing import Final, TypeVar
 
 from autoice_bench.errors import AutoIceError
@@ -73,21 +75,37 @@ def _map_pool(
     method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
     context = multiprocessing.get_context(method)
     context.set_forkserver_preload(list(_PRELOADED))
+    waiting = deque(scenes)
+    finished: SimpleQueue[Future[Result]] = SimpleQueue()
+
     with ProcessPoolExecutor(n_workers - 1, mp_context=context) as pool:
-        waiting = {pool.submit(count, scene): scene for scene in scenes}
+
+        def submit_next() -> None:
+            with suppress(IndexError):
+                pool.submit(count, waiting.popleft()).add_done_callback(finish)
+
+        def finish(future: Future[Result]) -> None:
+            finished.put(future)
+            if not future.cancelled() and future.exception() is None:
+                submit_next()
+
         try:
-            # This process works too, from the other end, while the others start.
-            for future, scene in reversed(waiting.items()):
-                if future.cancel():
-                    yield count(scene)
-            for future in pool_as_completed([f for f in waiting if not f.cancelled()]):
-                yield future.result()
+            for _ in range(n_workers - 1):
+                submit_next()
+            # One scene at a time for the others: what waits is there for whoever is free, this
+            # process included, which works from the other end while the others start.
+            for _ in scenes:
+                scene = None
+                if finished.empty():
+                    with suppress(IndexError):
+                        scene = waiting.pop()
+                yield finished.get().result() if scene is None else count(scene)
         except BrokenProcessPool as error:
             raise AutoIceError(
                 "a worker process died, perhaps for lack of memory; --workers 1 needs the least"
             ) from error
         finally:
-            pool.shutdown(cancel_futures=True)
+            waiting.clear()
 
 
 def _map_dask(
