@@ -26,6 +26,7 @@ from autoice_bench.datasets.simulate.surface import (
     make_surface,
     render_strip,
 )
+from autoice_bench.datasets.variables import VARIABLES
 
 _MAX_BORDER_SHARE: Final = 0.006
 
@@ -123,15 +124,17 @@ def simulate_scene(spec: SceneSpec) -> SimulatedScene:
         no_signal=no_signal,
         polygons=polygons,
         chart=chart,
-        fields_2km={
-            **temperatures,
-            "u10m_rotated": weather.u10m,
-            "v10m_rotated": weather.v10m,
-            "t2m": weather.t2m,
-            "skt": weather.skt,
-            "tcwv": weather.tcwv,
-            "tclw": weather.tclw,
-        },
+        fields_2km=_within_released_extrema(
+            {
+                **temperatures,
+                "u10m_rotated": weather.u10m,
+                "v10m_rotated": weather.v10m,
+                "t2m": weather.t2m,
+                "skt": weather.skt,
+                "tcwv": weather.tcwv,
+                "tclw": weather.tclw,
+            }
+        ),
         latitude=latitude,
         longitude=longitude,
         swaths=_draw_swaths(rng, spec),
@@ -164,6 +167,12 @@ def _render(rng: np.random.Generator, model: SurfaceModel, ground: Ground) -> _R
         kinds.append(strip.kinds)
         weights.append(strip.weights)
     return _Rendered(hh, hv, zones, uncharted, np.concatenate(kinds), np.concatenate(weights))
+
+
+def _within_released_extrema(fields: dict[str, Array]) -> dict[str, Array]:
+    """Fields limited to what the released scenes hold: rare tails of the draws are cut."""
+    limits = {name: (VARIABLES[name].raw_min, VARIABLES[name].raw_max) for name in fields}
+    return {name: field.clip(*limits[name]) for name, field in fields.items()}
 
 
 def _swath_border(rng: np.random.Generator, shape: tuple[int, int]) -> NDArray[np.bool_]:
