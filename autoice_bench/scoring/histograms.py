@@ -136,19 +136,27 @@ def to_classes(
         raise PredictionError(
             f"{where}: {chart.name} has dtype {values.dtype}; expected whole numbers, best uint8"
         )
+    classes = np.empty(values.shape, np.uint8)
+    flat_values, flat_classes = np.ravel(values), classes.reshape(-1)
+    for start in range(0, values.size, BLOCK_PIXELS):  # in blocks: float64 scenes are 200 MB
+        block = slice(start, start + BLOCK_PIXELS)
+        flat_classes[block] = _block_to_classes(flat_values[block], chart, where)
+    return classes
+
+
+def _block_to_classes(values: NDArray[Any], chart: Chart, where: str) -> NDArray[Any]:
     if values.dtype.kind == "f":
-        missing = np.isnan(values)
-        filled = np.where(missing, values.dtype.type(FILL_VALUE), values)
-        fractional = filled != np.rint(filled)
+        values = np.where(np.isnan(values), values.dtype.type(FILL_VALUE), values)
+        fractional = values != np.rint(values)
         if fractional.any():
             raise PredictionError(
-                f"{where}: {chart.name} holds {float(filled[fractional][0]):g}, "
-                f"{int(fractional.sum())} values are not whole; expected classes (round them first)"
+                f"{where}: {chart.name} holds {float(values[fractional][0]):g}, which is not "
+                "whole; expected classes (round them first)"
             )
-        values = filled
-    if values.size and (values.min() < 0 or values.max() > FILL_VALUE):
-        raise PredictionError(
-            f"{where}: {chart.name} holds {values.min():g} to {values.max():g}; expected classes "
-            f"0-{chart.n_classes - 1} or fill {FILL_VALUE}"
-        )
-    return values.astype(np.uint8)
+    for value in (values.min(), values.max()):
+        if not 0 <= value <= FILL_VALUE:
+            raise PredictionError(
+                f"{where}: {chart.name} holds {value:g}; expected classes "
+                f"0-{chart.n_classes - 1} or fill {FILL_VALUE}"
+            )
+    return values

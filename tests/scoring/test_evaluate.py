@@ -135,7 +135,7 @@ def copy_with(predictions: Path, target: Path, change: Callable[[Charts], dict])
     ("change", "message"),
     [
         (lambda c: {**c, "SIC": c["SIC"][:-1]}, r"SIC has shape \(\d+, 17\); the truth has"),
-        (lambda c: {**c, "SOD": c["SOD"] + np.float32(0.25)}, "SOD holds .*are not whole"),
+        (lambda c: {**c, "SOD": c["SOD"] + np.float32(0.25)}, "SOD holds .*which is not whole"),
         (lambda c: {**c, "SOD": np.full(c["SOD"].shape, np.nan)}, "255 or NaN in [0-9]+ pixels"),
         (lambda c: {**c, "FLOE": np.full_like(c["FLOE"], 255)}, "255 or NaN in [0-9]+ pixels"),
         (lambda c: {**c, "FLOE": np.full_like(c["FLOE"], 8)}, "FLOE holds 8; expected classes 0-6"),

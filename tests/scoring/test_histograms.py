@@ -110,6 +110,16 @@ def test_whole_numbers_of_any_dtype_become_classes(dtype: str) -> None:
     np.testing.assert_array_equal(classes, [0, 1, 1])
 
 
+def test_conversion_is_the_same_across_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(histograms, "BLOCK_PIXELS", 5)
+    values = np.arange(24, dtype=np.float32).reshape(4, 6)[:, ::-1]
+    np.testing.assert_array_equal(to_classes(values, SIC), values)
+    values = values.copy()
+    values[3, 0] = 0.5
+    with pytest.raises(PredictionError, match=r"holds 0\.5"):
+        to_classes(values, SIC)
+
+
 def test_nan_becomes_fill() -> None:
     np.testing.assert_array_equal(to_classes(np.array([np.nan, 3.0]), SIC), [255, 3])
 
@@ -117,9 +127,9 @@ def test_nan_becomes_fill() -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        (np.array([1.0, 2.5, 3.5]), "holds 2.5, 2 values are not whole"),
-        (np.array([-1]), "holds -1 to -1"),
-        (np.array([0, 256], np.int16), "holds 0 to 256"),
+        (np.array([1.0, 2.5, 3.5]), "holds 2.5, which is not whole"),
+        (np.array([-1]), "holds -1; expected classes 0-10"),
+        (np.array([0, 256], np.int16), "holds 256; expected"),
         (np.array([np.inf]), "holds inf"),
         (np.array(["a"]), "dtype <U1"),
     ],

@@ -205,7 +205,7 @@ def test_convert_writes_whole_or_nothing(tmp_path: Path) -> None:
     values = {**bad, "FLOE": bad["FLOE"].astype(np.float32) + 0.5}
     write_netcdf(tmp_path / f"a/{SCENES[3]}.nc", values)
     for out, format_name in (("b", "netcdf"), ("b.nc", "upload-package"), ("b.zarr", "zarr")):
-        with pytest.raises(PredictionError, match="values are not whole"):
+        with pytest.raises(PredictionError, match="which is not whole"):
             convert(open_predictions(tmp_path / "a"), tmp_path / out, format_name=format_name)
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
 
