@@ -148,7 +148,9 @@ def _parse_part(_: click.Context, __: click.Parameter, value: str | None) -> tup
     help="Awkward scenes (odd size, short frame, all water, ...); auto: from 16 scenes on.",
 )
 @click.option("--raw", type=PATH, help="Also write the raw (40 m) scenes into this folder.")
-@click.option("--workers", default=1, show_default=True, help="Processes.")
+@click.option(
+    "--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Processes."
+)
 @click.option("--overwrite", is_flag=True, help="Replace simulated scenes of another run in OUT.")
 def simulate(
     out: Path,
@@ -169,18 +171,19 @@ def simulate(
     """
     from autoice_bench.datasets.simulate import simulate as run
 
-    source = run(
-        out,
-        n_train=n_train,
-        n_test=n_test,
-        size=size,
-        seed=seed,
-        cases=cases,
-        raw=raw,
-        workers=workers,
-        overwrite=overwrite,
-        progress=lambda name, done, total: click.echo(f"{name}  {done} of {total}"),
-    )
+    with _scene_progress("simulating") as progress:
+        source = run(
+            out,
+            n_train=n_train,
+            n_test=n_test,
+            size=size,
+            seed=seed,
+            cases=cases,
+            raw=raw,
+            workers=workers,
+            overwrite=overwrite,
+            progress=progress,
+        )
     kept = f", {source.n_kept} were there already" if source.n_kept else ""
     click.echo(f"{out}: {source.n_written} scenes simulated{kept}")
 

@@ -9,6 +9,8 @@ from typing import Any, Final
 import netCDF4
 from numpy.typing import NDArray
 
+from autoice_bench.errors import SceneError
+
 COMPRESSION_LEVEL: Final = 1
 
 Attributes = Mapping[str, Any]
@@ -23,6 +25,9 @@ def write_netcdf(
         path: the file.
         attributes: global attributes.
         fill: adds dimensions and variables.
+
+    Raises:
+        SceneError: the file cannot be written; nothing is left of it.
     """
     partial = path.with_name(f".{path.name}.partial")
     try:
@@ -30,6 +35,12 @@ def write_netcdf(
             fill(dataset)
             dataset.setncatts(dict(attributes))
         partial.replace(path)
+    # The netCDF library reports a full disk as a RuntimeError ("NetCDF: HDF error").
+    except (OSError, RuntimeError) as error:
+        raise SceneError(
+            f"{path} could not be written ({error}); check the folder and its free space, then "
+            "repeat the command: whole scenes are kept"
+        ) from error
     finally:
         partial.unlink(missing_ok=True)
 

@@ -25,8 +25,8 @@ METADATA_COLUMNS: Final = (
     "input_path", "reference_path", "date", "ice_service", "split", "region_id",
 )  # fmt: skip
 
-Progress = Callable[[str, int, int], None]
-"""Called after each scene with its name, the scenes done and the scenes in all."""
+Progress = Callable[[int, int], None]
+"""Called after each scene made: scenes made so far, scenes to make."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def simulate(
             the names of the released raw files; None writes none.
         workers: processes.
         overwrite: replace simulated scenes of another call; never files that are not simulated.
-        progress: called after each scene.
+        progress: called after each scene made.
 
     Raises:
         SceneError: the arguments make no data set, or ``out`` holds other scenes.
@@ -89,16 +89,21 @@ def simulate(
     specs = plan_scenes(n_train, n_test, size, seed, cases)
     target = Target(out, raw)
     todo = _claim_folders(target, specs, overwrite)
-    for folder in target.folders:
-        (folder / "train").mkdir(parents=True, exist_ok=True)
-        (folder / "test").mkdir(exist_ok=True)
-    n_done = len(specs) - len(todo)
-    for name in _run(target, todo, workers):
-        n_done += 1
+    _make_folders(target)
+    for n_done, _ in enumerate(_run(target, todo, workers), start=1):
         if progress is not None:
-            progress(name, n_done, len(specs))
+            progress(n_done, len(todo))
     _write_text(out / METADATA_NAME, _metadata(specs))
     return SimulatedSource(out, specs, len(todo), len(specs) - len(todo))
+
+
+def _make_folders(target: Target) -> None:
+    for folder in target.folders:
+        try:
+            (folder / "train").mkdir(parents=True, exist_ok=True)
+            (folder / "test").mkdir(exist_ok=True)
+        except OSError as error:
+            raise SceneError(f"folder {folder} cannot be made: {error}") from error
 
 
 @dataclass(frozen=True)

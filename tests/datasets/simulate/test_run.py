@@ -99,7 +99,7 @@ def test_a_failed_write_leaves_no_scene(tmp_path: Path, monkeypatch: pytest.Monk
         raise OSError("disk full")
 
     monkeypatch.setattr("autoice_bench.datasets.simulate.rtt_files.add_variable", fail)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(SceneError, match=r"could not be written \(disk full\)"):
         simulate(tmp_path / "rtt", n_train=1, n_test=0, size=SMALL)
     assert [path for path in (tmp_path / "rtt").rglob("*") if path.is_file()] == []
 
@@ -137,3 +137,11 @@ def test_the_awkward_cases_are_what_they_say() -> None:
     swaths = swath_attributes(simulate_scene(specs["two swaths"]))
     assert str(swaths["AMSR2_swaths"]).startswith("['GW1AM2_")
     assert str(swaths["AMSR2_S1_delays"]).count(",") == 1
+
+
+def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "rtt").mkdir()
+    (tmp_path / "rtt" / "train").write_text("")
+    result = run(tmp_path / "rtt", "--train", "1", "--test", "0", "--size", "210,227")
+    assert result.exit_code == 1
+    assert "cannot be made" in result.output
