@@ -33,7 +33,6 @@ from autoice_bench.datasets.shards import METADATA_NAME
 from autoice_bench.datasets.sources import SceneFile
 from autoice_bench.datasets.split_index import validate_split_index
 from autoice_bench.datasets.store import (
-    SPLITS,
     GridAnchor,
     Store,
     compute_store_fingerprint,
@@ -234,8 +233,7 @@ def _remove_replaced(plan: Plan, run: Run) -> None:
         shutil.rmtree(old)
     if plan.replaces_store:
         # The root goes last: until then an interrupted run finds the old options and goes on.
-        for folder in (store.scenes_path, store.path / SPLITS):
-            shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(store.scenes_path, ignore_errors=True)
         store.index_path.unlink(missing_ok=True)
         (store.path / METADATA_NAME).unlink()
 

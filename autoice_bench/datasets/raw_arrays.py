@@ -126,9 +126,8 @@ def describe_label_problems(derived: DerivedCharts) -> tuple[str, ...]:
 
 
 def _subset(scene_id: str, path: Path, source: Path) -> Subset:
-    in_source = path.relative_to(source) if source.is_dir() else Path(path.name)
     is_test_file = path.stem.endswith(_TEST_STEM_SUFFIX)
-    return "test" if is_test_file else official_subset(scene_id, in_source)
+    return "test" if is_test_file else official_subset(scene_id, path, source)
 
 
 def _region(path: Path) -> str | None:

@@ -87,7 +87,6 @@ def write_scene(
         source, reference: identity of the files the values come from.
 
     Raises:
-        SceneError: the source's ``original_id`` is malformed.
         OSError: the file system is full or read-only.
     """
     described = _describe(scene, arrays, options, source, reference)
@@ -161,7 +160,7 @@ def _describe(
     reference: FileDigest | None,
 ) -> dict[str, Any]:
     scene_id = parse_scene_id(scene.scene_id)
-    platform, orbit, data_take, region = _pass_of(scene, arrays.attributes.get("original_id"))
+    platform, orbit, data_take, region = _pass_of(arrays.attributes.get("original_id"))
     lines, samples = arrays.sar.shape[1:]
     return {
         "scene_id": scene.scene_id,
@@ -191,15 +190,13 @@ def _describe(
 
 
 def _pass_of(
-    scene: SceneFile, original_id: object
+    original_id: object,
 ) -> tuple[str | None, int | None, str | None, str | None]:
-    """Platform, orbit, data-take and region from ``original_id``; all None where it is absent."""
-    if not original_id:
-        return None, None, None, None
+    """Platform, orbit, data-take and region; all None where ``original_id`` does not tell."""
     try:
         original = parse_original_id(str(original_id))
-    except SceneError as error:
-        raise SceneError(f"scene {scene.scene_id}: attribute original_id: {error}") from None
+    except SceneError:
+        return None, None, None, None
     return original.platform, original.absolute_orbit, original.data_take, original.region
 
 

@@ -36,6 +36,7 @@ from autoice_bench.datasets.variables import (
 )
 from autoice_bench.errors import SceneError
 from autoice_bench.netcdf_chunks import NetcdfFile, open_netcdf
+from autoice_bench.scene_id import parse_original_id
 from autoice_bench.wording import format_listing
 
 SarDtype = Literal["float16", "float32"]
@@ -239,6 +240,11 @@ def _name_warnings(scene: SceneFile, file: NetcdfFile) -> Iterable[str]:
     service = str(attributes.get("ice_service", "")).strip().lower()
     if service and not scene.scene_id.endswith(service):
         yield f"attribute ice_service says {service}, the file name {scene.scene_id[-3:]}"
+    if "original_id" in attributes:
+        try:
+            parse_original_id(str(attributes["original_id"]))
+        except SceneError:
+            yield "attribute original_id is not a raw file's name; platform, orbit, pass unknown"
     known = {*RTT_VARIABLE_ORDER}
     extra = [name for name in file.variable_names if name not in known]
     if extra:

@@ -102,7 +102,7 @@ def find_scenes(source: Path) -> SourceListing:
             scene_id=scene_id,
             path=_only(scene_id, files[scene_id]),
             reference=_only(scene_id, references[scene_id]) if references.get(scene_id) else None,
-            subset=official_subset(scene_id, files[scene_id][0].relative_to(source)),
+            subset=official_subset(scene_id, files[scene_id][0], source),
             region=regions.get(scene_id),
         )
         for scene_id in sorted(files)
@@ -137,9 +137,16 @@ def _only(scene_id: str, paths: list[Path]) -> Path:
     return paths[0]
 
 
-def official_subset(scene_id: str, path_in_source: Path) -> Subset:
-    """Whether a scene trains or tests officially, by its id and the folders it lies in."""
-    in_test_folder = not _TEST_FOLDERS.isdisjoint(path_in_source.parent.parts)
+def official_subset(scene_id: str, path: Path, source: Path) -> Subset:
+    """Whether a scene trains or tests officially, by its id and the folders it lies in.
+
+    Args:
+        scene_id: its id.
+        path: its file.
+        source: the folder that was searched, whose own name counts too, or the file itself.
+    """
+    folders = {source.name, *path.relative_to(source).parent.parts}
+    in_test_folder = not _TEST_FOLDERS.isdisjoint(folders)
     return "test" if in_test_folder or scene_id in OFFICIAL_TEST else "train"
 
 

@@ -18,8 +18,11 @@ from click.testing import CliRunner
 
 from autoice_bench.charts import CHART_NAMES
 from autoice_bench.cli import main
+from autoice_bench.datasets.created_splits import create_splits
 from autoice_bench.datasets.prepare import prepare
 from autoice_bench.datasets.runs import Part
+from autoice_bench.datasets.split_index import read_split_index
+from autoice_bench.datasets.splits import read_split, write_split
 from autoice_bench.datasets.store import open_scene, open_store
 from autoice_bench.datasets.store_index import read_index
 from autoice_bench.datasets.variables import AMSR2_VARIABLES, SAR_VARIABLES
@@ -159,8 +162,11 @@ def test_another_dtype_is_refused(rtt_source: Path, prepared_store: Path) -> Non
 def test_overwrite_replaces_a_store_of_another_dtype(rtt_source: Path, tmp_path: Path) -> None:
     store = tmp_path / "s.zarr"
     prepare(rtt_source, store, workers=1)
+    created = create_splits("mine", read_split_index(store), method="random", n_val=1, seed=3)
+    write_split(store, created[0])
     report = prepare(rtt_source, store, workers=1, dtype="float32", overwrite=True)
     assert len(report.written) == 6
+    assert read_split(store, "mine") == created[0]
     scene_id = report.written[0]
     assert zarr.open_array(store / "scenes" / scene_id / "sar", mode="r").dtype == np.float32
 
@@ -188,6 +194,15 @@ def test_test_scene_without_reference_has_no_charts(rtt_source: Path, tmp_path: 
     index = read_index(open_store(tmp_path / "s.zarr")).set_index("scene_id")
     assert index.loc[test_ids[0], "SIC_0"] is pd.NA
     assert index["has_charts"].sum() == 4
+
+
+def test_the_test_folder_alone_makes_a_store_of_test_scenes(
+    rtt_source: Path, tmp_path: Path
+) -> None:
+    report = prepare(rtt_source / "test", tmp_path / "s.zarr", workers=1)
+    index = read_index(report.store)
+    assert index["subset"].tolist() == ["test", "test"]
+    assert index["has_charts"].all()
 
 
 def test_something_else_in_the_way_is_refused(rtt_source: Path, tmp_path: Path) -> None:

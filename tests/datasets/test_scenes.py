@@ -357,6 +357,13 @@ def test_attributes_that_disagree_with_the_name(tmp_path: Path, content: RttCont
     )
 
 
+def test_malformed_original_id(tmp_path: Path, content: RttContent) -> None:
+    content.attributes["original_id"] = "S1B_something.nc"
+    assert warnings_of(tmp_path, content) == (
+        "attribute original_id is not a raw file's name; platform, orbit, pass unknown",
+    )
+
+
 def test_absent_attributes_are_no_warning(tmp_path: Path, content: RttContent) -> None:
     content.attributes.clear()
     assert warnings_of(tmp_path, content) == ()

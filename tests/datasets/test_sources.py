@@ -85,9 +85,10 @@ def test_any_scene_in_a_test_folder_counts_as_test(tmp_path: Path, folder: str) 
 
 
 def test_a_parent_called_test_does_not_make_a_test_scene(tmp_path: Path) -> None:
-    # Only folders inside the source count, not where the user keeps it.
-    touch(tmp_path / "test", f"{DMI}_prep.nc")
-    assert subsets(find_scenes(tmp_path / "test")) == {DMI: "train"}
+    # The source folder and folders inside it count, not where the user keeps it.
+    touch(tmp_path / "test" / "rtt", f"{DMI}_prep.nc")
+    assert subsets(find_scenes(tmp_path / "test" / "rtt")) == {DMI: "train"}
+    assert subsets(find_scenes(tmp_path / "test")) == {DMI: "test"}
 
 
 def test_order_does_not_depend_on_the_layout(tmp_path: Path) -> None:
