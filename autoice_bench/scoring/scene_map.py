@@ -23,10 +23,6 @@ Progress = Callable[[int, int], None]
 PIXELS_PER_WORKER: Final = 100_000_000
 """Starting a process costs about a second; four full-size scenes take about as long."""
 
-_PRELOADED: Final = tuple(
-    f"autoice_bench.scoring.{module}" for module in ("evaluate", "store_truth", "rtt_truth")
-)
-
 
 def map_scenes(
     count: Callable[[TruthScene], Result],
@@ -71,10 +67,8 @@ def choose_workers(scenes: list[TruthScene], workers: int | None) -> int:
 def _map_pool(
     count: Callable[[TruthScene], Result], scenes: list[TruthScene], n_workers: int
 ) -> Iterator[Result]:
-    # A server that has imported the readers once is forked before it holds any thread or file.
-    method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
-    context = multiprocessing.get_context(method)
-    context.set_forkserver_preload(list(_PRELOADED))
+    # Fresh processes: they hold no thread or file of ours. They import while this one works.
+    context = multiprocessing.get_context("spawn")
     waiting = deque(scenes)
     finished: SimpleQueue[Future[Result]] = SimpleQueue()
 
