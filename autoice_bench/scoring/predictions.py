@@ -12,16 +12,18 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import numpy as np
-import zarr
 from numpy.typing import NDArray
 
 from autoice_bench.charts import CHART_NAMES
 from autoice_bench.errors import PredictionError
 from autoice_bench.netcdf_chunks import NetcdfFile, open_netcdf
 from autoice_bench.scene_id import is_scene_name, parse_scene_id
+
+if TYPE_CHECKING:
+    import zarr
 
 TIE_POINT_NAMES: Final = ("latitude", "longitude", "tie_line", "tie_sample")
 UPLOAD_NAME: Final = "upload_package.nc"
@@ -123,6 +125,8 @@ class ZarrGroups(Predictions):
     format_name = "zarr"
 
     def _group(self, scene_id: str) -> zarr.Group:
+        import zarr  # a quarter of a second in every process, and seldom needed
+
         try:
             return zarr.open_group(str(self.path / scene_id), mode="r")
         except (OSError, ValueError) as error:
@@ -130,10 +134,8 @@ class ZarrGroups(Predictions):
 
     def _array(self, scene_id: str, name: str) -> NDArray[Any]:
         array = self._group(scene_id)[name]
-        if not isinstance(array, zarr.Array):
-            raise PredictionError(f"{self.path / scene_id}: {name} is a group, not an array")
         try:
-            return np.asarray(array[...])
+            return np.asarray(cast("zarr.Array[Any]", array)[...])
         except (OSError, ValueError, RuntimeError) as error:
             raise PredictionError(f"{self.path / scene_id}/{name}: damaged: {error}") from error
 

@@ -105,7 +105,7 @@ def _map_pool(
 def _map_dask(
     count: Callable[[TruthScene], Result], scenes: list[TruthScene], scheduler: str
 ) -> Iterator[Result]:
-    from distributed import Client, as_completed
+    from distributed import Client, as_completed  # slow to import, seldom needed
 
     try:
         client = Client(scheduler)

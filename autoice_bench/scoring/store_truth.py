@@ -100,7 +100,7 @@ class StoreTruth:
 
 
 def _read_with_xarray(folder: Path) -> Charts:
-    import xarray as xr
+    import xarray as xr  # half a second in every process, and seldom needed
 
     with xr.open_zarr(folder, chunks=None, mask_and_scale=False) as scene:
         names = [str(name) for name in scene["chart"].values]
