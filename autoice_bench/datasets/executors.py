@@ -26,15 +26,6 @@ Executor = Callable[[Sequence[SceneJob]], Outcomes]
 _THREADS: Final = 2
 """One thread computes while the other waits for the disk."""
 
-# dask asks glibc to return memory at once, which costs a page fault for every chunk inflated; the
-# arrays of a scene are freed as a whole anyway.
-_WORKER_ENVIRONMENT: Final = {
-    "MALLOC_TRIM_THRESHOLD_": str(256 << 20),
-    "MALLOC_MMAP_THRESHOLD_": str(32 << 20),
-    "MALLOC_ARENA_MAX": "1",
-    "OMP_NUM_THREADS": "1",
-}
-
 
 def run_in_process(jobs: Sequence[SceneJob]) -> Outcomes:
     """Run jobs one after another in this process, waiting for the disk in between in a thread."""
@@ -78,20 +69,16 @@ def local_workers(n_workers: int) -> Iterator[Executor]:
 @contextmanager
 def start_local_cluster(n_workers: int) -> Iterator[LocalCluster]:
     """A dask cluster of worker processes on this machine, set up for scene jobs."""
-    import dask
     from distributed import LocalCluster
 
-    with (
-        dask.config.set({"distributed.nanny.pre-spawn-environ": _WORKER_ENVIRONMENT}),
-        LocalCluster(
-            n_workers=n_workers,
-            threads_per_worker=1,
-            processes=True,
-            memory_limit=0,  # one scene at a time bounds memory; dask's own limit would spill
-            dashboard_address=None,
-            silence_logs=logging.CRITICAL,
-        ) as cluster,
-    ):
+    with LocalCluster(
+        n_workers=n_workers,
+        threads_per_worker=1,
+        processes=True,
+        memory_limit=0,  # one scene at a time bounds memory; dask's own limit would spill
+        dashboard_address=None,
+        silence_logs=logging.CRITICAL,
+    ) as cluster:
         yield cluster
 
 

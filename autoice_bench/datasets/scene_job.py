@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from autoice_bench.datasets.buffers import BufferPool
+from autoice_bench.datasets.buffers import BufferPool, keep_freed_memory
 from autoice_bench.datasets.runs import holds_token
 from autoice_bench.datasets.scene_folder import FileDigest, commit_scene, read_digest, write_scene
 from autoice_bench.datasets.scene_sources import read_source_scene
@@ -71,6 +71,7 @@ def prepare_scene(job: SceneJob, before_commit: Callable[[], object] | None = No
         StoreError: the run has been superseded.
         OSError: the store cannot be written; a full disk has ``errno`` ENOSPC.
     """
+    keep_freed_memory()
     scene = job.scene
     times = read_times_of(scene)
     attempt = job.run_folder / f"{scene.scene_id}-{uuid.uuid4().hex[:8]}"
