@@ -1,7 +1,7 @@
 """How close simulated scenes come to the released ones; writes benchmarks/results/simulation.md.
 
-    python benchmarks/simulation.py                 # 64 scenes of 1000 x 1046, one of 5000 x 5229
-    python benchmarks/simulation.py --scenes 8 --size 300,327 --full-size 600,627
+    python -m benchmarks.simulation                 # 64 scenes of 1000 x 1046, one of 5000 x 5229
+    python -m benchmarks.simulation --scenes 8 --size 300,327 --full-size 600,627
 
 The table is also put into docs/simulation.md, between its two marker lines.
 """
@@ -9,15 +9,8 @@ The table is also put into docs/simulation.md, between its two marker lines.
 from __future__ import annotations
 
 import argparse
-import multiprocessing
-import platform
-import resource
-import sys
 import tempfile
-import time
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +22,7 @@ from autoice_bench.charts import CHARTS
 from autoice_bench.datasets.simulate import SceneSpec, SimulatedScene, plan_scenes, simulate_scene
 from autoice_bench.datasets.simulate.run import Target, write_scene
 from autoice_bench.datasets.variables import AMSR2_VARIABLES, ERA5_VARIABLES, PIXELS_PER_CELL
+from benchmarks.measure import describe_machine, measure_alone
 
 ROOT = Path(__file__).resolve().parents[1]
 MARKERS = ("<!-- table: begin -->", "<!-- table: end -->")
@@ -202,23 +196,18 @@ def _within(quantity: str, real: float, tolerance: float | None, value: float) -
 
 
 def measure_full_size(size: tuple[int, int]) -> str:
-    """Time and peak memory of one scene in a fresh process."""
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, mp_context=context) as pool:
-        seconds, peak = pool.submit(_timed_scene, size).result()
-    return f"one scene of {size[0]} x {size[1]} on one core: {seconds:.1f} s, peak {peak:.2f} GB"
-
-
-def _timed_scene(size: tuple[int, int]) -> tuple[float, float]:
-    spec = plan_scenes(1, 0, size, 0, "none")[0]
+    """Time and peak memory of one scene, simulated and written by a fresh process on one core."""
     with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / "train").mkdir()
-        start = time.perf_counter()
-        write_scene(Target(Path(folder)), spec)
-        seconds = time.perf_counter() - start
-    # Linux reports kilobytes, macOS bytes.
-    unit = 1 if sys.platform == "darwin" else 1024
-    return seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9
+        measured = measure_alone(_write_one_scene, Path(folder), size, cores=[0])
+    return (
+        f"One scene of {size[0]} x {size[1]}, simulated and written on one core: "
+        f"{measured.seconds:.1f} s, peak {measured.peak_bytes / 1e9:.2f} GB."
+    )
+
+
+def _write_one_scene(folder: Path, size: tuple[int, int]) -> None:
+    (folder / "train").mkdir()
+    write_scene(Target(folder), plan_scenes(1, 0, size, 0, "none")[0])
 
 
 def render(checks: list[Check], heading: str, timing: str) -> str:
@@ -263,7 +252,7 @@ def main(arguments: list[str] | None = None) -> int:
     checks = make_checks([summarise(spec) for spec in specs])
     heading = (
         f"{len(specs)} scenes of {options.size[0]} x {options.size[1]}, seed {options.seed}; "
-        f"{datetime.now(UTC):%Y-%m-%d}, {platform.machine()}, Python {platform.python_version()}."
+        f"{describe_machine()}."
     )
     table = render(checks, heading, measure_full_size(options.full_size))
     options.out.parent.mkdir(parents=True, exist_ok=True)

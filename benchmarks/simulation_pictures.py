@@ -1,6 +1,6 @@
 """Draw the two simulated scenes of docs/simulation.md into docs/images.
 
-python benchmarks/simulation_pictures.py
+Run ``python -m benchmarks.simulation_pictures``.
 """
 
 from __future__ import annotations

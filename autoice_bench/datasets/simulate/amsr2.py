@@ -121,8 +121,8 @@ def make_brightness_temperatures(
 
 
 def _drift(rng: np.random.Generator, fractions: CellFractions) -> CellFractions:
-    """The ice as the swath sees it: up to 7 hours at up to 600 m per hour away."""
-    distance_km = rng.uniform(0, 7) * rng.uniform(0.1, 0.6)
+    """The ice as the swath sees it: up to 7 hours at up to 800 m per hour away."""
+    distance_km = rng.uniform(0, 7) * rng.uniform(0.1, 0.8)
     angle = rng.uniform(0, 2 * np.pi)
     shift = distance_km / CELL_KM * np.array([np.sin(angle), np.cos(angle)])
     sea = 1 - fractions.land

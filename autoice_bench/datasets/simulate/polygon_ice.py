@@ -20,6 +20,8 @@ from autoice_bench.datasets.simulate.polygons import Polygons
 
 CONCENTRATION_FACTOR: Final = 8
 """Pixels per cell of the concentration grid (640 m)."""
+EDGE_SHIFT: Final = 0.06
+"""Deviation of charted from real edges, in polygon widths: charts are drawn on the SAR image."""
 
 
 @dataclass(frozen=True)
@@ -124,7 +126,7 @@ def concentration_field(
     reach = polygons.spacing / factor
     moved = [
         np.arange(coarse[axis]).reshape((-1, 1) if axis == 0 else (1, -1))
-        + 0.13 * reach * smooth_field(rng, coarse, max(reach / 8, 1.0))
+        + EDGE_SHIFT * reach * smooth_field(rng, coarse, max(reach / 8, 1.0))
         for axis in range(2)
     ]
     lines = np.clip(np.rint(moved[0]), 0, coarse[0] - 1).astype(np.intp)

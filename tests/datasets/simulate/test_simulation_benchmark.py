@@ -2,49 +2,25 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from pathlib import Path
-from types import ModuleType
 
 import pytest
+from sklearn.linear_model import LinearRegression
 
 from autoice_bench.datasets.simulate import plan_scenes, simulate_scene
-
-SCRIPTS = Path(__file__).resolve().parents[3] / "benchmarks"
-
-
-def load_script(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"{name}_script", SCRIPTS / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    # Dataclasses look their module up by name.
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+from benchmarks import simulation
 
 
-@pytest.fixture(scope="module")
-def benchmark_module() -> ModuleType:
-    pytest.importorskip("sklearn")
-    return load_script("simulation")
-
-
-def test_table_and_page(
-    benchmark_module: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from sklearn.linear_model import LinearRegression
-
+def test_table_and_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # The boosted model takes seconds; any regressor exercises the script.
-    monkeypatch.setattr(benchmark_module, "_make_model", LinearRegression)
-    monkeypatch.setattr(benchmark_module, "measure_full_size", lambda size: f"timed {size}")
+    monkeypatch.setattr(simulation, "_make_model", LinearRegression)
+    monkeypatch.setattr(simulation, "measure_full_size", lambda size: f"timed {size}")
     page = tmp_path / "page.md"
-    begin, end = benchmark_module.MARKERS
+    begin, end = simulation.MARKERS
     page.write_text(f"before\n{begin}\noutdated\n{end}\nafter\n")
     out = tmp_path / "results" / "table.md"
     arguments = ["--scenes", "4", "--size", "210,227", "--out", str(out), "--page", str(page)]
-    benchmark_module.main(arguments)
+    simulation.main(arguments)
     table = out.read_text()
     assert "4 scenes of 210 x 227" in table
     assert "| HH mean, dB (land included) | -14.51 | ± 1.5 |" in table
@@ -56,17 +32,18 @@ def test_table_and_page(
     assert "timed (5000, 5229)" in text
 
 
-def test_verdicts(benchmark_module: ModuleType) -> None:
+def test_verdicts() -> None:
     # 11.1 lies 1.1 from 10: outside 1, inside 2; no tolerance, no verdict.
     for tolerance, passed in ((1.0, False), (2.0, True), (None, True)):
-        assert benchmark_module._within("x", 10.0, tolerance, 11.1).passed is passed
-    check = benchmark_module._within("x", 10.0, 1.0, 11.1)
-    assert benchmark_module._verdict(check) == "**outside**"
+        assert simulation._within("x", 10.0, tolerance, 11.1).passed is passed
+    check = simulation._within("x", 10.0, 1.0, 11.1)
+    assert simulation._verdict(check) == "**outside**"
 
 
 def test_pictures_are_drawn(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
-    pictures = load_script("simulation_pictures")
+    from benchmarks import simulation_pictures as pictures
+
     scene = simulate_scene(plan_scenes(1, 0, (210, 227), 0, "none")[0])
     pictures.draw(scene, tmp_path / "scene.png")
     assert (tmp_path / "scene.png").read_bytes().startswith(b"\x89PNG")
