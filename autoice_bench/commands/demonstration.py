@@ -1,0 +1,53 @@
+"""``demo``: the whole workflow on simulated scenes."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from pathlib import Path
+
+import click
+
+from autoice_bench.commands.base import PATH, AutoIceCommand
+
+_STEPS = (
+    ("Simulated scenes in the layout of the released ones", "simulate --test 4 --size 700,732"),
+    ("The store: labels, SAR, AMSR2 and ERA5 of every scene as sharded Zarr", "prepare"),
+    ("Proof that the store is whole and equals its source", "verify --source rtt"),
+    ("What it holds", "info"),
+    ("A floor: the training set's majority classes everywhere", "baseline majority --overwrite"),
+    ("A better floor: one AMSR2 threshold per chart", "baseline amsr2-threshold --overwrite"),
+    ("Scores of both, as the challenge scored", "score preds --replace"),
+    ("The leaderboard", "leaderboard"),
+)
+
+
+@click.command(cls=AutoIceCommand)
+@click.argument("folder", metavar="[DIR]", type=PATH, default="autoice-demo")
+@click.pass_context
+def demo(ctx: click.Context, folder: Path) -> None:
+    """Run the whole workflow on simulated scenes in DIR (default: autoice-demo).
+
+    Every step is an ordinary command, shown before it runs. Repeating the demo goes on where an
+    earlier one was interrupted.
+    """
+    os.environ.pop("AUTOICE_STORE", None)
+    command_line = ctx.find_root().command
+    started = time.monotonic()
+    folder.mkdir(parents=True, exist_ok=True)
+    with contextlib.chdir(folder):
+        for title, arguments in _STEPS:
+            click.echo(f"\n# {title}\n$ autoice-bench {arguments}")
+            command_line.main(arguments.split(), prog_name="autoice-bench", standalone_mode=False)
+        scene = min(Path("autoice.zarr", "scenes").iterdir()).name
+    click.echo(
+        f"\nDone in {time.monotonic() - started:.0f} s, all of it in {folder}. With the released "
+        "scenes in rtt/ the same commands\nmake the real store and real scores. Next, in that "
+        "folder:\n"
+        "  autoice-bench leaderboard compare amsr2-threshold majority\n"
+        "  autoice-bench score --expect             # the formats of predictions of your own\n"
+        "  autoice-bench splits check official      # which scenes show the same ice\n"
+        '  python -c "import xarray; print(xarray.open_zarr('
+        f"'autoice.zarr/scenes/{scene}'))\""
+    )
