@@ -166,8 +166,8 @@ def main() -> None:
         "layout",
         "# Inner chunk, codec and shuffle",
         f"One simulated scene of {'x'.join(map(str, scene.sar.shape[1:]))} pixels; three float16 "
-        "SAR channels and three charts decoded together from memory, one core. One thing varies at a "
-        "time around the layout in bold, which the store uses.",
+        "SAR channels and three charts decoded together from memory, one core. One thing varies "
+        "at a time around the layout in bold, which the store uses.",
         format_table(
             (*columns, *(f"patches/s at {size}" for size in PATCH_SIZES)),
             run(scene.sar, scene.charts),

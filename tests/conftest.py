@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from autoice_bench.datasets.prepare import prepare
 from autoice_bench.datasets.simulate import SimulatedSource, simulate
+
+# The same examples every time where a failure must mean a change; new ones on a developer's desk.
+settings.register_profile("ci", derandomize=True, deadline=None)
+settings.register_profile("desk", deadline=None)
+settings.load_profile("ci" if os.environ.get("CI") else "desk")
 
 TINY_SIZE = (300, 327)
 

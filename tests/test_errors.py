@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from autoice_bench import errors
-from autoice_bench.cli import AutoIceCommand
+from autoice_bench.commands.base import AutoIceCommand
 from autoice_bench.errors import AutoIceError, StoreError
 
 NAMED = [
