@@ -263,6 +263,9 @@ def _unshuffle(planes: NDArray[np.uint8], values: Array) -> None:
         return
     # Shifting whole planes into place uses vector instructions; byte-wise strided copies do not.
     words = values.view(f"<u{itemsize}")
+    if not any(plane.max() for plane in planes[::-1]):  # masked land and sea, a third of a scene
+        words.fill(0)
+        return
     words[:] = planes[itemsize - 1]
     for plane in planes[itemsize - 2 :: -1]:
         np.left_shift(words, 8, out=words)

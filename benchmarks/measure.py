@@ -39,12 +39,22 @@ class Measurement:
 
 
 def measure_alone(
-    function: Callable[..., Any], *arguments: Any, cores: Sequence[int] | None = None
+    function: Callable[..., Any],
+    *arguments: Any,
+    cores: Sequence[int] | None = None,
+    warm_up: Sequence[Any] | None = None,
 ) -> Measurement:
-    """Call a module-level function in a fresh process, pinned to ``cores`` where given."""
+    """Call a module-level function in a fresh process.
+
+    Args:
+        function: what to time; its result must be picklable.
+        arguments: its arguments.
+        cores: cores to pin the process to.
+        warm_up: arguments of an untimed call before, which loads libraries and touches memory.
+    """
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_call, args=(theirs, function, arguments, cores))
+    process = context.Process(target=_call, args=(theirs, function, arguments, cores, warm_up))
     process.start()
     theirs.close()
     try:
@@ -61,9 +71,12 @@ def _call(
     function: Callable[..., Any],
     arguments: tuple[Any, ...],
     cores: Sequence[int] | None,
+    warm_up: Sequence[Any] | None,
 ) -> None:
     if cores is not None:
         os.sched_setaffinity(0, cores)
+    if warm_up is not None:
+        function(*warm_up)
     before = read_written_bytes()
     started = time.perf_counter()
     value = function(*arguments)

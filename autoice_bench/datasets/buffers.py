@@ -17,7 +17,8 @@ from numpy.typing import DTypeLike, NDArray
 # Parameters of glibc's mallopt (malloc.h).
 _M_TRIM_THRESHOLD: Final = -1
 _M_MMAP_THRESHOLD: Final = -3
-_KEPT_BYTES: Final = 64 << 20
+_M_ARENA_MAX: Final = -8
+_KEPT_BYTES: Final = 32 << 20  # glibc refuses a larger M_MMAP_THRESHOLD
 
 
 class BufferPool:
@@ -43,14 +44,16 @@ class BufferPool:
 
 @functools.cache
 def keep_freed_memory() -> None:
-    """Let this process keep up to 64 MB that it frees, for the next chunk to be inflated into.
+    """Let this process keep up to 32 MiB that it frees, for the next chunk to be inflated into.
 
     By default glibc hands large blocks back to the kernel, and dask asks it to hand back all of
-    them; both cost a cleared page for every 4 KiB inflated. No effect with another C library.
+    them; both cost a cleared page for every 4 KiB inflated. Threads share what is kept, if they are
+    started after the first call. No effect with another C library.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except (AttributeError, OSError):
         return
-    mallopt(_M_MMAP_THRESHOLD, _KEPT_BYTES // 2)  # glibc refuses more than 32 MiB
+    mallopt(_M_ARENA_MAX, 1)
+    mallopt(_M_MMAP_THRESHOLD, _KEPT_BYTES)
     mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)

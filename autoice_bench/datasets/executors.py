@@ -13,6 +13,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
+from autoice_bench.datasets.buffers import keep_freed_memory
 from autoice_bench.datasets.scene_job import SceneJob, SceneResult, prepare_scene
 from autoice_bench.errors import SceneError, StoreError
 
@@ -29,6 +30,7 @@ _THREADS: Final = 2
 
 def run_in_process(jobs: Sequence[SceneJob]) -> Outcomes:
     """Run jobs one after another in this process, waiting for the disk in between in a thread."""
+    keep_freed_memory()
     waiting = iter(jobs)
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="prepare") as pool:
         running: dict[Future[SceneResult], SceneJob] = {

@@ -29,6 +29,7 @@ from autoice_bench.datasets.variables import (
     N_DISTANCE_ZONES,
     PIXELS_PER_CELL,
     RTT_VARIABLE_ORDER,
+    SAR_NODATA,
     SAR_VARIABLES,
     STANDARDISED_VARIABLES,
     TIE_POINT_VARIABLES,
@@ -330,7 +331,9 @@ def _read_sar(
             # np.minimum, not min(): a NaN must survive to the check below.
             low, high = float(np.minimum(low, lowest)), float(np.maximum(high, highest))
             stored = channel[strip.lines, strip.samples]
-            if dtype == np.float16:
+            if lowest == highest == SAR_NODATA:
+                stored.fill(SAR_NODATA)
+            elif dtype == np.float16:
                 largest = max(-lowest, highest)
                 rounding_error = round_to_float16(strip.values, stored, largest, rounding_error)
             else:
