@@ -14,6 +14,10 @@ class SceneError(AutoIceError):
     """A source scene (RTT or raw NetCDF) is unreadable or breaks the format."""
 
 
+class NoSceneError(SceneError):
+    """A source holds no scene of the kind looked for."""
+
+
 class LabelError(AutoIceError):
     """Ice-chart codes or label options that cannot be turned into labels."""
 

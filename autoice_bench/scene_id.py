@@ -136,6 +136,15 @@ def parse_original_id(name: str) -> OriginalId:
     )
 
 
+def is_original_name(name: str) -> bool:
+    """Whether ``parse_original_id(name)`` would succeed."""
+    try:
+        parse_original_id(name)
+    except SceneError:
+        return False
+    return True
+
+
 def scene_id_of_original(name: str) -> SceneId:
     """The scene id that a raw file name stands for: its start time and ice service.
 

@@ -26,6 +26,11 @@ def format_path(path: Path) -> str:
         return str(path)
 
 
+def format_count(number: int, noun: str) -> str:
+    """A number with its noun: ``1 polygon``, ``2 polygons``."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def format_listing(names: Iterable[object], most: int = 5) -> str:
     """Names separated by commas, the first few of them: ``a, b and 3 more``."""
     shown = [str(name) for name in names]

@@ -23,8 +23,16 @@ from autoice_bench.commands.base import PATH, AutoIceCommand, echo_json, scene_p
     "--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Processes."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON.")
+@click.pass_context
 def verify(
-    *, store: Path, source: Path | None, raw: Path | None, workers: int, as_json: bool
+    ctx: click.Context,
+    /,
+    *,
+    store: Path,
+    source: Path | None,
+    raw: Path | None,
+    workers: int,
+    as_json: bool,
 ) -> None:
     """Prove that STORE (default: autoice.zarr) is whole.
 
@@ -41,6 +49,12 @@ def verify(
     if raw is not None:
         if source is None:
             raise click.UsageError("--raw needs --source, the released scenes to compare with")
+        given = click.core.ParameterSource.COMMANDLINE
+        if any(ctx.get_parameter_source(name) == given for name in ("store", "workers")):
+            raise click.UsageError(
+                "--raw compares --raw with --source, one scene after the other: "
+                "give neither STORE nor --workers"
+            )
         _compare_raw(raw, source, as_json=as_json)
         return
 

@@ -10,6 +10,7 @@ files (doi:10.11583/DTU.c.6244065.v2) hold the codes as ``;``-separated strings 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -28,6 +29,7 @@ COLUMNS: Final = (
 _SEPARATOR: Final = ";"
 _OPTIONAL: Final = frozenset({"CN", "CD", "CF"})  # no label depends on them
 _TEXT: Final = frozenset({"CF", "POLY_TYPE"})
+_WHOLE_NUMBER: Final = re.compile(r"[+-]?[0-9]+")
 
 Padding = Literal["zero", "bare", "space"]
 
@@ -85,7 +87,7 @@ def parse_polygon_codes(rows: Sequence[str | bytes], *, where: str) -> tuple[Egg
     Columns are found by their header names, so their order does not matter and further columns
     are ignored. Codes may be zero-padded, bare or space-padded; an empty code is -9. Rows that
     hold nothing at all are skipped. Ids that occur twice are kept: what to do with them is the
-    label table's decision.
+    label table's decision. Bytes that are not UTF-8 are tolerated in text columns only.
 
     Args:
         rows: the header, then one row per polygon.
@@ -98,7 +100,7 @@ def parse_polygon_codes(rows: Sequence[str | bytes], *, where: str) -> tuple[Egg
         LabelError: no header, a missing or repeated column, or a row that cannot be read (named
             with its number, the header being row 0).
     """
-    lines = [row.decode() if isinstance(row, bytes) else str(row) for row in rows]
+    lines = [row.decode(errors="replace") if isinstance(row, bytes) else row for row in rows]
     if not lines:
         raise LabelError(f"{where}: polygon_codes is empty; expected a header row {_header()}")
     positions = _column_positions(lines[0], where)
@@ -161,12 +163,11 @@ def _parse_row(cells: dict[str, str], place: str) -> EggCode:
 def _parse_code(text: str, column: str, place: str) -> int:
     if not text:
         return NOT_FILLED
-    try:
-        return int(text)
-    except ValueError:
+    if _WHOLE_NUMBER.fullmatch(text) is None:  # int() would also take 9_1
         raise LabelError(
             f"{place} has {column} {text!r}; expected a whole number, -9 where not filled"
-        ) from None
+        )
+    return int(text)
 
 
 def _format_row(egg_code: EggCode, padding: Padding) -> str:

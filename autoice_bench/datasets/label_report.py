@@ -28,6 +28,7 @@ from autoice_bench.datasets.labels import AUTOICE_2022, RULE_NAMES, LabelRule
 from autoice_bench.datasets.polygon_charts import count_polygon_pixels
 from autoice_bench.datasets.raw_files import find_raw_files, open_raw_file
 from autoice_bench.errors import AutoIceError
+from autoice_bench.wording import format_count
 
 REFERENCE_RULE: Final = AUTOICE_2022
 """The rule that others are compared with: the released labels."""
@@ -233,7 +234,7 @@ def add_reports(reports: Sequence[LabelReport]) -> LabelReport:
     """Add the reports of several scenes, all made with the same rules; at least one."""
     rules = reports[0].counts
     return LabelReport(
-        title=f"{len(reports)} scene{'' if len(reports) == 1 else 's'}",
+        title=format_count(len(reports), "scene"),
         polygons=sum(report.polygons for report in reports),
         pixels=sum(report.pixels for report in reports),
         uncharted_pixels=sum(report.uncharted_pixels for report in reports),

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from autoice_bench.charts import CHARTS, FLOE, SIC, Chart
 from autoice_bench.datasets.label_report import ChartCounts, LabelReport, Tally
 from autoice_bench.datasets.labels import LabelRule
+from autoice_bench.wording import format_count
 
 _INDENT = "  "
 
@@ -32,8 +33,8 @@ def format_class_shares(report: LabelReport) -> str:
 def _format_title(report: LabelReport) -> str:
     everything = report.pixels + report.uncharted_pixels + report.pixels_without_row
     return (
-        f"{report.title}: {report.polygons} polygons, {report.pixels} charted pixels at 40 m "
-        f"({_percent(report.pixels, everything)} %)"
+        f"{report.title}: {format_count(report.polygons, 'polygon')}, "
+        f"{report.pixels} charted pixels at 40 m ({_percent(report.pixels, everything)} %)"
     )
 
 
@@ -41,11 +42,11 @@ def _format_problems(report: LabelReport) -> Iterator[str]:
     for kind, polygons in report.problems.items():
         found = ", ".join(f"{code} in {n}" for code, n in report.unknown_codes.items())
         codes = f" ({found})" if kind == "unknown code" else ""
-        yield f"{_INDENT}{kind}: {_plural(polygons, 'polygon')}{codes}"
+        yield f"{_INDENT}{kind}: {format_count(polygons, 'polygon')}{codes}"
     if report.ids_without_row:
         yield (
-            f"{_INDENT}no row in polygon_codes: {_plural(report.ids_without_row, 'id')}, "
-            f"{_plural(report.pixels_without_row, 'pixel')}, masked by every rule"
+            f"{_INDENT}no row in polygon_codes: {format_count(report.ids_without_row, 'id')}, "
+            f"{format_count(report.pixels_without_row, 'pixel')}, masked by every rule"
         )
 
 
@@ -76,10 +77,6 @@ def _tally_cells(counts: ChartCounts, pixels: int) -> list[str]:
 
     shares = [_percent(number, pixels) for number in numbers(counts.pixels)]
     return [*map(str, numbers(counts.polygons)), *shares]
-
-
-def _plural(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _percent(count: int, total: int) -> str:

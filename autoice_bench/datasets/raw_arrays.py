@@ -24,6 +24,7 @@ from autoice_bench.datasets.variables import PIXELS_PER_CELL, SAR_VARIABLES
 from autoice_bench.errors import SceneError
 from autoice_bench.official import WITHDRAWN
 from autoice_bench.scene_id import is_scene_name, parse_original_id
+from autoice_bench.wording import format_count, format_listing
 
 _TEST_STEM_SUFFIX: Final = "_testdata"
 _MOST_SHOWN: Final = 5
@@ -114,13 +115,13 @@ def describe_label_problems(derived: DerivedCharts) -> tuple[str, ...]:
         polygons = len({problem.poly_id for problem in problems})
         shown = Counter(problem.detail for problem in problems).most_common(_MOST_SHOWN)
         details = ", ".join(f"{detail} ({number}x)" for detail, number in shown)
-        lines.append(f"polygon codes: {kind} in {polygons} polygons: {details}")
+        lines.append(f"polygon codes: {kind} in {format_count(polygons, 'polygon')}: {details}")
     missing = derived.census.ids_without_row
     if missing:
-        ids = ", ".join(f"{poly_id:g}" for poly_id in sorted(missing)[:_MOST_SHOWN])
+        ids = format_listing(f"{poly_id:.9g}" for poly_id in sorted(missing))
         lines.append(
-            f"polygon_icechart: {len(missing)} ids without a row in polygon_codes ({ids}) in "
-            f"{sum(missing.values())} pixels at 40 m, masked"
+            f"polygon_icechart: {format_count(len(missing), 'id')} without a row in polygon_codes "
+            f"({ids}) in {format_count(sum(missing.values()), 'pixel')} at 40 m, masked"
         )
     return tuple(lines)
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from autoice_bench.datasets.grid_anchor import AnchorEstimate
 from autoice_bench.datasets.raw_comparison import RawComparison, SceneComparison
 from autoice_bench.datasets.variables import SAR_VARIABLES
+from autoice_bench.wording import format_count, format_listing
 
 
 def format_comparison(comparison: RawComparison) -> str:
-    """One line per scene, then the extremes over all scenes and the anchor."""
+    """One line per scene, then the extremes over all scenes, what has no twin and the anchor."""
     lines = [_format_scene(scene) for scene in comparison.scenes]
     largest: dict[tuple[str, str], float] = {}
     for scene in comparison.scenes:
@@ -16,6 +17,13 @@ def format_comparison(comparison: RawComparison) -> str:
             key = channel.name, channel.units
             largest[key] = max(largest.get(key, 0.0), channel.largest)
     lines += [f"  {name}: at most {value:.3g} {units}" for (name, units), value in largest.items()]
+    for scene_ids, place in (
+        (comparison.only_raw, "among the raw scenes"),
+        (comparison.only_released, "among the released scenes"),
+    ):
+        if scene_ids:
+            number = format_count(len(scene_ids), "scene")
+            lines.append(f"not compared: {number} only {place}: {format_listing(scene_ids)}")
     return "\n".join([*lines, _format_anchor(comparison.anchor)])
 
 

@@ -26,9 +26,14 @@ from autoice_bench.datasets.variables import (
     SAR_DIMS,
     SAR_VARIABLES,
 )
-from autoice_bench.errors import SceneError
+from autoice_bench.errors import NoSceneError, SceneError
 from autoice_bench.netcdf_chunks import NetcdfFile, open_netcdf
-from autoice_bench.scene_id import is_scene_name, parse_scene_id, scene_id_of_original
+from autoice_bench.scene_id import (
+    is_original_name,
+    is_scene_name,
+    parse_scene_id,
+    scene_id_of_original,
+)
 
 POLYGONS: Final = "polygon_icechart"
 POLYGON_CODES: Final = "polygon_codes"
@@ -190,16 +195,20 @@ def open_raw_file(path: Path) -> Iterator[RawFile]:
 def find_raw_files(source: Path) -> dict[str, Path]:
     """List the raw scenes at ``source``: a file, or a folder and everything below it.
 
+    A file that cannot be opened is listed where its name is that of a raw scene, so that a
+    truncated download fails when it is read instead of going missing.
+
     Returns:
         Scene id to path, sorted by id.
 
     Raises:
-        SceneError: nothing is there, it holds no raw scene, or one scene twice.
+        NoSceneError: nothing is there, or it holds no raw scene.
+        SceneError: it holds one scene twice, or one whose name tells no scene id.
     """
     paths = [source] if source.is_file() else _walk(source)
     found: dict[str, Path] = {}
     for path in paths:
-        if not is_raw_scene(path):
+        if not (is_raw_scene(path) or _is_damaged_raw_scene(path)):
             continue
         scene_id = _scene_id(path)
         if scene_id in found:
@@ -210,12 +219,23 @@ def find_raw_files(source: Path) -> dict[str, Path]:
         found[scene_id] = path
     if not found:
         kind = "a file that is no raw scene" if source.is_file() else "no raw scene"
-        raise SceneError(
+        raise NoSceneError(
             f"{source}: found {kind if source.exists() else 'nothing'}; expected NetCDF files with "
             f"{TIE_POINT_NAMES[0]} and {BACKSCATTER_NAMES[0]}, "
             "named S1x_EW_GRDM_1SDH_..._icechart_<service>_....nc"
         )
     return dict(sorted(found.items()))
+
+
+def _is_damaged_raw_scene(path: Path) -> bool:
+    """Whether a file is named as a raw scene but is no NetCDF file that can be opened."""
+    if not is_original_name(path.name):
+        return False
+    try:
+        with open_netcdf(path):
+            return False
+    except OSError:
+        return True
 
 
 def _walk(source: Path) -> list[Path]:
@@ -230,7 +250,10 @@ def _walk(source: Path) -> list[Path]:
 def _scene_id(path: Path) -> str:
     if is_scene_name(path.name):
         return str(parse_scene_id(path.name))
-    return str(scene_id_of_original(path.name))
+    try:
+        return str(scene_id_of_original(path.name))
+    except SceneError as error:
+        raise SceneError(f"raw scene {path}: {error}; rename it") from None
 
 
 def _validate_raw_file(path: Path, netcdf: NetcdfFile) -> RawFile:

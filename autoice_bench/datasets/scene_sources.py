@@ -17,7 +17,7 @@ from autoice_bench.datasets.sources import (
     find_scenes,
     has_rtt_names,
 )
-from autoice_bench.errors import LabelError, SceneError
+from autoice_bench.errors import LabelError, NoSceneError
 
 
 def list_source(source: Path) -> SourceListing:
@@ -30,8 +30,8 @@ def list_source(source: Path) -> SourceListing:
         return find_scenes(source)
     try:
         return find_raw_scenes(source)
-    except SceneError as error:
-        raise SceneError(f"{error}; nor is there any *{SCENE_SUFFIX} file") from None
+    except NoSceneError as error:
+        raise NoSceneError(f"{error}; nor is there any *{SCENE_SUFFIX} file") from None
 
 
 def source_kind(listing: SourceListing) -> SourceKind:

@@ -69,6 +69,15 @@ def test_empty_code_is_not_filled_and_blank_row_is_skipped() -> None:
     assert (egg_code.ca, egg_code.fa, egg_code.cn) == (NOT_FILLED,) * 3
 
 
+def test_bytes_of_another_encoding_matter_in_numbers_only() -> None:
+    row = b"26;91;-9;93;08;-9;-9;-9;-9;-9;-9;-9;-9;08-\xe9;W"
+    (egg_code,) = parse_polygon_codes([HEADER.encode(), row], where=WHERE)
+
+    assert (egg_code.ct, egg_code.poly_type) == (91, "W")
+    with pytest.raises(LabelError, match=r"row 1 .* has CT '9.'; expected a whole number"):
+        parse_polygon_codes([HEADER.encode(), row.replace(b"91", b"9\xe9")], where=WHERE)
+
+
 def test_header_alone_is_an_empty_table() -> None:
     assert parse_polygon_codes([HEADER], where=WHERE) == ()
 
@@ -84,6 +93,10 @@ def test_header_alone_is_an_empty_table() -> None:
         (
             (HEADER, "26;91;-9;9x;-9;-9;-9;-9;-9;-9;-9;-9;-9;-9;I"),
             "row 1 .* has SA '9x'; expected a whole number, -9 where not filled",
+        ),
+        (
+            (HEADER, "26;9_1;-9;93;-9;-9;-9;-9;-9;-9;-9;-9;-9;-9;I"),  # int("9_1") is 91
+            "row 1 .* has CT '9_1'; expected a whole number",
         ),
         ((HEADER, ";91;-9;93;-9;-9;-9;-9;-9;-9;-9;-9;-9;-9;I"), "row 1 .* has no poly_id"),
     ],

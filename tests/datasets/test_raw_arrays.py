@@ -60,10 +60,9 @@ def test_problems_become_warnings(tmp_path: Path) -> None:
     warnings = read_raw_scene(_scene(path)).warnings
 
     assert warnings == (
-        "polygon codes: unknown code in 1 polygons: SA 94 (1x)",
-        "polygon codes: partials exceed total in 1 polygons: CT 50 < 40 + 40 (1x)",
-        "polygon_icechart: 1 ids without a row in polygon_codes (76) in 1250 pixels at 40 m, "
-        "masked",
+        "polygon codes: unknown code in 1 polygon: SA 94 (1x)",
+        "polygon codes: partials exceed total in 1 polygon: CT 50 < 40 + 40 (1x)",
+        "polygon_icechart: 1 id without a row in polygon_codes (76) in 1250 pixels at 40 m, masked",
     )
 
 

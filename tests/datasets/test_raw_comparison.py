@@ -163,4 +163,8 @@ def test_scenes_of_one_source_only_and_progress(
     assert comparison.only_raw == ("20170607T184326_dmi",)
     assert comparison.only_released == ("20190607T184326_dmi",)
     assert seen == [(1, 1)]
+    assert format_comparison(comparison).splitlines()[-3:-1] == [
+        "not compared: 1 scene only among the raw scenes: 20170607T184326_dmi",
+        "not compared: 1 scene only among the released scenes: 20190607T184326_dmi",
+    ]
     assert comparison.to_dict()["scenes"][0]["scene_id"] == SCENE_ID

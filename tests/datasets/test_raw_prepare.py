@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -120,3 +121,26 @@ def test_verify_compares_raw_with_released(sources: tuple[Path, Path]) -> None:
         assert all(channel["largest"] == 0 for channel in scene["channels"])
     text = _run("verify", "--raw", raw, "--source", rtt).stdout
     assert f"{SCENES[0]}: equal SIC 100.0000 %" in text
+
+
+@pytest.mark.parametrize("options", [("--workers", "2"), ("some.zarr",)])
+def test_verify_of_raw_reads_no_store(sources: tuple[Path, Path], options: tuple[str, ...]) -> None:
+    raw, rtt = sources
+    result = CliRunner().invoke(main, ["verify", "--raw", str(raw), "--source", str(rtt), *options])
+
+    assert result.exit_code == 2
+    assert "give neither STORE nor --workers" in result.stderr
+
+
+def test_error_about_raw_files_speaks_of_nothing_else(
+    sources: tuple[Path, Path], tmp_path: Path
+) -> None:
+    twice = tmp_path / "raw" / "copy"
+    shutil.copytree(sources[0], tmp_path / "raw")
+    shutil.copytree(sources[0], twice)
+    arguments = ["prepare", str(tmp_path / "raw"), str(tmp_path / "s.zarr")]
+    result = CliRunner().invoke(main, arguments)
+
+    assert result.exit_code == 1
+    assert "found two raw files" in result.stderr
+    assert "_prep.nc" not in result.stderr

@@ -287,11 +287,25 @@ def test_find_raw_files_goes_by_content(tmp_path: Path) -> None:
     assert not is_raw_scene(other)
 
 
+def test_truncated_file_is_a_failed_scene_and_no_missing_one(tmp_path: Path) -> None:
+    path = write_raw_file(tmp_path, RawContent())
+    path.write_bytes(path.read_bytes()[:2000])
+
+    assert find_raw_files(tmp_path) == {SCENE_ID: path}
+    with pytest.raises(SceneError, match="cannot be read"):
+        convert_raw_scene(path)
+
+
 def test_find_raw_files_errors(tmp_path: Path) -> None:
     with pytest.raises(SceneError, match="found nothing"):
         find_raw_files(tmp_path / "absent")
     with pytest.raises(SceneError, match="found no raw scene"):
         find_raw_files(tmp_path)
+    (tmp_path / "sub").mkdir()
+    odd = write_raw_file(tmp_path / "sub", RawContent(), name="scene.nc")
+    with pytest.raises(SceneError, match=r"sub/scene\.nc: .* is not a raw scene name.*rename it"):
+        find_raw_files(tmp_path)
+    odd.unlink()
     write_raw_file(tmp_path, RawContent())
     write_raw_file(tmp_path, RawContent(), name=f"{SCENE_ID}.nc")
     with pytest.raises(SceneError, match=f"scene {SCENE_ID}: found two raw files"):
