@@ -21,7 +21,7 @@ def leaderboard() -> None:
 @leaderboard.command("show")
 @LEADERBOARD_OPTION
 @click.option("--split", help="Show this split only.")
-@click.option("--metric", help="Show this metric of each chart, such as f1_macro, accuracy, iou.")
+@click.option("--metric", help="Show this metric of each chart, such as f1_macro, accuracy, mae.")
 @click.option(
     "--group",
     type=click.Choice(["ice_service", "region", "month", "season", "scene"]),
@@ -54,6 +54,7 @@ def leaderboard_show(
 
     There is one for each split and truth, with published results below, which are not ranked.
     """
+    from autoice_bench.errors import LeaderboardError
     from autoice_bench.scoring.leaderboard import (
         View,
         build_boards,
@@ -62,11 +63,18 @@ def leaderboard_show(
     )
     from autoice_bench.scoring.leaderboard_text import board_records, format_board, format_csv
 
+    if as_json and as_csv:
+        raise click.UsageError("--json and --csv exclude each other")
     view = View(metric, group, chart, sort, published)
     submissions = read_leaderboard(leaderboard) if leaderboard.exists() else ()
     boards = build_boards(submissions, view, only=split)
     if not boards:
         boards = published_boards(view, only=split)
+    if split is not None and not boards:
+        known = sorted({submission.evaluation.board for submission in submissions})
+        raise LeaderboardError(
+            f"{leaderboard}: no submissions to split {split!r}; found {', '.join(known) or 'none'}"
+        )
     if as_json:
         echo_json(board_records(boards))
     elif as_csv:
@@ -80,7 +88,13 @@ def leaderboard_show(
 @click.argument("b")
 @LEADERBOARD_OPTION
 @click.option("--split", help="Split of both, where several have submissions of these names.")
-@click.option("--seed", default=0, show_default=True, help="Seed of the bootstrap.")
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Seed of the bootstrap.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def leaderboard_compare(
     *, a: str, b: str, leaderboard: Path, split: str | None, seed: int, as_json: bool

@@ -76,12 +76,16 @@ def _check_submission(submission: Submission) -> Iterator[str]:
     if folder.parent.name != evaluation.board:
         yield f"belongs to {evaluation.board}; found under {folder.parent.name}"
     for name in (SCORES_FILE, HISTOGRAMS_FILE):
-        if metadata.get("files", {}).get(name) != hash_file(folder / name):
+        if metadata["files"].get(name) != hash_file(folder / name):
             yield f"{name} does not have the SHA-256 that submission.json records"
-    if metadata.get("truth_fingerprint") != evaluation.truth_fingerprint:
+    if metadata["truth_fingerprint"] != evaluation.truth_fingerprint:
         yield "truth_fingerprint does not follow from the scenes listed"
-    if metadata.get("verified") and not evaluation.rankable:
+    if metadata["verified"] and not evaluation.rankable:
         yield "is marked verified although it is partial"
+    if metadata["rankable"] != evaluation.rankable:
+        yield f"rankable is {metadata['rankable']}; the scenes and charts it lacks say otherwise"
+    if metadata["mask_class_pixels"] != evaluation.mask_class_pixels:
+        yield "mask_class_pixels does not follow from the histograms"
     yield from _check_counts(submission)
     yield from _check_scores(submission)
 
@@ -99,14 +103,12 @@ def _check_counts(submission: Submission) -> Iterator[str]:
 
 
 def _check_scores(submission: Submission) -> Iterator[str]:
-    try:
-        bootstrap = submission.metadata["bootstrap"]
-        resamples, seed = int(bootstrap["resamples"]), int(bootstrap["seed"])
-    except (KeyError, TypeError, ValueError):
-        yield "submission.json lacks the bootstrap's resamples and seed"
-        return
+    bootstrap = submission.metadata["bootstrap"]
     recomputed = build_scores(
-        submission.evaluation, submission.name, resamples=resamples, seed=seed
+        submission.evaluation,
+        submission.name,
+        resamples=bootstrap["resamples"],
+        seed=bootstrap["seed"],
     )
     recorded = submission.scores
     if len(recomputed) != len(recorded) or not _same_keys(recomputed, recorded):
@@ -162,16 +164,25 @@ def _find_clashing_names(submissions: Iterable[Submission]) -> Iterator[str]:
 
 
 def _find_other_truths(submissions: Iterable[Submission]) -> Iterator[str]:
-    """Submissions whose truth counts differ from the first with the same truth fingerprint."""
+    """Submissions whose truth differs from that of the first with the same truth fingerprint."""
     first: dict[tuple[str, str], tuple[str, np.ndarray]] = {}
+    simulated: dict[str, Submission] = {}
     for submission in submissions:
         evaluation = submission.evaluation
+        other = simulated.setdefault(evaluation.truth_fingerprint, submission)
+        if other.evaluation.simulated != evaluation.simulated:
+            yield (
+                f"{submission.folder}: simulated is {evaluation.simulated}; {other.name} says "
+                "otherwise of the same truth fingerprint"
+            )
+        if not evaluation.rankable:  # lacks charts, and with them their truth
+            continue
         for chart in CHARTS:
             counts = metrics.support(evaluation.histograms[chart.name])
             name, expected = first.setdefault(
                 (evaluation.truth_fingerprint, chart.name), (submission.name, counts)
             )
-            if evaluation.rankable and not np.array_equal(counts, expected):
+            if not np.array_equal(counts, expected):
                 yield (
                     f"{submission.folder}: counts other {chart.name} truth pixels than {name}, "
                     "which has the same truth fingerprint"

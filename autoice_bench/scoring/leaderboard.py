@@ -225,6 +225,13 @@ def _columns(members: Sequence[Submission], view: View) -> tuple[str, ...]:
             raise LeaderboardError(
                 f"no group {view.group!r}; expected one of {', '.join(GROUP_KINDS)}"
             )
+        if view.metric is not None:
+            charts = _charts_with(members, view.metric)
+            if view.chart not in charts:
+                having = " or ".join(chart for chart in COLUMNS if chart in charts)
+                raise LeaderboardError(
+                    f"{view.chart} has no metric {view.metric!r}; choose --chart {having}"
+                )
         names: set[str] = set()
         for member in members:
             of_kind = member.scores["group_kind"] == view.group
@@ -232,17 +239,24 @@ def _columns(members: Sequence[Submission], view: View) -> tuple[str, ...]:
         return (ALL, *sorted(names))
     if view.metric is None:
         return COLUMNS
-    available = _scalar_metrics(members)
-    if view.metric not in set(available["metric"]):
-        known = ", ".join(sorted(set(available["metric"])))
-        raise LeaderboardError(f"no metric {view.metric!r}; expected one of {known}")
-    charts = set(available.loc[available["metric"] == view.metric, "chart"])
+    charts = _charts_with(members, view.metric)
     return tuple(column for column in COLUMNS if column in charts)
 
 
-def _scalar_metrics(members: Sequence[Submission]) -> pd.DataFrame:
+def _charts_with(members: Sequence[Submission], metric: str) -> set[str]:
+    """Charts that have a metric with one value, ``combined`` among them.
+
+    Raises:
+        LeaderboardError: no chart has it.
+    """
     rows = pd.concat([member.scores[["metric", "chart", "class_index"]] for member in members])
-    return rows[rows["class_index"].isna()]
+    scalar = rows[rows["class_index"].isna()]
+    charts = set(scalar.loc[scalar["metric"] == metric, "chart"])
+    if not charts:
+        known = ", ".join(sorted(set(scalar["metric"])))
+        per_class = " with one value (it is given per class)" * (metric in set(rows["metric"]))
+        raise LeaderboardError(f"no metric {metric!r}{per_class}; expected one of {known}")
+    return charts
 
 
 def _cells(submission: Submission, columns: tuple[str, ...], view: View) -> dict[str, Cell]:

@@ -6,7 +6,7 @@ import shutil
 import uuid
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -96,10 +96,12 @@ def write_prediction(
 
     Returns:
         The file's path.
+
+    Raises:
+        PredictionError: the file cannot be written.
     """
     dataset = build_prediction(scene_id, classes, tie_points, attributes)
     path = folder / f"{scene_id}.nc"
-    folder.mkdir(parents=True, exist_ok=True)
     with _whole(path) as partial:
         dataset.to_netcdf(
             partial,
@@ -131,11 +133,11 @@ def convert(
         progress: called after each scene.
 
     Raises:
-        PredictionError: ``out`` exists, or a prediction cannot be read as classes.
+        PredictionError: ``out`` exists or cannot be written, or a prediction cannot be read as
+            classes.
     """
     if out.exists():
         raise PredictionError(f"{out}: exists; choose another name or remove it")
-    out.parent.mkdir(parents=True, exist_ok=True)
     with _whole(out) as partial:
         if format_name == UploadPackage.format_name:
             _write_upload_package(predictions, partial, progress)
@@ -201,13 +203,18 @@ def _whole(path: Path) -> Iterator[Path]:
     """A name to write under that becomes ``path`` when all went well, and is removed otherwise."""
     partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         yield partial
         partial.replace(path)
-    except BaseException:
+    except BaseException as error:
         if partial.is_dir():
             shutil.rmtree(partial)
         else:
-            partial.unlink(missing_ok=True)
+            with suppress(OSError):  # absent, or its folder is
+                partial.unlink()
+        if isinstance(error, OSError):
+            reason = error.strerror or error
+            raise PredictionError(f"{path}: cannot be written: {reason}") from error
         raise
 
 

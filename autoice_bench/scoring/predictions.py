@@ -205,7 +205,8 @@ def find_submissions(path: Path) -> tuple[Predictions, ...]:
     """Open one set of predictions, or each of those in a folder of prediction folders.
 
     Raises:
-        PredictionError: neither ``path`` nor anything in it holds predictions.
+        PredictionError: neither ``path`` nor anything in it holds predictions, or two of them
+            have one name.
     """
     path = Path(path)
     if not path.is_dir() or _holds_predictions(path):
@@ -215,7 +216,19 @@ def find_submissions(path: Path) -> tuple[Predictions, ...]:
         for child in sorted(path.iterdir())
         if not child.name.startswith(".") and _holds_predictions(child)
     )
+    _require_own_names(path, inner)
     return inner or (open_predictions(path),)
+
+
+def _require_own_names(path: Path, submissions: tuple[Predictions, ...]) -> None:
+    first: dict[str, Predictions] = {}
+    for submission in submissions:
+        other = first.setdefault(submission.name, submission)
+        if other is not submission:
+            raise PredictionError(
+                f"{path}: {other.path.name} and {submission.path.name} would both be submission "
+                f"{submission.name!r}; rename one, or score them one by one with --name"
+            )
 
 
 def _holds_predictions(path: Path) -> bool:

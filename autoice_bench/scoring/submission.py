@@ -21,6 +21,7 @@ import pyarrow as pa
 from autoice_bench import __version__
 from autoice_bench.errors import LeaderboardError
 from autoice_bench.scoring.evaluate import Evaluation, board_name
+from autoice_bench.scoring.submission_metadata import validate_metadata
 from autoice_bench.scoring.submission_tables import (
     HISTOGRAMS_FILE,
     HISTOGRAMS_SCHEMA,
@@ -195,13 +196,14 @@ def write_submission(
         The submission's folder.
 
     Raises:
-        LeaderboardError: the name is unsafe, or taken and ``replace`` is not set.
+        LeaderboardError: the name is unsafe, or taken and ``replace`` is not set, or the folder
+            cannot be written.
     """
     require_free(leaderboard, evaluation.split, evaluation.subset, name, replace=replace)
     folder = leaderboard / evaluation.board / name
     partial = folder.with_name(f".{name}.{uuid.uuid4().hex}.partial")
-    partial.mkdir(parents=True)
     try:
+        partial.mkdir(parents=True)
         write_table(scores, SCORES_SCHEMA, partial / SCORES_FILE)
         scene_ids = [scene.scene_id for scene in evaluation.scenes]
         histograms = build_histogram_table(evaluation.histograms, scene_ids)
@@ -213,6 +215,8 @@ def write_submission(
         text = json.dumps(metadata, indent=2, ensure_ascii=False) + "\n"
         (partial / SUBMISSION_FILE).write_text(text, encoding="utf-8")
         _put_in_place(partial, folder, replace=replace)
+    except OSError as error:
+        raise LeaderboardError(f"{folder}: cannot be written: {error.strerror or error}") from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return folder
@@ -266,6 +270,7 @@ def read_submission(folder: Path) -> Submission:
     """
     try:
         metadata = json.loads((folder / SUBMISSION_FILE).read_text(encoding="utf-8"))
+        validate_metadata(metadata)
         scores = read_table(folder / SCORES_FILE, SCORES_SCHEMA)
         histograms = read_table(folder / HISTOGRAMS_FILE, HISTOGRAMS_SCHEMA)
         evaluation = _read_evaluation(metadata, histograms)
@@ -274,9 +279,7 @@ def read_submission(folder: Path) -> Submission:
             f"{folder}: {Path(error.filename).name} is missing; `autoice-bench score` writes it"
         ) from None
     except (KeyError, TypeError, ValueError, pa.ArrowException) as error:
-        raise LeaderboardError(
-            f"{folder}: not a submission of this format ({type(error).__name__}: {error})"
-        ) from error
+        raise LeaderboardError(f"{folder}: not a submission of this format: {error}") from error
     return Submission(folder, metadata, scores, evaluation)
 
 

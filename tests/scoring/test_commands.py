@@ -156,6 +156,28 @@ def test_of_many_submissions_the_sound_ones_are_scored(
     assert "--name names one submission" in named.stderr
 
 
+def test_submissions_of_one_name_are_refused(
+    store: Path, predictions: Path, tmp_path: Path
+) -> None:
+    # Otherwise --replace would put the second in place of the first.
+    ok("convert", predictions, tmp_path / "preds/m.zarr")
+    ok("convert", predictions, tmp_path / "preds/m.nc")
+    result = run(
+        "score", tmp_path / "preds", "--store", store, "--leaderboard", tmp_path / "b", "--replace"
+    )
+    assert result.exit_code == 1
+    assert "m.nc and m.zarr would both be submission 'm'" in result.stderr
+    assert not (tmp_path / "b").exists()
+
+
+def test_convert_tells_where_it_cannot_write(predictions: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for name in ("x.nc", "x.zarr", "x"):
+        result = run("convert", predictions, tmp_path / "file" / name)
+        assert result.exit_code == 1
+        assert f"file/{name}: cannot be written: " in result.stderr
+
+
 def test_expect_shows_every_format() -> None:
     text = ok("score", "--expect")
     for part in ("<scene_id>_<chart>", "upload_package.nc", "Zarr", "uint8", "convert"):
@@ -188,6 +210,15 @@ def test_leaderboard_shows(board: Path) -> None:
     assert "CentralEast" in by_region
     assert "f1_macro" in ok("leaderboard", "--leaderboard", board, "--metric", "f1_macro")
     assert run("leaderboard", "--leaderboard", board, "--metric", "x").exit_code == 1
+
+
+def test_leaderboard_refuses_what_it_cannot_show(board: Path) -> None:
+    result = run("leaderboard", "--leaderboard", board, "--split", "nosuch")
+    assert result.exit_code == 1
+    assert "no submissions to split 'nosuch'; found official" in result.stderr
+    assert run("leaderboard", "--leaderboard", board, "--json", "--csv").exit_code == 2
+    compared = run("leaderboard", "compare", "a", "b", "--leaderboard", board, "--seed", "-1")
+    assert compared.exit_code == 2
 
 
 def test_empty_leaderboard_shows_published_results(tmp_path: Path) -> None:

@@ -123,7 +123,7 @@ def test_failed_write_leaves_nothing(
         raise OSError("no space left on device")
 
     monkeypatch.setattr("autoice_bench.scoring.submission.write_table", fail)
-    with pytest.raises(OSError, match="no space"):
+    with pytest.raises(LeaderboardError, match="no space"):
         submit(good, tmp_path, "mine")
     assert list((tmp_path / "official").iterdir()) == []
 
@@ -219,6 +219,9 @@ def test_views(root: Path) -> None:
         (View(metric="nosuch"), "no metric 'nosuch'; expected one of accuracy"),
         (View(group="planet"), "no group 'planet'"),
         (View(sort="nosuch"), "no column 'nosuch' to sort by"),
+        (View(metric="iou"), "no metric 'iou' with one value .it is given per class."),
+        (View(metric="nosuch", group="region"), "no metric 'nosuch'; expected one of accuracy"),
+        (View(metric="mae", group="region"), "combined has no metric 'mae'; choose --chart SIC"),
     ):
         with pytest.raises(LeaderboardError, match=message):
             build_boards(submissions, view)
@@ -343,14 +346,70 @@ def test_check_finds_changed_bytes(root: Path) -> None:
         ({"truth_fingerprint": "0"}, "truth_fingerprint does not follow"),
         ({"missing": ["scene x"]}, "marked verified although it is partial"),
         ({"seed": "seven"}, "seed is 'seven'; expected int"),
-        ({"bootstrap": {}}, "lacks the bootstrap's resamples and seed"),
+        ({"rankable": False}, "rankable is False; the scenes and charts"),
+        ({"simulated": False}, "of the same truth fingerprint"),
+        (
+            {"mask_class_pixels": {"SIC": 7, "SOD": 0, "FLOE": 0}},
+            "mask_class_pixels does not follow from the histograms",
+        ),
+        ({"bootstrap": {}}, "bootstrap.resamples is missing"),
+        ({"bootstrap": {"resamples": 0, "seed": 0}}, "bootstrap.resamples is 0; expected 1 to"),
+        ({"bootstrap": {"resamples": 9, "seed": -1}}, "bootstrap.seed is -1; expected 0 to"),
         ({"format": 2}, "not a submission of this format"),
-        ({"scenes": []}, "scene 20300110T100000_cis, which is not listed"),
+        ({"scenes": []}, "scenes is empty"),
+        ({"scenes": [1]}, "scenes holds 1; expected objects"),
+        ({"name": 5}, "name is 5; expected a string"),
+        ({"verified": "yes"}, "verified is 'yes'; expected true or false"),
+        ({"format": True}, "format is True; expected a whole number"),
+        ({"missing": [1]}, "missing holds something else than strings"),
+        ({"files": []}, "files is []; expected an object"),
+        ({"label_rule": {}}, "label_rule.name is missing"),
     ],
 )
 def test_check_finds_changed_metadata(root: Path, changes: dict[str, object], message: str) -> None:
     edit_json(root / "official/good/submission.json", **changes)
     assert any(message in problem for problem in check_leaderboard(root))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"scene_id": "foo"}, "'foo' is no scene id"),
+        ({"shape": [13]}, "shape is [13]; expected lines and samples"),
+        ({"shape": ["a", 13]}, "expected lines and samples"),
+        ({"region": 5}, "region is 5; expected a string"),
+        ({"truth_sha256": None}, "truth_sha256 is None; expected a string"),
+    ],
+)
+def test_check_finds_changed_scenes(root: Path, changes: dict[str, object], message: str) -> None:
+    path = root / "official/good/submission.json"
+    first, *others = json.loads(path.read_text())["scenes"]
+    edit_json(path, scenes=[first | changes, *others])
+    (problem,) = check_leaderboard(root)
+    assert message in problem
+
+
+def test_check_reads_json_that_is_no_object(root: Path) -> None:
+    (root / "official/good/submission.json").write_text("[]")
+    (problem,) = check_leaderboard(root)
+    assert "holds a list; expected an object" in problem
+
+
+def test_check_takes_no_truth_from_partial_submissions(good: Evaluation, root: Path) -> None:
+    # Without FLOE in any scene the fingerprint stays, but no FLOE pixel is counted; 'first' is
+    # read before the others.
+    no_floe = {**good.histograms, "FLOE": np.zeros_like(good.histograms["FLOE"])}
+    partial = dataclasses.replace(
+        good, histograms=no_floe, missing=("p: lacks FLOE",), predictions_sha256="f"
+    )
+    submit(partial, root, "first")
+    assert check_leaderboard(root) == []
+
+
+def test_submission_that_cannot_be_written_is_told(good: Evaluation, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(LeaderboardError, match="official/x: cannot be written: Not a directory"):
+        submit(good, tmp_path / "file", "x")
 
 
 def test_check_finds_missing_files_and_duplicates(good: Evaluation, root: Path) -> None:
