@@ -17,6 +17,16 @@ from autoice_bench.errors import AutoIceError
 PATH = click.Path(path_type=Path)
 
 
+def parse_threshold_option(_: click.Context, __: click.Parameter, value: str) -> int:
+    """Read a dominance threshold, whole percent or a share (65 or 0.65), as percent."""
+    from autoice_bench.datasets.labels import parse_threshold
+
+    try:
+        return parse_threshold(value)
+    except AutoIceError as error:
+        raise click.BadParameter(str(error)) from None
+
+
 class AutoIceCommand(click.Command):
     """A command whose expected errors print as one line; ``--debug`` shows the traceback."""
 

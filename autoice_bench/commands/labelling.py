@@ -7,22 +7,24 @@ from pathlib import Path
 
 import click
 
-from autoice_bench.commands.base import PATH, AutoIceCommand, echo_json, scene_progress
-from autoice_bench.errors import AutoIceError
+from autoice_bench.commands.base import (
+    PATH,
+    AutoIceCommand,
+    echo_json,
+    parse_threshold_option,
+    scene_progress,
+)
 
 
 def _parse_thresholds(
     ctx: click.Context, param: click.Parameter, value: str
 ) -> list[tuple[int, int]]:
-    from autoice_bench.datasets.labels import parse_threshold
-
     pairs = []
     for item in value.split(","):
-        sod, _, floe = item.partition("/")
-        try:
-            pairs.append((parse_threshold(sod), parse_threshold(floe or sod)))
-        except AutoIceError as error:
-            raise click.BadParameter(str(error)) from None
+        sod, slash, floe = item.partition("/")
+        shares = (sod, floe if slash else sod)
+        sod_percent, floe_percent = (parse_threshold_option(ctx, param, text) for text in shares)
+        pairs.append((sod_percent, floe_percent))
     return pairs
 
 

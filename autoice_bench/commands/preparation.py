@@ -8,7 +8,7 @@ from typing import Literal
 
 import click
 
-from autoice_bench.commands.base import PATH, AutoIceCommand, echo_json
+from autoice_bench.commands.base import PATH, AutoIceCommand, echo_json, parse_threshold_option
 
 
 def _parse_part(_: click.Context, __: click.Parameter, value: str | None) -> tuple[int, int] | None:
@@ -55,17 +55,20 @@ def _parse_part(_: click.Context, __: click.Parameter, value: str | None) -> tup
 )
 @click.option(
     "--sod-threshold",
-    type=click.IntRange(1, 100),
-    default=65,
+    callback=parse_threshold_option,
+    metavar="PERCENT",
+    default="65",
     show_default=True,
-    help="Percent from which a stage of development is dominant; raw scenes only.",
+    help="Share of the ice, in percent, that makes a stage of development dominant (65 or 0.65); "
+    "raw scenes only.",
 )
 @click.option(
     "--floe-threshold",
-    type=click.IntRange(1, 100),
-    default=65,
+    callback=parse_threshold_option,
+    metavar="PERCENT",
+    default="65",
     show_default=True,
-    help="Percent from which a floe size is dominant; raw scenes only.",
+    help="The same for floe sizes; raw scenes only.",
 )
 @click.option("--ice-types", is_flag=True, help="Also store the ten ice types; raw scenes only.")
 @click.option(
@@ -117,6 +120,8 @@ def prepare(
     from autoice_bench.datasets.runs import Part
     from autoice_bench.progress import Progress
 
+    if scheduler is not None and workers is not None:
+        raise click.UsageError("--workers starts processes here, --scheduler has its own: give one")
     chosen = None if part is None else Part(*part)
     rule = LabelRule(label_rule, sod_threshold=sod_threshold, floe_threshold=floe_threshold)
     if dry_run:

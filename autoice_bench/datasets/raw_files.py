@@ -7,7 +7,6 @@ ready-to-train files by their content. Test files come without polygons.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autoice_bench.datasets.egg_codes import EggCode, parse_polygon_codes
+from autoice_bench.datasets.sources import walk_netcdf_files
 from autoice_bench.datasets.variables import (
     AMSR2_VARIABLES,
     DISTANCE_MAP,
@@ -205,7 +205,7 @@ def find_raw_files(source: Path) -> dict[str, Path]:
         NoSceneError: nothing is there, or it holds no raw scene.
         SceneError: it holds one scene twice, or one whose name tells no scene id.
     """
-    paths = [source] if source.is_file() else _walk(source)
+    paths = walk_netcdf_files(source) if source.is_dir() else [source] if source.exists() else []
     found: dict[str, Path] = {}
     for path in paths:
         if not (is_raw_scene(path) or _is_damaged_raw_scene(path)):
@@ -236,15 +236,6 @@ def _is_damaged_raw_scene(path: Path) -> bool:
             return False
     except OSError:
         return True
-
-
-def _walk(source: Path) -> list[Path]:
-    return sorted(
-        Path(folder, name)
-        for folder, _, names in os.walk(source, followlinks=True)
-        for name in names
-        if name.endswith(".nc")
-    )
 
 
 def _scene_id(path: Path) -> str:

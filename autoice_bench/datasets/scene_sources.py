@@ -16,18 +16,31 @@ from autoice_bench.datasets.sources import (
     SourceListing,
     find_scenes,
     has_rtt_names,
+    walk_netcdf_files,
 )
 from autoice_bench.errors import LabelError, NoSceneError
+from autoice_bench.scene_id import is_original_name
+from autoice_bench.wording import format_count
 
 
 def list_source(source: Path) -> SourceListing:
     """List the scenes under ``source``: ready-to-train ones by name, else raw ones by content.
 
+    A listing never mixes the two: raw scenes beside ready-to-train ones are left out with a note.
+
     Raises:
         SceneError: the folder is missing or holds no scene of either kind, or one scene twice.
     """
-    if not source.exists() or has_rtt_names(source):
+    if not source.exists():
         return find_scenes(source)
+    if has_rtt_names(source):
+        listing = find_scenes(source)
+        n_raw = sum(is_original_name(path.name) for path in walk_netcdf_files(source))
+        note = (
+            f"source {source}: {format_count(n_raw, 'raw scene')} beside the ready-to-train ones; "
+            "left out: give their own folder to prepare them"
+        )
+        return replace(listing, notes=(*listing.notes, note)) if n_raw else listing
     try:
         return find_raw_scenes(source)
     except NoSceneError as error:

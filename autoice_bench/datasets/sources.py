@@ -51,9 +51,12 @@ class SceneFile:
 
     @property
     def n_bytes(self) -> int:
-        """Size of the file and its reference on disk."""
+        """Size of the file and its reference on disk; what is not there counts 0.
+
+        A dangling link or a file that has just gone is reported when the scene is read.
+        """
         paths = (self.path,) if self.reference is None else (self.path, self.reference)
-        return sum(path.stat().st_size for path in paths)
+        return sum(path.stat().st_size for path in paths if path.exists())
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,9 @@ class SourceListing:
 
 def has_rtt_names(source: Path) -> bool:
     """Whether a folder holds files named as ready-to-train scenes are."""
-    return source.is_dir() and any(path.name.endswith(SCENE_SUFFIX) for path in _walk(source))
+    return source.is_dir() and any(
+        path.name.endswith(SCENE_SUFFIX) for path in walk_netcdf_files(source)
+    )
 
 
 def find_scenes(source: Path) -> SourceListing:
@@ -83,7 +88,7 @@ def find_scenes(source: Path) -> SourceListing:
     files: dict[str, list[Path]] = defaultdict(list)
     references: dict[str, list[Path]] = defaultdict(list)
     misnamed: list[Path] = []
-    for path in _walk(source):
+    for path in walk_netcdf_files(source):
         for suffix, found_paths in ((SCENE_SUFFIX, files), (REFERENCE_SUFFIX, references)):
             name = path.name.removesuffix(suffix)
             if name != path.name:
@@ -111,8 +116,12 @@ def find_scenes(source: Path) -> SourceListing:
     return SourceListing(scenes, tuple(_notes(files, references, misnamed)))
 
 
-def _walk(source: Path) -> Iterator[Path]:
-    """Every ``.nc`` file, each folder once: links to folders are followed, circles are not."""
+def walk_netcdf_files(source: Path) -> Iterator[Path]:
+    """Every ``.nc`` file, each folder once: links to folders are followed, circles are not.
+
+    Raises:
+        SceneError: a folder cannot be listed.
+    """
 
     def refuse(error: OSError) -> None:
         raise SceneError(f"source {source}: {error.filename} cannot be listed: {error.strerror}")

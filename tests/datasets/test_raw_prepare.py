@@ -144,3 +144,30 @@ def test_error_about_raw_files_speaks_of_nothing_else(
     assert result.exit_code == 1
     assert "found two raw files" in result.stderr
     assert "_prep.nc" not in result.stderr
+
+
+def test_threshold_may_be_a_share(sources: tuple[Path, Path], tmp_path: Path) -> None:
+    truth = _prepare(sources[0], tmp_path / "s.zarr", "--sod-threshold", "0.5")
+
+    assert (truth.rule.sod_threshold, truth.rule.floe_threshold) == (50, 65)
+
+
+@pytest.mark.parametrize("threshold", ["0", "101", "1.5", "65.5", "x"])
+def test_other_thresholds_are_wrong_usage(sources: tuple[Path, Path], threshold: str) -> None:
+    arguments = ["prepare", str(sources[0]), "--floe-threshold", threshold, "--dry-run"]
+    result = CliRunner().invoke(main, arguments)
+
+    assert result.exit_code == 2
+    assert f"threshold '{threshold}'; expected whole percent from 1 to 100" in result.stderr
+
+
+def test_raw_scenes_beside_released_ones_are_left_out_with_a_note(
+    sources: tuple[Path, Path], tmp_path: Path
+) -> None:
+    both = tmp_path / "both"
+    for source, name in zip(sources, ("raw", "rtt"), strict=True):
+        shutil.copytree(source, both / name)
+    result = _run("prepare", both, tmp_path / "s.zarr", "--workers", "1")
+
+    assert "2 raw scenes beside the ready-to-train ones; left out" in result.output
+    assert "2 scenes written" in result.stdout

@@ -283,6 +283,8 @@ def test_find_raw_files_goes_by_content(tmp_path: Path) -> None:
 
     assert find_raw_files(tmp_path) == {SCENE_ID: path}
     assert find_raw_files(path) == {SCENE_ID: path}
+    (tmp_path / "sub" / "circle").symlink_to(tmp_path)
+    assert find_raw_files(tmp_path) == {SCENE_ID: path}
     assert is_raw_scene(path)
     assert not is_raw_scene(other)
 
