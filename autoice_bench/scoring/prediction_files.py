@@ -195,7 +195,14 @@ def _write_zarr_group(
     with warnings.catch_warnings():
         # Consolidated metadata is no part of the v3 specification yet; xarray opens faster with it.
         warnings.simplefilter("ignore", ZarrUserWarning)
-        dataset.to_zarr(group, mode="w", zarr_format=3, consolidated=True)
+        # A chunk that gets lost reads as the fill value, which is refused where the truth is valid.
+        dataset.to_zarr(
+            group,
+            mode="w",
+            zarr_format=3,
+            consolidated=True,
+            encoding={name: {"fill_value": FILL_VALUE} for name in classes},
+        )
 
 
 @contextmanager

@@ -128,7 +128,8 @@ class ZarrGroups(Predictions):
         import zarr  # a quarter of a second in every process, and seldom needed
 
         try:
-            return zarr.open_group(str(self.path / scene_id), mode="r")
+            # Consolidated metadata lists arrays that are there no more, and they read as zeros.
+            return zarr.open_group(str(self.path / scene_id), mode="r", use_consolidated=False)
         except (OSError, ValueError) as error:
             raise PredictionError(f"{self.path / scene_id}: not a Zarr group: {error}") from error
 

@@ -18,6 +18,13 @@ from autoice_bench.scoring.truth import Charts, LabelRule, TruthScene
 
 FORMAT_VERSION: Final = 1
 
+_ROOT_ATTRIBUTES: Final[dict[str, type]] = {
+    "label_rule": str,
+    "sod_threshold": int,
+    "floe_threshold": int,
+    "simulated": bool,
+}
+
 
 @dataclass(frozen=True)
 class StoreTruth:
@@ -46,20 +53,25 @@ class StoreTruth:
             raise StoreError(
                 f"{self.path}: format_version is {version!r}; expected {FORMAT_VERSION}"
             )
+        for name, expected in _ROOT_ATTRIBUTES.items():
+            if type(attributes.get(name)) is not expected:
+                raise StoreError(
+                    f"{self.path}: attribute {name} is {attributes.get(name)!r}; expected "
+                    f"{expected.__name__}; prepare the store again"
+                )
         return attributes
 
     @property
     def rule(self) -> LabelRule:
         attributes = self._attributes
         return LabelRule(
-            str(attributes["label_rule"]),
-            int(attributes["sod_threshold"]),
-            int(attributes["floe_threshold"]),
+            attributes["label_rule"], attributes["sod_threshold"], attributes["floe_threshold"]
         )
 
     @property
     def simulated(self) -> bool:
-        return bool(self._attributes["simulated"])
+        simulated: bool = self._attributes["simulated"]
+        return simulated
 
     def select(self, split: str, subset: str) -> tuple[TruthScene, ...]:
         """The scenes of one subset of a split; see ``Truth.select``."""
@@ -110,11 +122,13 @@ def _read_with_xarray(folder: Path) -> Charts:
 
 def _read_json(path: Path) -> dict[str, Any] | None:
     try:
-        content: dict[str, Any] = json.loads(path.read_text())
+        content = json.loads(path.read_text())
     except (FileNotFoundError, NotADirectoryError):
         return None
     except ValueError as error:
         raise StoreError(f"{path}: damaged: {error}") from None
+    if not isinstance(content, dict):
+        raise StoreError(f"{path}: damaged: holds a {type(content).__name__}; expected an object")
     return content
 
 

@@ -92,6 +92,20 @@ def test_folder_of_an_upload_package(tmp_path: Path) -> None:
     assert_holds_everything(open_predictions(tmp_path / "team"))
 
 
+def test_lost_parts_of_converted_zarr_do_not_read_as_open_water(
+    predictions: Path, tmp_path: Path
+) -> None:
+    convert(open_predictions(predictions), tmp_path / "p.zarr", format_name="zarr")
+    sic = tmp_path / "p.zarr" / SCENES[0] / "SIC"
+    converted = open_predictions(tmp_path / "p.zarr")
+    assert converted.read(SCENES[0], "SIC").max() < 255
+    shutil.rmtree(sic / "c")
+    assert (converted.read(SCENES[0], "SIC") == 255).all()
+    # The group's consolidated metadata still lists the array.
+    shutil.rmtree(sic)
+    assert set(converted.read_shapes(SCENES[0])) == {"SOD", "FLOE"}
+
+
 @pytest.mark.parametrize("zarr_format", [2, 3])
 def test_zarr_groups(tmp_path: Path, zarr_format: Literal[2, 3]) -> None:
     found = open_predictions(zarr_groups(tmp_path / "team.zarr", zarr_format))

@@ -120,6 +120,27 @@ def test_store_of_another_version_is_refused(store: Path, tmp_path: Path) -> Non
         StoreTruth(copy).select("official", "test")
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("label_rule", None, "label_rule is None; expected str"),
+        ("sod_threshold", "65", "sod_threshold is '65'; expected int"),
+        ("simulated", 1, "simulated is 1; expected bool"),
+    ],
+)
+def test_store_without_what_the_scorer_needs_is_refused(
+    store: Path, tmp_path: Path, name: str, value: object, message: str
+) -> None:
+    content = json.loads((store / "zarr.json").read_text())
+    content["attributes"][name] = value
+    (tmp_path / "zarr.json").write_text(json.dumps(content))
+    with pytest.raises(StoreError, match=message):
+        _ = StoreTruth(tmp_path).rule
+    (tmp_path / "zarr.json").write_text("[]")
+    with pytest.raises(StoreError, match="damaged: holds a list; expected an object"):
+        _ = StoreTruth(tmp_path).simulated
+
+
 def test_scene_of_the_store_without_charts_is_refused(store: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy.zarr"
     shutil.copytree(store, copy)
