@@ -20,8 +20,22 @@ def _parse_size(_: click.Context, __: click.Parameter, value: str) -> tuple[int,
 
 @click.command(cls=AutoIceCommand)
 @click.argument("out", type=PATH, default="rtt")
-@click.option("--train", "n_train", default=8, show_default=True, help="Training scenes.")
-@click.option("--test", "n_test", default=2, show_default=True, help="Test scenes.")
+@click.option(
+    "--train",
+    "n_train",
+    type=click.IntRange(min=0),
+    default=8,
+    show_default=True,
+    help="Training scenes.",
+)
+@click.option(
+    "--test",
+    "n_test",
+    type=click.IntRange(min=0),
+    default=2,
+    show_default=True,
+    help="Test scenes.",
+)
 @click.option(
     "--size",
     default="1000,1046",
@@ -30,7 +44,13 @@ def _parse_size(_: click.Context, __: click.Parameter, value: str) -> tuple[int,
     callback=_parse_size,
     help="80 m pixels; a released scene has about 5000,5229.",
 )
-@click.option("--seed", default=0, show_default=True, help="Another seed, another data set.")
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Another seed, another data set.",
+)
 @click.option(
     "--cases",
     type=click.Choice(["auto", "all", "none"]),

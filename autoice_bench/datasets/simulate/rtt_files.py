@@ -201,9 +201,7 @@ def _grid_2km(
 
 
 def _create_dimensions(dataset: netCDF4.Dataset, scene: SimulatedScene) -> None:
-    sizes = (*scene.spec.shape, scene.latitude.shape[1], scene.latitude.shape[0])
-    names = (*SAR_DIMS, TIE_POINT_DIMS[1], TIE_POINT_DIMS[0])
+    names = (*SAR_DIMS, *TIE_POINT_DIMS, *GRID_2KM_DIMS)
+    sizes = (*scene.spec.shape, *scene.latitude.shape, *scene.spec.grid_2km)
     for name, size in zip(names, sizes, strict=True):
-        dataset.createDimension(name, size)
-    for name, size in zip(GRID_2KM_DIMS, scene.spec.grid_2km, strict=True):
         dataset.createDimension(name, size)

@@ -176,6 +176,11 @@ def _claim_folders(
             raise SceneError(
                 f"{folder} is a file; expected a folder to write simulated scenes into"
             )
+        if (folder / "zarr.json").exists():
+            raise SceneError(
+                f"{folder} is a store or another Zarr group; expected a folder of NetCDF files: "
+                "give simulate an empty folder"
+            )
     expected = {path: spec for spec in specs for path in target.files(spec)}
     kept: set[Path] = set()
     other: list[Path] = []

@@ -48,9 +48,9 @@ def plan_scenes(
     in the published split.
 
     Raises:
-        SceneError: a count, the size or ``cases`` cannot be honoured.
+        SceneError: a count, the size, the seed or ``cases`` cannot be honoured.
     """
-    _validate_plan(n_train, n_test, size, cases)
+    _validate_plan(n_train, n_test, size, seed, cases)
     n_scenes = n_train + n_test
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(0,)))
     offsets = rng.random(len(_STEPS))
@@ -66,7 +66,11 @@ def plan_scenes(
     return tuple(_with_unique_times(specs))
 
 
-def _validate_plan(n_train: int, n_test: int, size: tuple[int, int], cases: CasesOption) -> None:
+def _validate_plan(
+    n_train: int, n_test: int, size: tuple[int, int], seed: int, cases: CasesOption
+) -> None:
+    if seed < 0:
+        raise SceneError(f"simulate: seed {seed}; expected 0 or more")
     if n_train < 0 or n_test < 0 or n_train + n_test == 0:
         raise SceneError(
             f"simulate: {n_train} training and {n_test} test scenes; expected at least one scene"

@@ -145,3 +145,17 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     result = run(tmp_path / "rtt", "--train", "1", "--test", "0", "--size", "210,227")
     assert result.exit_code == 1
     assert "cannot be made" in result.output
+
+
+def test_a_store_is_no_place_for_scenes(tmp_path: Path) -> None:
+    (tmp_path / "zarr.json").write_text("{}")
+    with pytest.raises(SceneError, match="is a store or another Zarr group"):
+        simulate(tmp_path, n_train=1, n_test=0, size=SMALL)
+    assert [path.name for path in tmp_path.iterdir()] == ["zarr.json"]
+
+
+@pytest.mark.parametrize("option", ["--seed", "--train", "--test"])
+def test_negative_numbers_are_wrong_usage(tmp_path: Path, option: str) -> None:
+    result = run(tmp_path / "rtt", option, "-1")
+    assert result.exit_code == 2
+    assert "-1 is not in the range x>=0" in result.output

@@ -82,6 +82,7 @@ def test_what_the_cases_change() -> None:
         ((0, 0, SIZE, 0, "none"), "at least one scene"),
         ((-1, 2, SIZE, 0, "none"), "-1 training"),
         ((2, 1, (100, 500), 0, "none"), "size 100,500; expected at least 200"),
+        ((2, 1, SIZE, -3, "none"), "seed -3; expected 0 or more"),
         ((3, 1, SIZE, 0, "all"), "makes 7 special scenes, but only 4"),
     ],
 )
