@@ -151,6 +151,9 @@ def check_scene(store: Store, scene_id: str, source: SceneFile | None) -> SceneC
                 problems += compare_with_source(source, attributes, arrays)
     except AutoIceError as error:
         problems.append(str(error).removeprefix(f"scene {scene_id}: "))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        # Attributes that are JSON, but not what a scene's are: one flipped bit renames a key.
+        problems.append(f"{METADATA_NAME} is damaged ({type(error).__name__}: {error})")
     return SceneCheck(
         scene_id,
         n_bytes,
@@ -232,14 +235,16 @@ def _differing_rows(recorded: list[dict[str, Any]], rebuilt: list[dict[str, Any]
 
 
 def _read_attributes(folder: Path) -> dict[str, Any]:
-    content = (folder / METADATA_NAME).read_bytes()
     try:
+        content = (folder / METADATA_NAME).read_bytes()
         document = json.loads(content)
         attributes: dict[str, Any] = document["attributes"]
         if not isinstance(attributes["files"], dict) or dump_json(document) != content:
             raise ValueError
     except (ValueError, KeyError, TypeError):
         raise StoreError(f"{METADATA_NAME} is damaged") from None
+    except OSError as error:
+        raise StoreError(f"{METADATA_NAME} cannot be read: {error.strerror}") from error
     return attributes
 
 
@@ -258,6 +263,8 @@ def _check_files(folder: Path, attributes: dict[str, Any]) -> Iterator[tuple[str
                     yield None, size
         except FileNotFoundError:
             yield f"{name} is missing", 0
+        except OSError as error:
+            yield f"{name} cannot be read: {error.strerror}", 0
     present = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     for name in sorted(present - {METADATA_NAME, *expected}):
         yield f"{name} does not belong to the scene", 0

@@ -151,3 +151,26 @@ def test_unfinished_store_verifies_what_is_there(rtt_source: Path, tmp_path: Pat
     report = verify_store(tmp_path / "s.zarr")
     assert report.problems == ()
     assert any("unfinished" in note for note in report.notes)
+
+
+@pytest.mark.parametrize("key", ["scene_id", "class_counts", "sar_lines", "truth_sha256"])
+def test_flipped_bit_that_renames_an_attribute(store: Path, key: str) -> None:
+    opened = open_store(store)
+    scene_id = opened.scene_ids()[0]
+    path = opened.scene_path(scene_id) / "zarr.json"
+    renamed = key[:-1] + chr(ord(key[-1]) ^ 1)
+    path.write_bytes(path.read_bytes().replace(f'"{key}"'.encode(), f'"{renamed}"'.encode(), 1))
+    (problem,) = check_scene(opened, scene_id, None).problems
+    assert problem == f"scene {scene_id}: zarr.json is damaged (KeyError: '{key}')"
+    assert problem in verify_store(store).problems
+
+
+def test_folder_in_place_of_a_shard(store: Path) -> None:
+    opened = open_store(store)
+    scene_id = opened.scene_ids()[0]
+    shard = opened.scene_path(scene_id) / "sar" / "c" / "0" / "0" / "0"
+    shard.unlink()
+    shard.mkdir()
+    assert check_scene(opened, scene_id, None).problems == (
+        f"scene {scene_id}: sar/c/0/0/0 cannot be read: Is a directory",
+    )
