@@ -79,6 +79,9 @@ def start_local_cluster(n_workers: int) -> Iterator[LocalCluster]:
         processes=True,
         memory_limit=0,  # one scene at a time bounds memory; dask's own limit would spill
         dashboard_address=None,
+        # Without a dashboard the scheduler still serves HTTP, on port 8787 with a warning where
+        # another cluster has it; any free port serves as well.
+        scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
         silence_logs=logging.CRITICAL,
     ) as cluster:
         yield cluster

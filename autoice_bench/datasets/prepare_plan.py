@@ -116,7 +116,7 @@ def make_plan(
         replaces_store=replaces_store,
         times_of_done=done,
         stored_per_source_byte=_stored_per_source_byte(store, list(done)),
-        notes=(*listing.notes, *_store_notes(store, listing.scenes)),
+        notes=(*listing.notes, *_store_notes(store, listing.scenes, replaces_store)),
     )
 
 
@@ -195,9 +195,12 @@ def _stored_per_source_byte(store: Store | None, done: Sequence[str]) -> float:
     return stored / source if source else _STORED_PER_SOURCE_BYTE
 
 
-def _store_notes(store: Store | None, scenes: Iterable[SceneFile]) -> Iterable[str]:
+def _store_notes(
+    store: Store | None, scenes: Iterable[SceneFile], replaces_store: bool
+) -> Iterable[str]:
     if store is None:
         return
     others = set(store.scene_ids()).difference(scene.scene_id for scene in scenes)
     if others:
-        yield f"{len(others)} scenes of the store are not in this source folder; kept"
+        fate = "removed with the rest" if replaces_store else "kept"
+        yield f"{len(others)} scenes of the store are not in this source folder; {fate}"

@@ -146,10 +146,10 @@ def report_to_text(report: PrepareReport) -> str:
     lines.append(
         f"{format_path(report.store.path)}: {len(report.written)} scenes written{done}{failed}"
     )
-    if report.store.state == "complete":
+    if report.splits:
         possible = [split.name for split in report.splits if split.reason is None]
         lines.append(f"splits: {', '.join(possible) or 'none possible'}")
-    else:
+    elif report.store.state != "complete":
         lines.append("once all parts are done, run `prepare` without --part to complete the store")
     return "\n".join(lines)
 

@@ -171,6 +171,27 @@ def test_overwrite_replaces_a_store_of_another_dtype(rtt_source: Path, tmp_path:
     assert zarr.open_array(store / "scenes" / scene_id / "sar", mode="r").dtype == np.float32
 
 
+def test_a_replaced_store_loses_the_scenes_of_other_sources_and_says_so(
+    rtt_source: Path, tmp_path: Path
+) -> None:
+    source, store = copy_source(rtt_source, tmp_path / "rtt"), tmp_path / "s.zarr"
+    prepare(source, store, workers=1)
+    scene_files(source / "train")[0].unlink()
+    kept = prepare(source, store, workers=1)
+    assert kept.notes == ("1 scenes of the store are not in this source folder; kept",)
+    replaced = prepare(source, store, workers=1, dtype="float32", overwrite=True)
+    assert replaced.notes == (
+        "1 scenes of the store are not in this source folder; removed with the rest",
+    )
+    assert len(open_store(store).scene_ids()) == 5
+
+
+def test_a_part_of_a_complete_store_tells_no_splits(rtt_source: Path, prepared_store: Path) -> None:
+    arguments = ["prepare", str(rtt_source), str(prepared_store), "--part", "1/2", "--workers", "1"]
+    result = CliRunner().invoke(main, arguments)
+    assert result.output.endswith("0 scenes written, 3 were there already\n")
+
+
 def test_simulated_and_real_scenes_never_mix(rtt_source: Path, tmp_path: Path) -> None:
     source = copy_source(rtt_source, tmp_path / "rtt")
     real = scene_files(source)[-1]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -16,6 +18,7 @@ from click.testing import CliRunner
 
 from autoice_bench.cli import main
 from autoice_bench.datasets import scene_job
+from autoice_bench.datasets.executors import start_local_cluster
 from autoice_bench.datasets.prepare import prepare
 from autoice_bench.datasets.runs import Part, start_run
 from autoice_bench.datasets.scene_folder import write_scene
@@ -272,3 +275,32 @@ def test_absent_scheduler_is_said_in_one_line(rtt_source: Path, tmp_path: Path) 
     assert result.exit_code == 1
     assert "no dask scheduler answers there" in result.output
     assert result.output.count("\n") == 1
+
+
+def test_dangling_link_is_the_fault_of_its_scene(rtt_source: Path, tmp_path: Path) -> None:
+    source = copy_source(rtt_source, tmp_path / "rtt")
+    path = scene_files(source)[0]
+    path.unlink()
+    path.symlink_to(tmp_path / "nothing.nc")
+    report = prepare(source, tmp_path / "s.zarr", workers=1, on_error="skip")
+    assert len(report.written) == 5
+    (reason,) = report.failed.values()
+    assert "its source cannot be read" in reason
+
+
+def test_local_cluster_is_silent_where_another_has_the_usual_port(
+    recwarn: pytest.WarningsRecorder,
+) -> None:
+    with socket.socket() as taken:
+        with contextlib.suppress(OSError):  # taken already serves as well
+            taken.bind(("127.0.0.1", 8787))
+            taken.listen()
+        with start_local_cluster(1) as cluster:
+            assert len(cluster.workers) == 1
+    assert [str(warning.message) for warning in recwarn if "8787" in str(warning.message)] == []
+
+
+def test_scheduler_and_workers_exclude_each_other() -> None:
+    result = CliRunner().invoke(main, ["prepare", "--scheduler", "tcp://h:1", "--workers", "2"])
+    assert result.exit_code == 2
+    assert "give one" in result.output
