@@ -127,6 +127,7 @@ def leaderboard_check(leaderboard: Path, as_json: bool) -> None:
     """
     from autoice_bench.scoring.check import check_leaderboard
     from autoice_bench.scoring.leaderboard import submission_folders
+    from autoice_bench.wording import format_count
 
     problems = check_leaderboard(leaderboard)
     n_submissions = len(submission_folders(leaderboard))
@@ -135,6 +136,7 @@ def leaderboard_check(leaderboard: Path, as_json: bool) -> None:
     else:
         for problem in problems:
             click.echo(problem)
-        click.echo(f"{leaderboard}: {n_submissions} submissions, {len(problems) or 'no'} problems")
+        found = format_count(len(problems), "problem") if problems else "no problems"
+        click.echo(f"{leaderboard}: {format_count(n_submissions, 'submission')}, {found}")
     if problems:
         sys.exit(1)

@@ -215,7 +215,7 @@ def find_submissions(path: Path) -> tuple[Predictions, ...]:
     inner = tuple(
         open_predictions(child)
         for child in sorted(path.iterdir())
-        if not child.name.startswith(".") and _holds_predictions(child)
+        if not child.name.startswith(".") and _looks_like_predictions(child)
     )
     _require_own_names(path, inner)
     return inner or (open_predictions(path),)
@@ -233,12 +233,17 @@ def _require_own_names(path: Path, submissions: tuple[Predictions, ...]) -> None
 
 
 def _holds_predictions(path: Path) -> bool:
-    if path.is_file():
-        return path.suffix == ".nc" and not is_scene_name(path.name)
     return any(
         predictions is not None
         for predictions in (_netcdf_folder(path), _zarr_groups(path), _upload_folder(path))
     )
+
+
+def _looks_like_predictions(path: Path) -> bool:
+    if path.is_file():
+        return path.suffix == ".nc" and not is_scene_name(path.name)
+    # A folder of misnamed files counts: opening it says what is wrong, skipping it would not.
+    return any(path.glob("*.nc")) or _zarr_groups(path) is not None
 
 
 def _netcdf_folder(path: Path) -> NetcdfFolder | None:

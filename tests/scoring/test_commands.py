@@ -248,6 +248,7 @@ def test_leaderboard_check(board: Path) -> None:
     result = run("leaderboard", "check", "--leaderboard", board)
     assert result.exit_code == 1
     assert "scores.parquet is missing" in result.stdout
+    assert "2 submissions, 1 problem\n" in result.stdout
     answer = json.loads(run("leaderboard", "check", "--leaderboard", board, "--json").stdout)
     assert len(answer["problems"]) == 1
 

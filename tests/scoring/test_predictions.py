@@ -114,6 +114,15 @@ def test_zarr_groups(tmp_path: Path, zarr_format: Literal[2, 3]) -> None:
     assert found.name == "team"
 
 
+def test_folder_of_misnamed_files_is_told_not_skipped(predictions: Path, tmp_path: Path) -> None:
+    shutil.copytree(predictions, tmp_path / "good")
+    (tmp_path / "notes").mkdir()  # neither files nor groups: no prediction folder
+    assert [found.name for found in find_submissions(tmp_path)] == ["good"]
+    write_netcdf(tmp_path / "misnamed/scene1.nc", predictions_of(SCENES[0]))
+    with pytest.raises(PredictionError, match=r"misnamed: no predictions found; expected <scene"):
+        find_submissions(tmp_path)
+
+
 def test_file_names_may_keep_the_source_s_ending(tmp_path: Path) -> None:
     write_netcdf(tmp_path / f"{SCENES[0]}_prep.nc", predictions_of(SCENES[0]))
     found = open_predictions(tmp_path)
