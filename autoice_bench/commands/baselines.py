@@ -49,6 +49,6 @@ def baseline(
             overwrite=overwrite,
             progress=progress,
         )
-    for key, value in fitted.items():
-        click.echo(f"{key}: {value}")
+    for name, values in fitted.items():
+        click.echo(f"{name}: " + ", ".join(f"{key} {value}" for key, value in values.items()))
     click.echo(f"predictions written to {target}")

@@ -7,6 +7,7 @@ never conflict and git merges cleanly. The tables have plain Parquet types.
 from __future__ import annotations
 
 import json
+import math
 import re
 import shutil
 import uuid
@@ -138,6 +139,8 @@ def parse_description(content: Mapping[str, Any], where: str) -> Description:
             raise LeaderboardError(
                 f"{where}: {name} is {value!r}; expected {expected[-1].__name__}"
             )
+        if isinstance(value, float) and not math.isfinite(value):  # no JSON number
+            raise LeaderboardError(f"{where}: {name} is {value}; expected a finite number")
     return Description(**content)
 
 

@@ -169,6 +169,9 @@ def test_command_line_from_baseline_to_leaderboard(
     for arguments in ("baseline majority", "baseline amsr2-threshold", "score", "leaderboard"):
         result = runner.invoke(main, arguments.split())
         assert result.exit_code == 0, result.output
+        if arguments == "baseline amsr2-threshold":
+            assert "SIC: threshold 0." in result.stdout
+            assert ", class_below " in result.stdout
     assert "SIMULATED" in result.stdout
     assert runner.invoke(main, ["baseline", "nosuch"]).exit_code == 2
     assert runner.invoke(main, ["baseline", "majority"]).exit_code == 1

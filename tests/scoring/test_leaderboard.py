@@ -149,6 +149,8 @@ def test_descriptions_are_strict(tmp_path: Path) -> None:
         parse_description({"auther": "me"}, "x")
     with pytest.raises(LeaderboardError, match="seed is '3'; expected int"):
         parse_description({"seed": "3"}, "x")
+    with pytest.raises(LeaderboardError, match="training_hours is nan; expected a finite number"):
+        parse_description({"training_hours": float("nan")}, "x")
     with pytest.raises(LeaderboardError, match="cannot be read as JSON"):
         find_description(tmp_path / "none.json", tmp_path)
     (tmp_path / "description.json").write_text("[]")
