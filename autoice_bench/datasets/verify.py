@@ -182,8 +182,14 @@ def _source_files(source: Path) -> dict[str, SceneFile]:
 
 
 def _check_root(store: Store) -> list[str]:
-    """Index, fingerprint and splits against the scenes."""
-    problems = []
+    """Index, fingerprint and splits against the scenes; what lies among them and is none."""
+    ids = set(store.scene_ids())
+    present = sorted(store.scenes_path.iterdir()) if store.scenes_path.is_dir() else []
+    problems = [
+        f"scenes/{path.name} has no {METADATA_NAME}, so it is no scene; remove it"
+        for path in present
+        if path.name not in ids
+    ]
     if store.state == "complete":
         problems += _check_index(store)
     for name in split_names(store.path):

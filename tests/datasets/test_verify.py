@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import netCDF4
@@ -12,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from autoice_bench.cli import main
-from autoice_bench.datasets.store import open_store
+from autoice_bench.datasets.store import State, open_store, write_root
 from autoice_bench.datasets.verify import VerifyReport, check_scene, verify_store
 from autoice_bench.errors import StoreError
 from tests.datasets.store_tools import copy_source, scene_files
@@ -174,3 +175,13 @@ def test_folder_in_place_of_a_shard(store: Path) -> None:
     assert check_scene(opened, scene_id, None).problems == (
         f"scene {scene_id}: sar/c/0/0/0 cannot be read: Is a directory",
     )
+
+
+@pytest.mark.parametrize("state", ["complete", "preparing"])
+def test_folder_without_metadata_among_the_scenes(store: Path, state: State) -> None:
+    opened = open_store(store)
+    write_root(replace(opened, state=state))
+    scene_id = opened.scene_ids()[0]
+    (opened.scene_path(scene_id) / "zarr.json").unlink()
+    problem = f"scenes/{scene_id} has no zarr.json, so it is no scene; remove it"
+    assert problem in verify_store(store).problems
