@@ -26,6 +26,7 @@ from autoice_bench.scoring.published import (
 )
 from autoice_bench.scoring.scores import COMBINED, OFFICIAL
 from autoice_bench.scoring.submission import SUBMISSION_FILE, Submission, read_submission
+from autoice_bench.scoring.truth import PUBLISHED_RULE
 
 COLUMNS: Final = (COMBINED, *CHART_NAMES)
 ALL: Final = "all"
@@ -64,7 +65,8 @@ class Board:
         shown: what the cells hold, in words.
         columns: names of the entries' cells.
         entries: ranked ones first.
-        published: published results of the same split; none beside simulated truth.
+        published: published results of the same split; none beside simulated truth
+            or labels of another rule.
     """
 
     name: str
@@ -204,7 +206,9 @@ def _build_board(
         ranked += has_rank
         entries.append(Entry(ranked if has_rank else None, member, cells))
     n_scenes = max(len(member.evaluation.scenes) for member in members)
-    published = () if simulated or not fingerprint else _published(name, view)
+    rules = {member.evaluation.rule for member in members}
+    is_published_truth = bool(fingerprint) and not simulated and rules == {PUBLISHED_RULE}
+    published = _published(name, view) if is_published_truth else ()
     return Board(
         name, fingerprint, simulated, n_scenes, view.shown, columns, tuple(entries), published
     )

@@ -11,6 +11,7 @@ from typing import Any, Final
 from autoice_bench.scoring.compare import Difference
 from autoice_bench.scoring.leaderboard import Board, Cell, Entry
 from autoice_bench.scoring.published import PublishedResult
+from autoice_bench.scoring.truth import PUBLISHED_RULE
 from autoice_bench.scoring.uncertainty import FEWEST_SCENES
 
 _MARKS: Final = {"yes": "", "no": "not comparable", "unknown": "protocol not stated"}
@@ -36,8 +37,10 @@ def _title(board: Board) -> str:
         return f"split {board.name}: no submissions yet"
     kind = "SIMULATED scenes" if board.simulated else "scenes"
     truth = f"truth {board.truth_fingerprint[:12]}" if board.truth_fingerprint else "partial"
+    rules = {entry.submission.evaluation.rule for entry in board.entries}
+    labels = sorted(f", labels {rule}" for rule in rules if rule != PUBLISHED_RULE)
     return (
-        f"split {board.name}: {board.n_scenes} {kind}, {truth}; "
+        f"split {board.name}: {board.n_scenes} {kind}, {truth}{''.join(labels)}; "
         f"{board.shown}, percent, with 95 % bootstrap intervals over scenes"
     )
 
@@ -108,6 +111,7 @@ def board_records(boards: Iterable[Board]) -> list[dict[str, Any]]:
                 "verified": bool(entry.submission.metadata["verified"]),
                 "published": False,
                 "n_scenes": len(entry.submission.evaluation.scenes),
+                "label_rule": str(entry.submission.evaluation.rule),
             }
             for column, cell in entry.cells.items():
                 record[column] = _none_if_nan(cell.value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from autoice_bench.scoring.evaluate import Evaluation
 from autoice_bench.scoring.leaderboard_text import format_table
 from autoice_bench.scoring.metric_table import headline_metric
 from autoice_bench.scoring.scores import COMBINED, OFFICIAL
+from autoice_bench.scoring.truth import PUBLISHED_RULE, LabelRule
 
 _LABELS = {"r2": "R2", "f1_weighted": "weighted F1", COMBINED: "2 : 2 : 1"}
 
@@ -35,6 +37,7 @@ def summarise(
         "split": evaluation.board,
         "simulated": evaluation.simulated,
         "truth_fingerprint": evaluation.truth_fingerprint,
+        "label_rule": asdict(evaluation.rule),
         "predictions_sha256": evaluation.predictions_sha256,
         "n_scenes": len(evaluation.scenes),
         "rankable": evaluation.rankable,
@@ -70,6 +73,9 @@ def format_summary(summary: dict[str, Any]) -> str:
     """A record of ``summarise`` as text."""
     kind = "simulated scenes" if summary["simulated"] else "scenes"
     lines = [f"{summary['submission']}: {summary['n_scenes']} {kind}, split {summary['split']}"]
+    rule = LabelRule(**summary["label_rule"])
+    if rule != PUBLISHED_RULE:
+        lines.append(f"  labels {rule}: not comparable with scores on the released labels")
     rows = []
     for score in summary["scores"]:
         value = "undefined" if score["official"] is None else f"{score['official']:.3f}"

@@ -30,6 +30,9 @@ class LabelRule:
     sod_threshold: int
     floe_threshold: int
 
+    def __str__(self) -> str:
+        return f"{self.name}, SOD {self.sod_threshold} %, FLOE {self.floe_threshold} %"
+
 
 PUBLISHED_RULE: Final = LabelRule("autoice-2022", 65, 65)
 """The rule behind the charts in the released ready-to-train files."""

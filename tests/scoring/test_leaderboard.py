@@ -21,8 +21,9 @@ from autoice_bench.scoring.leaderboard import (
     published_boards,
     read_leaderboard,
 )
-from autoice_bench.scoring.leaderboard_text import format_board, format_comparison
+from autoice_bench.scoring.leaderboard_text import board_records, format_board, format_comparison
 from autoice_bench.scoring.published import read_published
+from autoice_bench.scoring.score_text import format_summary, summarise
 from autoice_bench.scoring.scores import build_scores
 from autoice_bench.scoring.store_truth import StoreTruth
 from autoice_bench.scoring.submission import (
@@ -34,6 +35,7 @@ from autoice_bench.scoring.submission import (
     write_submission,
 )
 from autoice_bench.scoring.submission_tables import hash_file
+from autoice_bench.scoring.truth import LabelRule
 from tests.scoring.make import SCENES, predictions_of, write_netcdf, write_predictions, write_store
 
 
@@ -205,6 +207,21 @@ def test_simulated_boards_say_so_and_show_nothing_published(good: Evaluation, ro
     assert "SIMULATED" not in text
     assert "published, self-reported (not ranked)" in text
     assert [entry.rank for entry in real.entries] == [1]
+
+
+def test_labels_of_another_rule_say_so_and_show_nothing_published(
+    good: Evaluation, tmp_path: Path
+) -> None:
+    rule = LabelRule("dominant-sum", 70, 50)
+    other = dataclasses.replace(good, simulated=False, rule=rule)
+    submit(other, tmp_path, "other")
+    summary = format_summary(summarise(other, build_scores(other, "other"), "other", None))
+    assert "labels dominant-sum, SOD 70 %, FLOE 50 %: not comparable" in summary
+    (board,) = build_boards(read_leaderboard(tmp_path))
+
+    assert board.published == ()
+    assert ", labels dominant-sum, SOD 70 %, FLOE 50 %; " in format_board(board)
+    assert board_records([board])[0]["label_rule"] == "dominant-sum, SOD 70 %, FLOE 50 %"
 
 
 def test_views(root: Path) -> None:
