@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from autoice_bench.commands.base import PATH, AutoIceCommand
+from autoice_bench.errors import AutoIceError
 
 _STEPS = (
     ("Simulated scenes in the layout of the released ones", "simulate --test 4 --size 700,732"),
@@ -35,7 +36,10 @@ def demo(ctx: click.Context, folder: Path) -> None:
     os.environ.pop("AUTOICE_STORE", None)
     command_line = ctx.find_root().command
     started = time.monotonic()
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise AutoIceError(f"folder {folder} cannot be made: {error}") from error
     with contextlib.chdir(folder):
         for title, arguments in _STEPS:
             click.echo(f"\n# {title}\n$ autoice-bench {arguments}")
