@@ -144,8 +144,8 @@ def compute_alone(which: str, store: Path, folder: Path, scene_id: str) -> tuple
     elif which == "scikit-learn":
         seconds = timed(lambda: result.append(score_sklearn([(truth, predicted)])))
     else:
-        head = [{name: array[:9] for name, array in half.items()} for half in (truth, predicted)]
-        score_torchmetrics([(head[0], head[1])])  # its first call sets the library up
+        few = dict.fromkeys(truth, np.arange(5, dtype=np.uint8))
+        score_torchmetrics([(few, few)])  # its first call sets the library up
         seconds = timed(lambda: result.append(score_torchmetrics([(truth, predicted)])))
     return seconds, result[-1]
 
