@@ -179,7 +179,7 @@ def stored_bytes(store: Path) -> int:
 
 
 def run(source: Path, work: Path, repeats: int) -> tuple[dict[str, Measurement], float]:
-    """Measure every row ``repeats`` times in turn; keep the median by time."""
+    """Measure every row ``repeats`` times in turn; keep the median (of two, the slower)."""
     taken: dict[str, list[Measurement]] = {}
     cluster_starts = []
 
@@ -268,8 +268,8 @@ def main() -> None:
             "prepare",
             "# `prepare`: RTT scenes to a store",
             f"{len(scenes)} simulated scenes of {lines}x{samples} pixels, {n_bytes / 1e6:.0f} MB "
-            f"of zlib NetCDF, in the page cache; median of {arguments.repeats} runs (the xarray "
-            "loops run once). All rows but the second are pinned to one core, and every process "
+            f"of zlib NetCDF, in the page cache; median of {arguments.repeats} runs, "
+            "of two the slower (the xarray loops run once). All rows but the second are pinned to one core, and every process "
             "has prepared one scene before. `prepare` validates every value, hashes source and "
             "shards and makes each scene durable before it is renamed into place; the loops do "
             "none of this, and the first two floors neither hash nor write. The third hashes "

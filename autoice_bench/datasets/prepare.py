@@ -35,7 +35,6 @@ from autoice_bench.datasets.split_index import validate_split_index
 from autoice_bench.datasets.store import (
     GridAnchor,
     Store,
-    compute_store_fingerprint,
     create_store,
     mark_complete,
     open_store,
@@ -44,6 +43,7 @@ from autoice_bench.datasets.store import (
 from autoice_bench.datasets.store_index import (
     SourceTimes,
     build_index,
+    fingerprint_scenes,
     read_index,
     read_times,
     write_index,
@@ -244,9 +244,7 @@ def _complete(
     """Write the index, the named splits and the fingerprint, and mark the store complete."""
     table = build_index(store, times)
     index_sha256 = write_index(store, table)
-    columns = ("scene_id", "source_sha256", "reference_sha256")
-    rows = zip(*(table.column(name).to_pylist() for name in columns), strict=True)
-    fingerprint = compute_store_fingerprint(store.options, rows)
+    fingerprint = fingerprint_scenes(store, table)
     splits = write_named_splits(store.path, validate_split_index(read_index(store)))
     return mark_complete(store, fingerprint, index_sha256), tuple(splits)
 

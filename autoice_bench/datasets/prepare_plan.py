@@ -93,13 +93,11 @@ def make_plan(
         assert store is not None
         raise StoreError(_other_options(store, options))
     if store is None or replaces_store:
-        known: dict[str, SceneFile] = {}
         done: dict[str, SourceTimes] = {}
         changed: dict[str, str] = {}
     else:
         present = set(store.scene_ids())
-        known = {scene.scene_id: scene for scene in scenes if scene.scene_id in present}
-        done, changed = _compare(store, known.values())
+        done, changed = _compare(store, [scene for scene in scenes if scene.scene_id in present])
     if changed and not overwrite:
         first = next(iter(changed.values()))
         more = f" ({len(changed) - 1} more)" if len(changed) > 1 else ""

@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 
 from autoice_bench.charts import CHARTS
 from autoice_bench.datasets.shards import METADATA_NAME
-from autoice_bench.datasets.store import Store, write_atomically
+from autoice_bench.datasets.store import Store, compute_store_fingerprint, write_atomically
 from autoice_bench.errors import StoreError
 
 COUNT_COLUMNS: Final = tuple(f"{chart.name}_{value}" for chart in CHARTS for value in chart.values)
@@ -113,6 +113,13 @@ def build_index(store: Store, times: Mapping[str, SourceTimes]) -> pa.Table:
             raise _damaged(store, scene_id) from None
         rows.append({**row, "scene_id": scene_id})
     return pa.Table.from_pylist(rows, schema=SCHEMA)
+
+
+def fingerprint_scenes(store: Store, table: pa.Table) -> str:
+    """The store fingerprint that follows from the scenes of an index."""
+    columns = ("scene_id", "source_sha256", "reference_sha256")
+    rows = zip(*(table.column(name).to_pylist() for name in columns), strict=True)
+    return compute_store_fingerprint(store.options, rows)
 
 
 def write_index(store: Store, table: pa.Table) -> str:

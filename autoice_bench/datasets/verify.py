@@ -34,10 +34,14 @@ from autoice_bench.datasets.splits import split_names, validate_split_file
 from autoice_bench.datasets.store import (
     INDEX_NAME,
     Store,
-    compute_store_fingerprint,
     open_store,
 )
-from autoice_bench.datasets.store_index import build_index, read_index_table, read_times
+from autoice_bench.datasets.store_index import (
+    build_index,
+    fingerprint_scenes,
+    read_index_table,
+    read_times,
+)
 from autoice_bench.errors import AutoIceError, SplitError, StoreError
 
 
@@ -215,9 +219,7 @@ def _check_index(store: Store) -> list[str]:
         rebuilt = build_index(store, read_times(store))
     except StoreError:  # the scene's own check has said so
         return problems
-    columns = ("scene_id", "source_sha256", "reference_sha256")
-    rows = zip(*(rebuilt.column(name).to_pylist() for name in columns), strict=True)
-    if compute_store_fingerprint(store.options, rows) != store.fingerprint:
+    if fingerprint_scenes(store, rebuilt) != store.fingerprint:
         problems.append(
             "store_fingerprint does not follow from the scenes: some are missing or foreign"
         )
