@@ -269,12 +269,12 @@ def main() -> None:
             "# `prepare`: RTT scenes to a store",
             f"{len(scenes)} simulated scenes of {lines}x{samples} pixels, {n_bytes / 1e6:.0f} MB "
             f"of zlib NetCDF, in the page cache; median of {arguments.repeats} runs, "
-            "of two the slower (the xarray loops run once). All rows but the second are pinned to one core, and every process "
-            "has prepared one scene before. `prepare` validates every value, hashes source and "
-            "shards and makes each scene durable before it is renamed into place; the loops do "
-            "none of this, and the first two floors neither hash nor write. The third hashes "
-            "source, shards and labels and writes the files, unchecked and without waiting for "
-            "the disk.",
+            "of two the slower (the xarray loops run once). All rows but the second are pinned "
+            "to one core, and every process has prepared one scene before. `prepare` validates "
+            "every value, hashes source and shards and makes each scene durable before it is "
+            "renamed into place; the loops do none of this, and the first two floors neither hash "
+            "nor write. The third hashes source, shards and labels and writes the files, "
+            "unchecked and without waiting for the disk.",
             table(results, len(scenes), n_bytes),
             f"Starting a local cluster of two workers takes {cluster_start:.1f} s more, once.",
         )
