@@ -30,9 +30,17 @@ class SplitError(AutoIceError):
     """A split is unknown, cannot be built from the scenes at hand, or breaks its own rule."""
 
 
+class PatchError(AutoIceError):
+    """Patches that cannot be drawn from a store: wrong options, or no eligible window."""
+
+
 class PredictionError(AutoIceError):
     """A prediction is missing, malformed or does not fit the truth."""
 
 
 class LeaderboardError(AutoIceError):
     """A submission or leaderboard folder is invalid or would be overwritten."""
+
+
+class BaselineError(AutoIceError):
+    """A recipe, network, its weights or a run is unknown, malformed or does not fit the data."""

@@ -31,6 +31,7 @@ from autoice_bench.datasets.variables import (
     PIXEL_SPACING_M,
     SAR_VARIABLES,
     STANDARDISED_VARIABLES,
+    GridAnchor,
     Variable,
 )
 from autoice_bench.errors import StoreError
@@ -54,8 +55,6 @@ SIMULATED_CITATION: Final = (
 )
 
 State = Literal["preparing", "complete"]
-GridAnchor = Literal["centre", "corner"]
-"""Which pixel of a 2 km cell its value belongs to; see docs/store.md."""
 
 
 @dataclass(frozen=True)

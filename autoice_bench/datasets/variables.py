@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from autoice_bench.charts import CHART_NAMES
 
 Grid = Literal["80m", "2km"]
+GridAnchor = Literal["centre", "corner"]
+"""Which pixel of a 2 km cell its value belongs to; see docs/store.md."""
 
 SAR_DIMS: Final = ("sar_lines", "sar_samples")
 GRID_2KM_DIMS: Final = ("2km_grid_lines", "2km_grid_samples")
