@@ -18,10 +18,10 @@ ARRAYS = {"numpy", "xarray", "zarr", "pandas", "pyarrow"}
 TORCH = {"torch", "torchvision"}
 NETCDF = {"deflate", "h5py", "netCDF4"}
 DASK = {"dask", "distributed"}
-# The top-level module that reads NetCDF for both sides.
-SHARED = {"netcdf_chunks": NETCDF | {"numpy"}}
-# What zarr itself is made of; the scorer decodes chunks with it.
+# What zarr itself is made of; chunks are decoded with it.
 CODECS = {"google_crc32c", "numcodecs"}
+# The top-level modules that read NetCDF and shards for both sides.
+SHARED = {"netcdf_chunks": NETCDF | {"numpy"}, "sharding": CODECS | {"numpy"}}
 SCORING_STACK = ARRAYS | NETCDF | DASK | CODECS
 DATASETS_STACK = SCORING_STACK | {"rich", "scipy"}
 

@@ -12,9 +12,9 @@ import numpy as np
 
 from autoice_bench.charts import CHART_NAMES
 from autoice_bench.errors import SplitError, StoreError
-from autoice_bench.scoring.shards import read_shard
 from autoice_bench.scoring.split_files import is_split_path, read_split_subset
 from autoice_bench.scoring.truth import Charts, LabelRule, TruthScene
+from autoice_bench.sharding import read_shard
 
 FORMAT_VERSION: Final = 1
 

@@ -13,14 +13,14 @@ from zarr.codecs import BloscCodec, Crc32cCodec, ShardingCodec, ZstdCodec
 
 from autoice_bench.charts import CHART_NAMES
 from autoice_bench.errors import StoreError
-from autoice_bench.scoring.shards import read_shard
 from autoice_bench.scoring.store_truth import StoreTruth
+from autoice_bench.sharding import read_shard
 
 VALUES = np.random.default_rng(0).integers(0, 256, (3, 21, 34)).astype(np.uint8)
 
 
 def write_array(folder: Path, **options: Any) -> dict[str, Any]:
-    """The values as zarr-python writes them: one shard of blosc chunks with crc32c."""
+    """The values as zarr-python writes them: by default one shard of blosc chunks with crc32c."""
     settings: dict[str, Any] = {
         "shape": VALUES.shape,
         "dtype": "uint8",
@@ -34,9 +34,13 @@ def write_array(folder: Path, **options: Any) -> dict[str, Any]:
     return metadata
 
 
-def test_reads_what_zarr_writes(tmp_path: Path) -> None:
-    metadata = write_array(tmp_path / "a")
-    np.testing.assert_array_equal(read_shard(tmp_path / "a", metadata), VALUES)
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "int64", "float16", "float32", "float64"])
+def test_reads_what_zarr_writes(tmp_path: Path, dtype: str) -> None:
+    metadata = write_array(tmp_path / "a", dtype=dtype)
+    found = read_shard(tmp_path / "a", metadata)
+    assert found is not None
+    assert found.dtype == dtype
+    np.testing.assert_array_equal(found, VALUES)
 
 
 def test_chunks_that_zarr_left_out_are_fill(tmp_path: Path) -> None:
@@ -59,7 +63,7 @@ def test_chunks_that_zarr_left_out_are_fill(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "options",
     [
-        {"dtype": "uint16"},
+        {"dtype": "float32", "fill_value": float("nan")},
         {"shards": None},
         {"shards": (3, 16, 40)},
         {"shards": (3, 32, 40)},

@@ -1,0 +1,197 @@
+"""Zarr v3 arrays that lie in one shard of blosc chunks: layout, index, and reading one whole.
+
+What zarr-python spends on each inner chunk is most of the time of reading a shard, so the scorer
+(whole charts) and the data sets (windows) decode the layout that ``prepare`` writes themselves.
+Anything else is left to zarr: ``parse_layout`` and ``read_shard`` return None.
+
+Source: https://zarr-specs.readthedocs.io/en/latest/v3/codecs/sharding-indexed/index.html
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any, Final
+
+import google_crc32c
+import numpy as np
+from numcodecs import blosc
+from numpy.typing import NDArray
+
+ABSENT: Final = -1
+"""Offset of an inner chunk that was not written: all fill value."""
+
+_CRC_BYTES: Final = 4
+_DTYPES: Final = frozenset(
+    [f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)]
+    + [f"float{bits}" for bits in (16, 32, 64)]
+)
+
+
+@dataclass(frozen=True)
+class ShardLayout:
+    """How an array lies in its only shard.
+
+    Attributes:
+        shape: shape of the array.
+        inner: shape of an inner chunk; edge chunks are as large as the others.
+        dtype: dtype of the values.
+        fill_value: value of the chunks that were not written.
+    """
+
+    shape: tuple[int, ...]
+    inner: tuple[int, ...]
+    dtype: np.dtype[Any]
+    fill_value: Any
+
+    @property
+    def grid(self) -> tuple[int, ...]:
+        """Number of inner chunks along each dimension."""
+        return tuple(-(-size // edge) for size, edge in zip(self.shape, self.inner, strict=True))
+
+    @property
+    def index_bytes(self) -> int:
+        """Size of the index at the end of the shard."""
+        return math.prod(self.grid) * 16 + _CRC_BYTES
+
+    @property
+    def path(self) -> str:
+        """The shard's file, relative to the array's folder."""
+        return "/".join(["c", *("0" for _ in self.shape)])
+
+
+def parse_layout(metadata: Mapping[str, Any]) -> ShardLayout | None:
+    """The layout of an array, or None if it is another than one shard of blosc chunks with crc32c.
+
+    Args:
+        metadata: the array's parsed ``zarr.json``.
+    """
+    match metadata:
+        case {
+            "data_type": str(dtype),
+            "shape": shape,
+            "fill_value": fill_value,
+            "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": shard}},
+            "chunk_key_encoding": {"name": "default"},
+            "codecs": [
+                {
+                    "name": "sharding_indexed",
+                    "configuration": {
+                        "chunk_shape": inner,
+                        "codecs": [
+                            {"name": "bytes"} as to_bytes,
+                            {"name": "blosc"},
+                            {"name": "crc32c"},
+                        ],
+                        "index_codecs": [
+                            {"name": "bytes", "configuration": {"endian": "little"}},
+                            {"name": "crc32c"},
+                        ],
+                    } as sharding,
+                }
+            ],
+        } if dtype in _DTYPES and _is_number(fill_value):
+            encoding = metadata["chunk_key_encoding"].get("configuration", {})
+            one_shard = all(
+                -(-size // edge) * edge == whole
+                for size, edge, whole in zip(shape, inner, shard, strict=True)
+            )
+            at_end = sharding.get("index_location", "end") == "end"
+            little = to_bytes.get("configuration", {}).get("endian", "little") == "little"
+            if one_shard and at_end and little and encoding.get("separator", "/") == "/":
+                stored = np.dtype(dtype).newbyteorder("<")
+                return ShardLayout(tuple(shape), tuple(inner), stored, fill_value)
+    return None
+
+
+def _is_number(value: object) -> bool:
+    """JSON has no NaN or infinity; Zarr writes them as strings, which are left to it."""
+    return isinstance(value, bool | int | float)
+
+
+def parse_index(content: NDArray[np.uint8], layout: ShardLayout) -> NDArray[np.int64]:
+    """Parse the index of a shard.
+
+    Args:
+        content: its last ``layout.index_bytes`` bytes.
+        layout: how the array lies in the shard.
+
+    Returns:
+        (*grid, 2) int64: offset and length of each inner chunk, checksum included; ``ABSENT`` for
+        one that was not written.
+
+    Raises:
+        ValueError: the index does not have its checksum.
+    """
+    if content.size < layout.index_bytes:
+        raise ValueError(f"the shard holds {content.size} bytes, less than its index")
+    body = check_crc32c(content[-layout.index_bytes :], "the index")
+    return np.frombuffer(body, "<i8").reshape(*layout.grid, 2)
+
+
+def check_crc32c(content: NDArray[np.uint8], what: str) -> NDArray[np.uint8]:
+    """The bytes before their crc32c.
+
+    Raises:
+        ValueError: the checksum is another.
+    """
+    body = content[:-_CRC_BYTES]
+    if content.size <= _CRC_BYTES or google_crc32c.value(body) != int.from_bytes(
+        content[-_CRC_BYTES:], "little"
+    ):
+        raise ValueError(f"{what} of the shard is damaged: its checksum differs")
+    return body
+
+
+def decode_chunk(content: NDArray[np.uint8], chunk: NDArray[Any], what: str) -> None:
+    """Check an inner chunk and decode it into ``chunk``, contiguous and of the chunk's size.
+
+    Raises:
+        ValueError: it is damaged.
+    """
+    body = check_crc32c(content, what)
+    # One thread: the threads of blosc do not survive a fork, and one chunk is too small for them.
+    blosc.use_threads = False
+    try:
+        blosc.decompress(body, chunk)
+    except (RuntimeError, ValueError) as error:
+        raise ValueError(f"{what} cannot be decoded: {error}") from error
+
+
+def read_shard(folder: Path, metadata: Mapping[str, Any]) -> NDArray[Any] | None:
+    """Read a whole array, about five times as fast as zarr-python.
+
+    Args:
+        folder: the array's folder.
+        metadata: its parsed ``zarr.json``.
+
+    Returns:
+        The array, or None if its layout is another than one shard of blosc chunks with crc32c.
+
+    Raises:
+        ValueError: a chunk or the index does not have its checksum, or cannot be decoded.
+        OSError: the shard cannot be read.
+    """
+    layout = parse_layout(metadata)
+    if layout is None:
+        return None
+    content = np.frombuffer((folder / layout.path).read_bytes(), np.uint8)
+    values = np.empty(layout.shape, layout.dtype)
+    chunk = np.empty(layout.inner, layout.dtype)
+    index = parse_index(content, layout).reshape(-1, 2).tolist()
+    for position, (offset, length) in zip(product(*map(range, layout.grid)), index, strict=True):
+        window = values[
+            tuple(
+                slice(at * edge, (at + 1) * edge)
+                for at, edge in zip(position, layout.inner, strict=True)
+            )
+        ]
+        if offset == ABSENT:
+            window[...] = layout.fill_value
+            continue
+        decode_chunk(content[offset : offset + length], chunk, f"chunk {position}")
+        window[...] = chunk[tuple(map(slice, window.shape))]
+    return values
