@@ -1,4 +1,4 @@
-"""Patch geometry: windows inside a scene, the 2 km cells under them, and which windows may be drawn.
+"""Patch geometry: windows in a scene, the 2 km cells under them, and which windows may be drawn.
 
 A patch's AMSR2 and ERA5 values stay on the 2 km grid until they are on the device; what is needed
 for that is here, for patches and whole scenes alike, so that a patch cut from an upsampled scene
