@@ -1,0 +1,49 @@
+"""Interruption: SIGTERM and SIGINT end a run at its next step, with everything saved."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from types import FrameType, TracebackType
+from typing import Any, Final, Self
+
+_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+
+
+class StopRequest:
+    """Notes that the process was asked to end; used as a context manager.
+
+    A second SIGINT acts at once, as Ctrl-C does elsewhere. Signals are left alone outside the
+    main thread, where Python cannot handle them.
+
+    Attributes:
+        signal_name: ``SIGTERM`` or ``SIGINT`` once one has come, else None.
+    """
+
+    def __init__(self) -> None:
+        self.signal_name: str | None = None
+        self._former: dict[int, Any] = {}
+
+    def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():
+            for number in _SIGNALS:
+                self._former[number] = signal.signal(number, self._note)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        for number, handler in self._former.items():
+            signal.signal(number, handler)
+        self._former.clear()
+
+    def __bool__(self) -> bool:
+        return self.signal_name is not None
+
+    def _note(self, number: int, _: FrameType | None) -> None:
+        if self.signal_name == "SIGINT" == signal.Signals(number).name:
+            raise KeyboardInterrupt
+        self.signal_name = signal.Signals(number).name
