@@ -44,11 +44,3 @@ class LeaderboardError(AutoIceError):
 
 class BaselineError(AutoIceError):
     """A recipe, network, its weights or a run is unknown, malformed or does not fit the data."""
-
-
-class RecipeError(AutoIceError):
-    """A recipe is unknown, or one of its fields is unknown, malformed or contradicts another."""
-
-
-class RunError(AutoIceError):
-    """A run's folder is missing, damaged, busy, or belongs to other settings."""
