@@ -238,6 +238,17 @@ class EligibleWindows:
         before = int(self.end[run - 1]) if run else 0
         return int(self.line[run]), int(self.first_sample[run]) + index - before
 
+    def shifted(self, line: int, sample: int) -> EligibleWindows:
+        """The same windows, counted from a pixel before: their part began at `line`, `sample`."""
+        return EligibleWindows(
+            self.line + np.int32(line), self.first_sample + np.int32(sample), self.end
+        )
+
+
+NO_WINDOWS: Final = EligibleWindows(
+    np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0, np.int64)
+)
+
 
 def find_eligible(valid: NDArray[Any], patch_size: int, min_valid_pixels: int) -> EligibleWindows:
     """Find every window with enough valid pixels, exactly.
