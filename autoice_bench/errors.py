@@ -38,6 +38,10 @@ class PredictionError(AutoIceError):
     """A prediction is missing, malformed or does not fit the truth."""
 
 
+class PictureError(AutoIceError):
+    """A picture cannot be made as asked: unknown channel, window outside the scene, file there."""
+
+
 class LeaderboardError(AutoIceError):
     """A submission or leaderboard folder is invalid or would be overwritten."""
 
