@@ -128,37 +128,40 @@ def parse_index(content: NDArray[np.uint8], layout: ShardLayout) -> NDArray[np.i
     """
     if content.size < layout.index_bytes:
         raise ValueError(f"the shard holds {content.size} bytes, less than its index")
-    body = check_crc32c(content[-layout.index_bytes :], "the index")
+    try:
+        body = _check_crc32c(content[-layout.index_bytes :])
+    except ValueError as error:
+        raise ValueError(f"the index of the shard {error}") from None
     return np.frombuffer(body, "<i8").reshape(*layout.grid, 2)
 
 
-def check_crc32c(content: NDArray[np.uint8], what: str) -> NDArray[np.uint8]:
-    """The bytes before their crc32c.
+def decode_chunk(content: NDArray[np.uint8], chunk: NDArray[Any]) -> None:
+    """Check an inner chunk and decode it.
+
+    Args:
+        content: its bytes in the shard, checksum included.
+        chunk: filled; contiguous and of the size of an inner chunk.
 
     Raises:
-        ValueError: the checksum is another.
+        ValueError: "is damaged" or "cannot be decoded"; the caller knows which chunk it is.
     """
-    body = content[:-_CRC_BYTES]
-    if content.size <= _CRC_BYTES or google_crc32c.value(body) != int.from_bytes(
-        content[-_CRC_BYTES:], "little"
-    ):
-        raise ValueError(f"{what} of the shard is damaged: its checksum differs")
-    return body
-
-
-def decode_chunk(content: NDArray[np.uint8], chunk: NDArray[Any], what: str) -> None:
-    """Check an inner chunk and decode it into ``chunk``, contiguous and of the chunk's size.
-
-    Raises:
-        ValueError: it is damaged.
-    """
-    body = check_crc32c(content, what)
+    body = _check_crc32c(content)
     # One thread: the threads of blosc do not survive a fork, and one chunk is too small for them.
     blosc.use_threads = False
     try:
         blosc.decompress(body, chunk)
     except (RuntimeError, ValueError) as error:
-        raise ValueError(f"{what} cannot be decoded: {error}") from error
+        raise ValueError(f"cannot be decoded: {error}") from error
+
+
+def _check_crc32c(content: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The bytes before their crc32c."""
+    body = content[:-_CRC_BYTES]
+    if content.size <= _CRC_BYTES or google_crc32c.value(body) != int.from_bytes(
+        content[-_CRC_BYTES:], "little"
+    ):
+        raise ValueError("is damaged: its checksum differs")
+    return body
 
 
 def read_shard(folder: Path, metadata: Mapping[str, Any]) -> NDArray[Any] | None:
@@ -192,6 +195,9 @@ def read_shard(folder: Path, metadata: Mapping[str, Any]) -> NDArray[Any] | None
         if offset == ABSENT:
             window[...] = layout.fill_value
             continue
-        decode_chunk(content[offset : offset + length], chunk, f"chunk {position}")
+        try:
+            decode_chunk(content[offset : offset + length], chunk)
+        except ValueError as error:
+            raise ValueError(f"chunk {position} of the shard {error}") from error
         window[...] = chunk[tuple(map(slice, window.shape))]
     return values

@@ -1,0 +1,264 @@
+"""Windows of a scene: what patches, inference and ``read_window`` read from a store.
+
+A scene is opened from one read of its ``zarr.json``, which holds the metadata of all its arrays; an
+array's file is opened at its first window (``shard_reader``).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from autoice_bench.datasets.shard_reader import ArrayReader, open_array, read_array
+from autoice_bench.datasets.shards import METADATA_NAME
+from autoice_bench.datasets.store import Store, open_store
+from autoice_bench.datasets.variables import GRID_2KM_DIMS, PIXELS_PER_CELL, SAR_DIMS
+from autoice_bench.errors import StoreError
+
+_PIXEL_ARRAYS: Final = ("sar", "charts", "distance_map")
+_CELL_ARRAYS: Final = ("amsr2", "era5")
+
+
+@dataclass(frozen=True)
+class TiePoints:
+    """Where a scene lies.
+
+    Attributes:
+        latitude, longitude: (tie_lines, tie_samples) float64, degrees.
+        line, sample: (tie_lines,) and (tie_samples,) float64, positions in pixels.
+    """
+
+    latitude: NDArray[np.float64]
+    longitude: NDArray[np.float64]
+    line: NDArray[np.float64]
+    sample: NDArray[np.float64]
+
+
+class SceneReader:
+    """Reads windows of one scene. Safe in threads and after a fork; can be pickled.
+
+    Attributes:
+        scene_id: such as ``20180607T184326_dmi``.
+        attributes: the scene's attributes (docs/store.md).
+        shape: lines and samples of the scene, in pixels.
+        n_cells: lines and samples of its 2 km grid.
+    """
+
+    def __init__(self, path: Path, scene_id: str, document: Mapping[str, Any]) -> None:
+        self.scene_id = scene_id
+        self.attributes: dict[str, Any] = document["attributes"]
+        self._path = path
+        self._metadata: dict[str, Any] = document["consolidated_metadata"]["metadata"]
+        self._arrays: dict[str, ArrayReader] = {}
+        self._tie_points: TiePoints | None = None
+        self.shape = self._grid_of("sar")
+        self.n_cells = self._grid_of("amsr2")
+
+    def _grid_of(self, name: str) -> tuple[int, int]:
+        _, lines, samples = self._metadata[name]["shape"]
+        return int(lines), int(samples)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._metadata
+
+    def array(self, name: str) -> ArrayReader:
+        """The reader of one array.
+
+        Raises:
+            StoreError: the scene does not have it.
+        """
+        array = self._arrays.get(name)
+        if array is None:
+            metadata, label = self._describe(name)
+            array = self._arrays[name] = open_array(self._path / name, metadata, label)
+        return array
+
+    def dims(self, name: str) -> tuple[str, ...]:
+        """Names of an array's dimensions."""
+        return tuple(self._describe(name)[0]["dimension_names"])
+
+    def channels(self, name: str) -> tuple[str, ...]:
+        """Names of an array's channels, in the order in which they are stored."""
+        return tuple(self._describe(name)[0]["attributes"]["channels"])
+
+    def read_pixels(self, name: str, line: int, sample: int, out: NDArray[Any]) -> None:
+        """Read a window of ``sar``, ``charts``, ``distance_map`` or ``ice_type``.
+
+        Args:
+            name: the array.
+            line, sample: first pixel of the window; may be outside the scene.
+            out: filled; dtype and leading dimensions of the array. Pixels outside the scene become
+                the array's fill value: 0, in charts and ice types 255.
+
+        Raises:
+            StoreError: the scene has no such array, or its file is missing or damaged.
+        """
+        array = self.array(name)
+        in_lines, in_samples = (
+            slice(min(max(-start, 0), extent), min(max(size - start, 0), extent))
+            for start, extent, size in zip((line, sample), out.shape[-2:], self.shape, strict=True)
+        )
+        window = out[..., in_lines, in_samples]
+        if window.shape != out.shape:
+            out[...] = self._metadata[name]["fill_value"]
+        if window.size:
+            array.read(line + in_lines.start, sample + in_samples.start, window)
+
+    def read_cells(
+        self,
+        name: str,
+        line_indices: NDArray[np.int64],
+        sample_indices: NDArray[np.int64],
+        out: NDArray[Any],
+    ) -> None:
+        """Read a window of ``amsr2`` or ``era5``, its edge cells repeated beyond the grid.
+
+        Args:
+            name: the array.
+            line_indices, sample_indices: cells, each the one before plus 1, but clamped to the grid
+                at both ends.
+            out: filled; (channels, line indices, sample indices), the array's dtype.
+
+        Raises:
+            StoreError: the scene has no such array, or its file is missing or damaged.
+        """
+        array = self.array(name)
+        top, left = int(line_indices[0]), int(sample_indices[0])
+        lines, samples = int(line_indices[-1]) - top + 1, int(sample_indices[-1]) - left + 1
+        if out.shape[-2:] == (lines, samples):
+            array.read(top, left, out)
+            return
+        window = np.empty((*out.shape[:-2], lines, samples), out.dtype)
+        array.read(top, left, window)
+        out[...] = window.take(line_indices - top, -2).take(sample_indices - left, -1)
+
+    def read_whole(self, name: str) -> NDArray[Any]:
+        """Read a whole array, such as ``valid_counts``.
+
+        Raises:
+            StoreError: the scene has no such array, or its file is missing or damaged.
+        """
+        metadata, label = self._describe(name)
+        return read_array(self._path / name, metadata, label)
+
+    def tie_points(self) -> TiePoints:
+        """Latitudes, longitudes and their positions; read once and kept.
+
+        Raises:
+            StoreError: a file is missing or damaged.
+        """
+        if self._tie_points is None:
+            names = ("latitude", "longitude", "tie_line", "tie_sample")
+            self._tie_points = TiePoints(*map(self.read_whole, names))
+        return self._tie_points
+
+    def _describe(self, name: str) -> tuple[dict[str, Any], str]:
+        """Metadata of an array, and what errors call it."""
+        label = f"scene {self.scene_id}: array {name}"
+        if name not in self._metadata:
+            raise StoreError(
+                f"{label} does not exist in {self._path}; there are: "
+                f"{', '.join(sorted(self._metadata))}"
+            )
+        return self._metadata[name], label
+
+
+def open_scene_reader(store: Store | Path | str, scene_id: str) -> SceneReader:
+    """Open a scene for reading windows.
+
+    Args:
+        store: an open store or its path; a path must lead to a complete store.
+        scene_id: such as ``20180607T184326_dmi``.
+
+    Raises:
+        StoreError: no such store or scene, or the scene's metadata are damaged.
+    """
+    store = store if isinstance(store, Store) else open_store(store, require_complete=True)
+    path = store.scene_path(scene_id)
+    try:
+        return SceneReader(path, scene_id, json.loads((path / METADATA_NAME).read_bytes()))
+    except (FileNotFoundError, NotADirectoryError):
+        raise StoreError(
+            f"store {store.path}: no scene {scene_id} among its {len(store.scene_ids())} scenes"
+        ) from None
+    except OSError as error:
+        raise StoreError(f"scene {scene_id}: {path}: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise StoreError(
+            f"scene {scene_id}: {path / METADATA_NAME} is damaged: {error!r}; remove the scene's "
+            "folder and run `autoice-bench prepare` again"
+        ) from error
+
+
+def read_window(
+    store: Store | Path | str, scene_id: str, line: int, sample: int, lines: int, samples: int
+) -> xr.Dataset:
+    """Read a window of a scene: its pixels, and the 2 km cells that cover it.
+
+    Args:
+        store: an open store or its path.
+        scene_id: such as ``20180607T184326_dmi``.
+        line, sample: first pixel.
+        lines, samples: size of the window in pixels. It may reach beyond the scene, but must touch
+            it; outside, charts are 255 and everything else is 0.
+
+    Returns:
+        Dataset in memory, with ``sar``, ``charts`` (absent where the scene has no labels) and
+        ``distance_map`` as stored, and the cells of ``amsr2`` and ``era5`` under the window with
+        one more on each side, where the grid has one, to interpolate with. The coordinates
+        ``sar_lines``, ``sar_samples``, ``2km_grid_lines``, ``2km_grid_samples`` count pixels and
+        cells from the scene's first one; the channels carry their names.
+
+    Raises:
+        StoreError: no such store or scene, or a file is missing or damaged.
+        ValueError: the window does not touch the scene.
+    """
+    scene = open_scene_reader(store, scene_id)
+    starts, extents = (line, sample), (lines, samples)
+    if any(
+        extent < 1 or start >= size or start + extent <= 0
+        for start, extent, size in zip(starts, extents, scene.shape, strict=True)
+    ):
+        raise ValueError(
+            f"window {lines}x{samples} at ({line}, {sample}) is outside scene {scene_id} of "
+            f"{scene.shape[0]}x{scene.shape[1]} pixels"
+        )
+    cells = [
+        _covering_cells(start, extent, n_cells)
+        for start, extent, n_cells in zip(starts, extents, scene.n_cells, strict=True)
+    ]
+    coordinates: dict[str, Any] = {
+        **{
+            dim: np.arange(start, start + extent)
+            for dim, start, extent in zip(SAR_DIMS, starts, extents, strict=True)
+        },
+        **dict(zip(GRID_2KM_DIMS, cells, strict=True)),
+    }
+    variables: dict[str, Any] = {}
+    for name in (name for name in (*_PIXEL_ARRAYS, *_CELL_ARRAYS) if name in scene):
+        array = scene.array(name)
+        is_pixels = name in _PIXEL_ARRAYS
+        size = extents if is_pixels else (cells[0].size, cells[1].size)
+        values = np.empty((*array.shape[:-2], *size), array.dtype)
+        if is_pixels:
+            scene.read_pixels(name, line, sample, values)
+        else:
+            array.read(int(cells[0][0]), int(cells[1][0]), values)
+        channel_dims = scene.dims(name)[:-2]
+        coordinates |= {dim: list(scene.channels(name)) for dim in channel_dims}
+        variables[name] = (scene.dims(name), values)
+    return xr.Dataset(variables, coordinates, {"scene_id": scene_id})
+
+
+def _covering_cells(start: int, extent: int, n_cells: int) -> NDArray[np.int64]:
+    """Cells under the pixels and one more on each side; the last one stands in beyond the grid."""
+    first = min(max(start // PIXELS_PER_CELL - 1, 0), n_cells - 1)
+    last = min((start + extent - 1) // PIXELS_PER_CELL + 1, n_cells - 1)
+    return np.arange(first, last + 1)
