@@ -1,0 +1,338 @@
+"""A run's folder: what was trained, with what, how far it is and how it went.
+
+::
+
+    runs/<name>/
+      config.json        the resolved recipe
+      environment.json   packages, Python, GPU, driver, git revision of the last start
+      run.json           state, seed, split, store, scores, times
+      metrics.parquet    one row per epoch
+      log.txt            the console
+      checkpoints/
+
+Every file is replaced in one step, so that a reader or a crash sees the old or the new one; the log
+only grows. A name stands for its settings: the same command finds its run again and goes on.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import io
+import json
+import math
+import os
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final, Literal, Self
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from autoice_bench.baselines.recipe_fields import MACHINE_FIELDS, UNSET, Recipe
+from autoice_bench.baselines.recipe_values import format_value
+from autoice_bench.datasets.splits import Split
+from autoice_bench.datasets.store import Store, write_atomically
+from autoice_bench.errors import BaselineError
+
+State = Literal["new", "running", "interrupted", "failed", "finished"]
+
+RUN_FORMAT: Final = 1
+RUN_FILE: Final = "run.json"
+CONFIG_FILE: Final = "config.json"
+ENVIRONMENT_FILE: Final = "environment.json"
+METRICS_FILE: Final = "metrics.parquet"
+LOG_FILE: Final = "log.txt"
+CHECKPOINTS: Final = "checkpoints"
+_LOCK_FILE: Final = "lock"
+_NO_LOCKS: Final = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP)
+_LONGEST_NAME: Final = 100
+_IDENTITY: Final = ("seed", "split_hash", "store_fingerprint")
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """One run on disk; see the module's text for its files.
+
+    Attributes:
+        path: its folder.
+    """
+
+    path: Path
+
+    @classmethod
+    def create(cls, path: Path, recipe: Recipe, *, seed: int, split: Split, store: Store) -> Self:
+        """The folder of a run: a new one, or the one that is there if it is of the same settings.
+
+        Fields of the machine may differ from those of an earlier start; the new ones count.
+
+        Args:
+            path: the folder; its name is the run's.
+            recipe: the resolved recipe.
+            seed: seed of the run.
+            split: training and validation scenes as they are used.
+            store: where they are read.
+
+        Raises:
+            BaselineError: the folder holds a run of other settings, or something else, or cannot
+                be written.
+        """
+        run = cls(path)
+        identity = {
+            "seed": seed,
+            "split_hash": split.hash,
+            "store_fingerprint": store.fingerprint,
+        }
+        try:
+            if (path / RUN_FILE).is_file():
+                run._require_same(recipe, identity)
+                run._write_json(CONFIG_FILE, recipe.to_dict())
+                return run
+            if path.exists() and any(path.iterdir()):
+                raise BaselineError(f"run {path}: holds something else; choose another --name")
+            run.checkpoints.mkdir(parents=True, exist_ok=True)
+            run._write_json(CONFIG_FILE, recipe.to_dict())
+            record = {
+                "format": RUN_FORMAT,
+                "state": "new",
+                "recipe": recipe.name,
+                "recipe_fingerprint": recipe.fingerprint(),
+                **identity,
+                "split": split.name,
+                "n_train": len(split.train),
+                "val_scenes": list(split.val),
+                "store": str(store.path),
+                "simulated": store.options.simulated,
+                "created": _now(),
+            }
+            run._write_json(RUN_FILE, record)
+        except OSError as error:
+            raise BaselineError(f"run {path}: cannot be written ({error.strerror})") from error
+        return run
+
+    @classmethod
+    def open(cls, path: Path | str) -> Self:
+        """Open a run.
+
+        Raises:
+            BaselineError: there is none, or it is of another format.
+        """
+        run = cls(Path(path))
+        found = run.read()["format"]
+        if found != RUN_FORMAT:
+            raise BaselineError(f"run {path}: format {found}; expected {RUN_FORMAT}")
+        return run
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folder of the checkpoints."""
+        return self.path / CHECKPOINTS
+
+    @property
+    def recipe(self) -> Recipe:
+        """The resolved recipe of the last start."""
+        return Recipe.from_dict(self._read_json(CONFIG_FILE), str(self.path / CONFIG_FILE))
+
+    def read_state(self) -> State:
+        """Where the run is; ``interrupted`` also for one that was killed while running."""
+        state: State = self.read()["state"]
+        return "interrupted" if state == "running" and not self._is_locked() else state
+
+    def read(self) -> dict[str, Any]:
+        """The content of ``run.json``.
+
+        Raises:
+            BaselineError: it is missing or damaged.
+        """
+        record = self._read_json(RUN_FILE)
+        if not {"format", "state", "recipe", *_IDENTITY} <= record.keys():
+            raise BaselineError(f"run {self.path}: {RUN_FILE} is no run's")
+        return record
+
+    def update(self, **values: Any) -> None:
+        """Set entries of ``run.json``: ``state``, ``best_epoch``, scores, times and so on.
+
+        Numbers that are not finite become null.
+        """
+        self._write_json(RUN_FILE, {**self.read(), **_finite(values), "updated": _now()})
+
+    def write_environment(self, environment: Mapping[str, Any]) -> None:
+        """Record what this start computes with; one that differed before is kept as ``earlier``."""
+        now = dict(environment)
+        earlier: list[Any] = []
+        if (self.path / ENVIRONMENT_FILE).is_file():
+            before = self._read_json(ENVIRONMENT_FILE)
+            earlier = before.pop("earlier", [])
+            if before != now:
+                earlier.append(before)
+        self._write_json(ENVIRONMENT_FILE, {**now, **({"earlier": earlier} if earlier else {})})
+
+    def read_environment(self) -> dict[str, Any]:
+        """The content of ``environment.json``."""
+        return self._read_json(ENVIRONMENT_FILE)
+
+    def append_metrics(self, row: Mapping[str, Any]) -> None:
+        """Add the row of an epoch; rows of it and of later epochs, from before a resume, go.
+
+        Args:
+            row: numbers by name, ``epoch`` among them.
+        """
+        rows = [old for old in self._read_rows() if old["epoch"] < row["epoch"]]
+        rows.append(dict(row))
+        names = list(dict.fromkeys(name for each in rows for name in each))
+        columns = {name: [each.get(name) for each in rows] for name in names}
+        buffer = io.BytesIO()
+        pq.write_table(pa.table(columns), buffer)
+        write_atomically(self.path / METRICS_FILE, buffer.getvalue())
+
+    def read_metrics(self) -> pd.DataFrame:
+        """One row per epoch done; empty before the first."""
+        return pd.DataFrame(self._read_rows())
+
+    def log(self, line: str) -> None:
+        """Add a line with the time to ``log.txt``."""
+        with (self.path / LOG_FILE).open("a", encoding="utf-8") as file:
+            file.write(f"{_now()} {line}\n")
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the run for the time of a ``with`` block; the kernel frees it with the process.
+
+        Raises:
+            BaselineError: another process holds it.
+        """
+        descriptor = os.open(self.path / _LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                if error.errno not in _NO_LOCKS:
+                    raise BaselineError(
+                        f"run {self.path}: another process is working on it; wait for it or stop it"
+                    ) from None
+            yield
+        finally:
+            os.close(descriptor)
+
+    def _is_locked(self) -> bool:
+        try:
+            with self.lock():
+                return False
+        except BaselineError:
+            return True
+        except OSError:  # a folder that may only be read
+            return False
+
+    def _require_same(self, recipe: Recipe, identity: Mapping[str, Any]) -> None:
+        record = self.read()
+        there: dict[str, Any] = {
+            **self.recipe.science(),
+            **{name: record[name] for name in _IDENTITY},
+        }
+        here: dict[str, Any] = {**recipe.science(), **identity}
+        for name in sorted(there.keys() | here.keys()):
+            if there.get(name) != here.get(name):
+                raise BaselineError(
+                    f"run {self.path}: was begun with {name} {_shorten(there.get(name))}, now it "
+                    f"is {_shorten(here.get(name))}; choose another --name, or remove the folder"
+                )
+
+    def _read_rows(self) -> list[dict[str, Any]]:
+        path = self.path / METRICS_FILE
+        if not path.is_file():
+            return []
+        try:
+            rows: list[dict[str, Any]] = pq.read_table(path, partitioning=None).to_pylist()
+        except (OSError, pa.ArrowException) as error:
+            raise BaselineError(f"run {self.path}: {METRICS_FILE} is damaged ({error})") from error
+        return rows
+
+    def _read_json(self, name: str) -> dict[str, Any]:
+        try:
+            content = json.loads((self.path / name).read_text(encoding="utf-8"))
+        except (FileNotFoundError, NotADirectoryError):
+            raise BaselineError(
+                f"run {self.path}: has no {name}; `autoice-bench baseline list` shows the runs"
+            ) from None
+        except (OSError, ValueError) as error:
+            raise BaselineError(f"run {self.path}: {name} cannot be read ({error})") from None
+        if not isinstance(content, dict):
+            raise BaselineError(f"run {self.path}: {name} is no run's")
+        return content
+
+    def _write_json(self, name: str, content: Mapping[str, Any]) -> None:
+        text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        write_atomically(self.path / name, text.encode())
+
+
+def find_runs(root: Path) -> list[RunFolder]:
+    """The runs in a folder, by name; none where there is no such folder."""
+    return [RunFolder(path.parent) for path in sorted(root.glob(f"*/{RUN_FILE}"))]
+
+
+def name_run(recipe: Recipe, published: Recipe, split: str, seed: int) -> str:
+    """The default name of a run: the recipe's, with what differs from it, and the seed.
+
+    Such as ``aspp-rates-12-24-36-seed0``. Fields of the machine are not in it.
+
+    Args:
+        recipe: the resolved recipe.
+        published: the recipe without settings.
+        split: name of the split; ``official`` is not said.
+        seed: seed of the run.
+    """
+    return f"{name_experiment(recipe, published, split)}-seed{seed}"
+
+
+def name_experiment(recipe: Recipe, published: Recipe, split: str) -> str:
+    """``name_run`` without the seed."""
+    before = published.to_dict()
+    changed = {
+        key: value
+        for key, value in recipe.to_dict().items()
+        if key not in MACHINE_FIELDS | {"name", "description"} and value != before[key]
+    }
+    parts = [
+        _safe(value) if key == "features" else f"{_safe(key)}-{_safe(value)}"
+        for key, value in changed.items()
+        if key not in UNSET or value != UNSET[key]
+    ]
+    if split != "official":
+        parts.append(_safe(split))
+    name = "-".join([_safe(recipe.name), *parts])
+    if len(name) <= _LONGEST_NAME - len("-seed") - 10:
+        return name
+    digest = hashlib.sha256(name.encode()).hexdigest()[:8]
+    return f"{_safe(recipe.name)[:60]}-{digest}"
+
+
+def _safe(value: object) -> str:
+    text = re.sub(r"[^A-Za-z0-9.+]+", "-", format_value(value)).strip("-.+")
+    return text or "none"
+
+
+def _shorten(value: object) -> str:
+    text = format_value(value) or "empty"
+    return f"{text[:12]}..." if re.fullmatch(r"[0-9a-f]{64}", text) else text
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
