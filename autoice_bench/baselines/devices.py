@@ -6,14 +6,13 @@ import os
 import resource
 import sys
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor
 
 from autoice_bench.errors import BaselineError
 
@@ -183,43 +182,6 @@ def searched_kernels(wanted: bool) -> Iterator[None]:
         yield
     finally:
         torch.backends.cudnn.benchmark = former
-
-
-def copy_to_device(
-    batches: Iterator[Mapping[str, Any]], device: torch.device
-) -> Iterator[dict[str, Any]]:
-    """Move batches to the device; on a GPU the copy runs beside the computation.
-
-    The loader fills its buffers anew while later batches are read, so a copy is over before the
-    next batch is asked for. By then the caller has queued its work on this one, so that the GPU
-    does not wait.
-
-    Args:
-        batches: tensors by name, best in pinned memory, and values that stay as they are.
-        device: the target.
-
-    Yields:
-        The batches on the device.
-    """
-    if device.type != "cuda":
-        for batch in batches:
-            yield dict(batch)
-        return
-    stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
-    computing = torch.cuda.current_stream(device)
-    for batch in batches:
-        with torch.cuda.stream(stream):
-            moved = {
-                name: value.to(device, non_blocking=True) if isinstance(value, Tensor) else value
-                for name, value in batch.items()
-            }
-            copied = stream.record_event()
-        computing.wait_event(copied)
-        for value in moved.values():
-            if isinstance(value, Tensor):
-                value.record_stream(computing)
-        yield moved
-        copied.synchronize()
 
 
 @contextmanager
