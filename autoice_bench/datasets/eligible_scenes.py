@@ -78,8 +78,9 @@ def find_windows(scene: ScenePixels, patch_size: int, min_valid_pixels: int) -> 
         StoreError: its chart is damaged.
     """
     lines, samples = slice(0, scene.shape[0]), slice(0, scene.shape[1])
-    if scene.valid_counts is not None:
-        counts, chunk = scene.valid_counts
+    known = scene.valid_counts()
+    if known is not None:
+        counts, chunk = known
         box = narrow(counts, chunk, scene.shape, patch_size, min_valid_pixels)
         if box is None:
             return NO_WINDOWS

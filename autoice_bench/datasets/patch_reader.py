@@ -18,6 +18,7 @@ from autoice_bench.datasets.variables import (
     ERA5_VARIABLES,
     SAR_VARIABLES,
 )
+from autoice_bench.datasets.window_reader import TiePoints
 from autoice_bench.errors import PatchError
 from autoice_bench.scene_id import parse_scene_id
 
@@ -41,22 +42,20 @@ class ScenePixels(Protocol):
         """Lines and samples, in its own pixels."""
 
     @property
-    def cell_shape(self) -> tuple[int, int]:
+    def n_cells(self) -> tuple[int, int]:
         """Lines and samples of the 2 km grid."""
 
-    @property
-    def tie_points(self) -> Mapping[str, NDArray[np.float64]]:
-        """latitude, longitude, tie_line and tie_sample; positions in 80 m pixels."""
+    def __contains__(self, name: str) -> bool:
+        """Whether the scene has an array."""
 
-    @property
-    def valid_counts(self) -> tuple[NDArray[np.integer], int] | None:
-        """Valid SIC pixels per chunk, and the pixels along a chunk's side; None if not stored."""
-
-    def dtype_of(self, name: str) -> np.dtype[Any]:
+    def dtype(self, name: str) -> np.dtype[Any]:
         """Dtype of an array."""
 
-    def has(self, name: str) -> bool:
-        """Whether the scene has an array."""
+    def tie_points(self) -> TiePoints:
+        """Latitude and longitude, at positions in 80 m pixels."""
+
+    def valid_counts(self) -> tuple[NDArray[Any], int] | None:
+        """Valid SIC pixels per chunk, and the pixels along a chunk's side; None if not known."""
 
     def read_pixels(self, name: str, line: int, sample: int, out: NDArray[Any]) -> None:
         """Fill (..., lines, samples) from a window; beyond the scene with nodata or 255."""
@@ -120,10 +119,10 @@ class WindowReader:
         leading = {"sar": len(SAR_VARIABLES), "charts": len(CHARTS)}
         fields = {name: Field((), np.dtype(np.int64)) for name in _SCALARS}
         for name in ARRAYS:
-            if name not in self.arrays:
+            if name not in self.arrays or (name == "charts" and name not in scene):
                 continue
             if name == "positions":
-                lines, samples = tie_shape or scene.tie_points["latitude"].shape
+                lines, samples = tie_shape or scene.tie_points().latitude.shape
                 shapes = ((lines, samples), (lines, samples), (lines,), (samples,))
                 for tie_name, shape in zip(_TIE_NAMES, shapes, strict=True):
                     fields[tie_name] = Field(shape, np.dtype(np.float32))
@@ -132,8 +131,19 @@ class WindowReader:
                 fields[name] = Field((_CELL_CHANNELS[name], *cells), np.dtype(np.float32))
             else:
                 channels = (leading[name],) if name in leading else ()
-                fields[name] = Field((*channels, *size), scene.dtype_of(name))
+                fields[name] = Field((*channels, *size), scene.dtype(name))
         return fields
+
+    def read_window(self, scene_id: str, window: Window, index: int = 0) -> dict[str, NDArray[Any]]:
+        """One window in fresh arrays, with a leading dimension of one; no charts if it has none."""
+        fields = self.fields(scene_id, (window.lines, window.samples))
+        arrays = allocate(fields, 1)
+        self.read(scene_id, window, index, arrays)
+        return arrays
+
+    def read_scene(self, scene_id: str, index: int = 0) -> dict[str, NDArray[Any]]:
+        """A whole scene as one window."""
+        return self.read_window(scene_id, Window(0, 0, *self.scenes.scene(scene_id).shape), index)
 
     def read(self, scene_id: str, window: Window, index: int, out: Buffers, at: int = 0) -> None:
         """Read one window.
@@ -152,13 +162,15 @@ class WindowReader:
         for name, value in zip(_SCALARS, scalars, strict=True):
             out[name][at] = value
         for name in self.arrays:
+            if name not in out and name != "positions":
+                continue  # charts of a scene without labels
             if name == "positions":
-                _fill_tie_points(scene.tie_points, out, at)
+                _fill_tie_points(scene.tie_points(), out, at)
             elif name in _CELL_CHANNELS:
                 lines, samples = (
                     cell_indices(first, size, n_cells, self.geometry)
                     for first, size, n_cells in zip(
-                        start, (window.lines, window.samples), scene.cell_shape, strict=True
+                        start, (window.lines, window.samples), scene.n_cells, strict=True
                     )
                 )
                 scene.read_cells(name, lines, samples, out[name][at])
@@ -166,17 +178,17 @@ class WindowReader:
                 scene.read_pixels(name, window.line, window.sample, out[name][at])
 
 
-def _fill_tie_points(points: Mapping[str, NDArray[np.float64]], out: Buffers, at: int) -> None:
+def _fill_tie_points(points: TiePoints, out: Buffers, at: int) -> None:
     """Copy tie points; where there are fewer than room, positions go on at infinity."""
-    lines, samples = points["latitude"].shape
-    for name in ("latitude", "longitude"):
+    lines, samples = points.latitude.shape
+    for name, degrees in (("latitude", points.latitude), ("longitude", points.longitude)):
         room = out[name][at]
-        room[:lines, :samples] = points[name]
-        room[lines:, :samples] = points[name][-1]
+        room[:lines, :samples] = degrees
+        room[lines:, :samples] = degrees[-1]
         room[:, samples:] = room[:, samples - 1 : samples]
-    for name, size in (("tie_line", lines), ("tie_sample", samples)):
-        out[name][at, :size] = points[name]
-        out[name][at, size:] = np.inf
+    for name, positions in (("tie_line", points.line), ("tie_sample", points.sample)):
+        out[name][at, : positions.size] = positions
+        out[name][at, positions.size :] = np.inf
 
 
 @dataclass(frozen=True)
@@ -201,7 +213,7 @@ class PatchReader:
         tie_shape = None
         if "positions" in self.windows.arrays:
             shapes = [
-                self.windows.scenes.scene(scene_id).tie_points["latitude"].shape
+                self.windows.scenes.scene(scene_id).tie_points().latitude.shape
                 for scene_id in scene_ids
             ]
             tie_shape = (max(shape[0] for shape in shapes), max(shape[1] for shape in shapes))
@@ -240,7 +252,7 @@ def require_charts(scenes: SceneCollection, scene_ids: Sequence[str]) -> None:
         PatchError: a scene has none.
     """
     for scene_id in scene_ids:
-        if not scenes.scene(scene_id).has("charts"):
+        if "charts" not in scenes.scene(scene_id):
             raise PatchError(
                 f"scene {scene_id}: has no labels, so no patch can be drawn from it to train on"
             )

@@ -1,0 +1,142 @@
+"""From a store to readers of patches and of whole scenes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final, Literal
+
+from autoice_bench.datasets.eligible_scenes import find_scene_windows
+from autoice_bench.datasets.patch_plan import PatchPlan
+from autoice_bench.datasets.patch_reader import PatchReader, SceneCollection, WindowReader
+from autoice_bench.datasets.patches import Alignment, Geometry, count_required
+from autoice_bench.datasets.splits import read_split
+from autoice_bench.datasets.store import Store, open_store
+from autoice_bench.datasets.window_reader import SceneReader, open_scene_reader
+from autoice_bench.errors import PatchError
+
+DownscaleMethod = Literal["nearest", "area"]
+
+STUDY_MAX_MASKED: Final = 0.3
+STUDY_PATCHES_PER_SCENE: Final = 20
+
+
+class StoreScenes:
+    """The scenes of a store, opened at the first use of each; can be handed to other processes."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._readers: dict[str, SceneReader] = {}
+
+    def scene(self, scene_id: str) -> SceneReader:
+        """Open a scene, or give the one already open.
+
+        Raises:
+            StoreError: the store has no such scene, or it is damaged.
+        """
+        reader = self._readers.get(scene_id)
+        if reader is None:
+            reader = self._readers[scene_id] = open_scene_reader(self._store, scene_id)
+        return reader
+
+
+def resolve_scenes(store: Store | Path | str, split: str | Path, subset: str) -> tuple[str, ...]:
+    """Scene ids of a split's subset.
+
+    Raises:
+        SplitError: no such split.
+        StoreError: no such store.
+    """
+    path = store.path if isinstance(store, Store) else open_store(store).path
+    return tuple(getattr(read_split(path, split), subset))
+
+
+def open_windows(
+    store: Store | Path | str,
+    scene_ids: Sequence[str],
+    *,
+    arrays: frozenset[str],
+    alignment: Alignment = "exact",
+    downscale: int = 1,
+    downscale_method: DownscaleMethod = "nearest",
+) -> WindowReader:
+    """Open scenes to read windows of; the arguments are those of `torch_datasets.SceneDataset`.
+
+    Raises:
+        StoreError: the store is missing, unfinished or damaged.
+        PatchError: an array that does not exist, or a ratio below 1.
+    """
+    store = store if isinstance(store, Store) else open_store(store, require_complete=True)
+    if downscale < 1:
+        raise PatchError(f"downscale {downscale}: expected a whole ratio of at least 1")
+    geometry = Geometry(
+        step=downscale,
+        centred=downscale_method == "area",
+        anchor=store.grid_anchor,
+        alignment=alignment,
+    )
+    scenes: SceneCollection = StoreScenes(store)
+    return WindowReader(scenes, geometry, arrays)
+
+
+def open_patches(
+    store: Store | Path | str,
+    scene_ids: Sequence[str],
+    *,
+    patch_size: int,
+    seed: int,
+    arrays: frozenset[str],
+    patches_per_scene: int | None = None,
+    patches_per_epoch: int | None = None,
+    max_masked: float | None = None,
+    min_valid: float | None = None,
+    min_valid_pixels: int | None = None,
+    alignment: Alignment = "exact",
+    downscale: int = 1,
+    downscale_method: DownscaleMethod = "nearest",
+    progress: Callable[[int, int], None] | None = None,
+) -> PatchReader:
+    """Open scenes to draw patches from; the arguments are those of `torch_datasets.PatchDataset`.
+
+    Raises:
+        StoreError: the store is missing, unfinished or damaged.
+        PatchError: options that contradict each other, or no eligible window.
+    """
+    if patches_per_scene is not None and patches_per_epoch is not None:
+        raise PatchError("patches_per_scene and patches_per_epoch: expected one of them")
+    if patch_size < 1:
+        raise PatchError(f"patch_size {patch_size}: expected at least 1 pixel")
+    if patches_per_scene is None and patches_per_epoch is None:
+        patches_per_scene = STUDY_PATCHES_PER_SCENE
+    if min(n for n in (patches_per_scene, patches_per_epoch) if n is not None) < 1:
+        raise PatchError("patches_per_scene and patches_per_epoch: expected at least 1")
+    if not scene_ids:
+        raise PatchError("no scenes to draw patches from; choose a split with training scenes")
+    required = _count_required(patch_size, max_masked, min_valid, min_valid_pixels)
+    windows = open_windows(
+        store,
+        scene_ids,
+        arrays=arrays,
+        alignment=alignment,
+        downscale=downscale,
+        downscale_method=downscale_method,
+    )
+    scenes, skipped = find_scene_windows(windows.scenes, scene_ids, patch_size, required, progress)
+    plan = PatchPlan(seed, scenes, patches_per_scene or 0, patches_per_epoch or 0)
+    return PatchReader(windows, plan, patch_size, skipped)
+
+
+def _count_required(
+    patch_size: int, max_masked: float | None, min_valid: float | None, pixels: int | None
+) -> int:
+    """Valid pixels that a patch must have; the ASPP study's rule where none is given."""
+    rules = [max_masked, min_valid, pixels]
+    if sum(rule is not None for rule in rules) > 1:
+        raise PatchError("max_masked, min_valid and min_valid_pixels: expected one of them")
+    if pixels is not None:
+        if not 1 <= pixels <= patch_size**2:
+            raise PatchError(f"min_valid_pixels {pixels}: expected 1..{patch_size**2}")
+        return pixels
+    if max_masked is None and min_valid is None:
+        max_masked = STUDY_MAX_MASKED
+    return count_required(patch_size, max_masked=max_masked, min_valid=min_valid)
