@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from autoice_bench.baselines.outputs import N_CLASSES, Outputs
+from autoice_bench.baselines.strips import apply_in_strips
 from autoice_bench.charts import CHART_NAMES
 from autoice_bench.errors import BaselineError
 from autoice_bench.wording import format_count
@@ -25,6 +26,11 @@ from autoice_bench.wording import format_count
 ENCODERS: Final = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152")
 STRIDE: Final = 16
 """Input pixels per pixel of the feature map, along either axis."""
+
+_SHALLOW_STRIDE: Final = 8
+_STRIP_LINES: Final = 1024
+_HALO: Final = 96
+"""Lines that the layers before ``layer3`` may look to either side: 89 with resnet34, at most."""
 
 Rates = tuple[int, ...]
 
@@ -61,9 +67,21 @@ class Encoder(nn.Module):
         self.layer3 = resnet.layer3
 
     def forward(self, x: Tensor) -> Tensor:
-        """Features at a sixteenth of the input's resolution."""
+        """Features at a sixteenth of the input's resolution.
+
+        Whole scenes go through the first layers in strips when nothing is learnt from them: the
+        same features in half the memory.
+        """
+        if self.training or torch.is_grad_enabled() or x.shape[-2] <= 2 * _STRIP_LINES:
+            return cast(Tensor, self.layer3(self._shallow(x)))
+        shallow = apply_in_strips(
+            self._shallow, x, stride=_SHALLOW_STRIDE, halo=_HALO, n_lines=_STRIP_LINES
+        )
+        return cast(Tensor, self.layer3(shallow))
+
+    def _shallow(self, x: Tensor) -> Tensor:
         x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
-        return cast(Tensor, self.layer3(self.layer2(self.layer1(x))))
+        return cast(Tensor, self.layer2(self.layer1(x)))
 
 
 class Decoder(nn.Module):
@@ -150,8 +168,12 @@ class Aspp(nn.Module):
 
     def forward(self, x: Tensor) -> Outputs:
         """(B, n_channels, H, W) to logits (B, classes, H, W) per chart."""
+        return Outputs(*(_resize(logits, x) for logits in self.forward_coarse(x)))
+
+    def forward_coarse(self, x: Tensor) -> Outputs:
+        """The logits before they are upsampled, (B, classes, ceil(H / 16), ceil(W / 16))."""
         features = self.encoder(x)
-        return Outputs(*(_resize(decoder(features), x) for decoder in self.decoders))
+        return Outputs(*(decoder(features) for decoder in self.decoders))
 
 
 def validate_rates(rates: Sequence[int] | Sequence[Sequence[int]]) -> tuple[Rates, Rates, Rates]:
