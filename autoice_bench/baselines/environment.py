@@ -6,7 +6,7 @@ import os
 import platform
 import subprocess
 import sys
-from importlib.metadata import PackageNotFoundError, distribution
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final
 
@@ -39,7 +39,7 @@ def describe_environment() -> dict[str, Any]:
         "cores": len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count(),
         "packages": {name: _find_version(name) for name in _PACKAGES},
         "cuda": torch.version.cuda,
-        "cudnn": torch.backends.cudnn.version() if torch.version.cuda else None,
+        "cudnn": torch.backends.cudnn.version(),  # type: ignore[no-untyped-call]
         "driver": read_driver_version(),
         "gpus": _list_gpus(),
     }
@@ -75,7 +75,7 @@ def _run_git(folder: Path, *arguments: str) -> str | None:
 
 def _find_version(package: str) -> str | None:
     try:
-        return distribution(package).version
+        return version(package)
     except PackageNotFoundError:
         return None
 
