@@ -39,7 +39,7 @@ def describe_environment() -> dict[str, Any]:
         "cores": len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count(),
         "packages": {name: _find_version(name) for name in _PACKAGES},
         "cuda": torch.version.cuda,
-        "cudnn": torch.backends.cudnn.version(),  # type: ignore[no-untyped-call]
+        "cudnn": torch.backends.cudnn.version(),
         "driver": read_driver_version(),
         "gpus": _list_gpus(),
     }
