@@ -18,14 +18,15 @@ _SECONDS_BETWEEN_LINES: Final = 10.0
 
 
 class Progress:
-    """Scenes done, MB/s and time left; nothing is shown before ``start``.
+    """Scenes (or steps) done, MB/s and time left; nothing is shown before ``start``.
 
     Used as a context manager, so that the bar is gone before an error is printed.
     """
 
-    def __init__(self, verb: str) -> None:
-        """``verb``: what is being done, such as ``preparing``."""
-        self._verb = verb
+    def __init__(self, verb: str, noun: str = "scenes") -> None:
+        """``verb``: what is being done, such as ``preparing``; ``noun``: what is counted."""
+        self._verb, self._noun = verb, noun
+        self._first = 0
         self._n_scenes = self._n_bytes = 0
         self._scenes_done = self._bytes_done = 0
         self._started = self._last_line = 0.0
@@ -62,6 +63,26 @@ class Progress:
                 self._verb, total=n_bytes or n_scenes, state=self._state()
             )
 
+    def reach(self, n_done: int, total: int) -> None:
+        """Say how many are done of how many, in place of ``start`` and ``advance``.
+
+        The first call begins: what was done before it took no time.
+        """
+        if not self._n_scenes:
+            self.start(total)
+            self._first = n_done - 1
+        self._scenes_done = n_done - 1
+        if self._bar is not None:
+            self._bar.update(self._task, completed=n_done - 1)
+        self.advance()
+
+    def say(self, line: str) -> None:
+        """Print a line on standard error, above the bar where there is one."""
+        if self._bar is None:
+            print(line, file=sys.stderr, flush=True)
+        else:
+            self._bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
     def advance(self, n_bytes: int = 0) -> None:
         """Count one more scene, and its bytes."""
         self._scenes_done += 1
@@ -76,13 +97,13 @@ class Progress:
     def _state(self) -> str:
         seconds = time.monotonic() - self._started
         rate = f", {self._bytes_done / 1e6 / seconds:.0f} MB/s" if self._bytes_done else ""
-        return f"{self._scenes_done} of {self._n_scenes} scenes{rate}"
+        return f"{self._scenes_done} of {self._n_scenes} {self._noun}{rate}"
 
     def _left(self) -> str:
         share = (
             self._bytes_done / self._n_bytes
             if self._n_bytes
-            else self._scenes_done / max(1, self._n_scenes)
+            else (self._scenes_done - self._first) / max(1, self._n_scenes - self._first)
         )
         if not 0 < share < 1:
             return ""

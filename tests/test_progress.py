@@ -115,3 +115,27 @@ def test_terminal_shows_a_bar_and_takes_it_away(monkeypatch: pytest.MonkeyPatch)
     assert "1 of 2 scenes" in shown
     assert shown.endswith("\x1b[2K")  # the line is cleared, the cursor shown again before it
     assert "\x1b[?25h" in shown
+
+
+def test_what_was_done_before_does_not_count_as_fast(
+    clock: Clock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Progress("training", "steps") as bar:
+        bar.reach(51, 100)
+        bar.say("epoch 1 is over")
+        clock.seconds += 10
+        bar.reach(60, 100)
+    # Ten steps, the 51st included, in 10 s: the other 40 take 40 s.
+    assert capsys.readouterr().err.splitlines() == [
+        "epoch 1 is over",
+        "training: 60 of 100 steps, 40 s left",
+    ]
+
+
+def test_lines_appear_above_the_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stderr", terminal)
+    with Progress("training", "steps") as bar:
+        bar.reach(1, 2)
+        bar.say("[1/2] a line [bold]as it is[/bold]")
+    assert "[1/2] a line [bold]as it is[/bold]" in terminal.getvalue()
