@@ -19,7 +19,6 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from autoice_bench.datasets.buffers import BufferPool
 from autoice_bench.datasets.open_files import OpenFiles
 from autoice_bench.errors import StoreError
 from autoice_bench.sharding import (
@@ -32,6 +31,8 @@ from autoice_bench.sharding import (
 )
 
 _REMEDY: Final = "remove the scene's folder and run `autoice-bench prepare` again"
+
+_MAX_KNOWN: Final = 1024
 
 OPEN_FILES: Final = OpenFiles()
 os.register_at_fork(after_in_child=OPEN_FILES.after_fork)
@@ -114,11 +115,67 @@ def read_array(folder: Path, metadata: Mapping[str, Any], label: str) -> NDArray
     return ZarrReader(folder, label).read_whole() if values is None else values
 
 
+class _ChunkDecoder:
+    """Decodes inner chunks of one shape and dtype into memory that is used again.
+
+    Chunks of one value, or of one value per channel, are frequent: land, open sea, masked pixels.
+    Their few bytes are remembered, which saves decoding and copying them.
+    """
+
+    def __init__(self, inner: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+        self._chunk = np.empty(inner, dtype)
+        # Bits, because -0.0 equals 0.0.
+        self._bits = self._chunk.view(f"u{dtype.itemsize}")
+        # lz4 stores a run in 1/255 of its length.
+        self._small = self._chunk.nbytes // 128
+        self._known: dict[bytes, NDArray[Any] | None] = {}
+
+    def decode(self, content: NDArray[np.uint8]) -> NDArray[Any]:
+        """Decode a chunk.
+
+        Returns:
+            The chunk, valid until the next call; or its value per channel, (..., 1, 1).
+
+        Raises:
+            ValueError: it is damaged.
+        """
+        if content.size > self._small:
+            decode_chunk(content, self._chunk)
+            return self._chunk
+        key = content.tobytes()
+        known = self._known.get(key)
+        if known is not None:
+            return known
+        decode_chunk(content, self._chunk)
+        if key not in self._known:
+            if len(self._known) == _MAX_KNOWN:
+                self._known.clear()
+            first = self._bits[..., :1, :1]
+            is_flat = bool((self._bits == first).all())
+            self._known[key] = self._chunk[..., :1, :1].copy() if is_flat else None
+        return self._chunk
+
+
 class _Scratch(threading.local):
-    """Memory for one row of encoded chunks and one decoded chunk, per thread."""
+    """Memory that one thread uses again from window to window."""
 
     def __init__(self) -> None:
-        self.pool = BufferPool()
+        self._encoded = np.empty(0, np.uint8)
+        self._decoders: dict[tuple[tuple[int, ...], np.dtype[Any]], _ChunkDecoder] = {}
+
+    def encoded(self, n_bytes: int) -> NDArray[np.uint8]:
+        """Memory for bytes of a file."""
+        if self._encoded.size < n_bytes:
+            self._encoded = np.empty(n_bytes, np.uint8)
+        return self._encoded[:n_bytes]
+
+    def decoder(self, layout: ShardLayout) -> _ChunkDecoder:
+        """The decoder of chunks of this kind."""
+        kind = layout.inner, layout.dtype
+        decoder = self._decoders.get(kind)
+        if decoder is None:
+            decoder = self._decoders[kind] = _ChunkDecoder(*kind)
+        return decoder
 
 
 _SCRATCH: Final = _Scratch()
@@ -162,7 +219,7 @@ class ShardReader(ArrayReader):
     ) -> None:
         lines, samples = out.shape[-2:]
         chunk_lines, chunk_samples = self._layout.inner[-2:]
-        chunk = _SCRATCH.pool.empty("chunk", self._layout.inner, self.dtype)
+        decoder = _SCRATCH.decoder(self._layout)
         first, last = sample // chunk_samples, (sample + samples - 1) // chunk_samples
         for row in range(line // chunk_lines, (line + lines - 1) // chunk_lines + 1):
             top = row * chunk_lines - line
@@ -172,14 +229,17 @@ class ShardReader(ArrayReader):
             for column, content in enumerate(contents, first):
                 left = column * chunk_samples - sample
                 begin, end = max(left, 0), min(left + chunk_samples, samples)
+                window = out[..., to_lines, begin:end]
                 if content is None:
-                    out[..., to_lines, begin:end] = self._layout.fill_value
+                    window[...] = self._layout.fill_value
                     continue
                 try:
-                    decode_chunk(content, chunk)
+                    chunk = decoder.decode(content)
                 except ValueError as error:
                     raise self._damaged(f"chunk ({row}, {column}) of the shard {error}") from error
-                out[..., to_lines, begin:end] = chunk[..., from_lines, begin - left : end - left]
+                if chunk.shape == self._layout.inner:
+                    chunk = chunk[..., from_lines, begin - left : end - left]
+                window[...] = chunk
 
     def _read_index(self, descriptor: int) -> NDArray[np.int64]:
         """(chunk rows, chunk columns, 2) offset and length."""
@@ -271,7 +331,7 @@ def _read_chunks(
 
 def _read_bytes(descriptor: int, start: int, n_bytes: int) -> NDArray[np.uint8]:
     """Bytes of a file, fewer at its end, in memory that the next call in this thread uses again."""
-    content = _SCRATCH.pool.empty("encoded", (n_bytes,), np.uint8)
+    content = _SCRATCH.encoded(n_bytes)
     done = 0
     while done < n_bytes:  # a read may return less than what is there
         n_read = os.preadv(descriptor, [content.data[done:]], start + done)

@@ -148,6 +148,25 @@ class SceneReader:
         metadata, label = self._describe(name)
         return read_array(self._path / name, metadata, label)
 
+    def dtype(self, name: str) -> np.dtype[Any]:
+        """Dtype of an array.
+
+        Raises:
+            StoreError: the scene does not have it.
+        """
+        return self.array(name).dtype
+
+    def valid_counts(self) -> tuple[NDArray[Any], int] | None:
+        """Valid SIC pixels per chunk, and the pixels along a chunk's side; None without charts.
+
+        Raises:
+            StoreError: the file is missing or damaged.
+        """
+        if "valid_counts" not in self:
+            return None
+        metadata, _ = self._describe("valid_counts")
+        return self.read_whole("valid_counts"), int(metadata["attributes"]["chunk_pixels"])
+
     def tie_points(self) -> TiePoints:
         """Latitudes, longitudes and their positions; read once and kept.
 
