@@ -1,0 +1,141 @@
+"""What a network costs and how far it sees, followed through one forward pass without data.
+
+Tensors on torch's meta device have shapes and no content: a pass over a full scene takes neither
+memory nor arithmetic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.utils._python_dispatch import TorchDispatchMode
+
+_BATCH: Final = 2
+"""Batch normalisation in training mode refuses a single value per channel."""
+
+_aten: Final = torch.ops.aten
+_POOLING: Final = (_aten.max_pool2d_with_indices, _aten.avg_pool2d)
+_BILINEAR: Final = (_aten.upsample_bilinear2d, _aten._upsample_bilinear2d_aa)
+_NEAREST: Final = (_aten.upsample_nearest2d, _aten._upsample_nearest_exact2d)
+
+
+@dataclass(frozen=True)
+class Reach:
+    """What one pixel of a map sees of the input.
+
+    Attributes:
+        field: width of its receptive field, in input pixels.
+        jump: distance between neighbouring pixels of the map, in input pixels.
+    """
+
+    field: float
+    jump: float
+
+    def window(self, kernel: int, stride: int, dilation: int) -> Reach:
+        """After a convolution or pooling of this kernel."""
+        return Reach(self.field + (kernel - 1) * dilation * self.jump, self.jump * stride)
+
+    def resize(self, factor: float, neighbours: int) -> Reach:
+        """After upsampling by a factor from so many neighbours."""
+        return Reach(self.field + (neighbours - 1) * self.jump, self.jump / factor)
+
+
+@dataclass(frozen=True)
+class Trace:
+    """One forward pass.
+
+    Attributes:
+        multiply_adds: of the convolutions, for one sample.
+        reaches: one per output of the network.
+    """
+
+    multiply_adds: int
+    reaches: tuple[Reach, ...]
+
+
+def trace(network: nn.Module, n_channels: int, size: tuple[int, int]) -> Trace:
+    """Follow a forward pass; parameters and buffers stay as they are.
+
+    The reach is along samples, and exact where the size divides by every stride; elsewhere the
+    factor of an upsampling is not a whole number.
+
+    Args:
+        network: on any device; its outputs are a tuple of tensors.
+        n_channels: input channels.
+        size: lines and samples of the input.
+
+    Raises:
+        NotImplementedError: the network upsamples by transposed convolution.
+    """
+    state = {
+        name: value.to("meta")
+        for name, value in (*network.named_parameters(), *network.named_buffers())
+    }
+    dtype = next(network.parameters()).dtype
+    x = torch.empty(_BATCH, n_channels, *size, dtype=dtype, device="meta")
+    with torch.no_grad(), _Tracer(x) as tracer:
+        outputs = functional_call(network, state, (x,))
+    return Trace(
+        tracer.multiply_adds // _BATCH, tuple(tracer.reach_of(output) for output in outputs)
+    )
+
+
+class _Tracer(TorchDispatchMode):
+    """Sees every operation on tensors; notes the reach of each result."""
+
+    def __init__(self, x: Tensor) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.multiply_adds = 0
+        # Tensors are kept, or their ids would be given to others.
+        self._noted: dict[int, tuple[Tensor, Reach]] = {id(x): (x, Reach(1, 1))}
+
+    def reach_of(self, x: Tensor) -> Reach:
+        return self._noted[id(x)][1]
+
+    def __torch_dispatch__(
+        self,
+        func: Any,
+        types: Sequence[type],
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        result = func(*args, **(kwargs or {}))
+        inputs = [self.reach_of(x) for x in _tensors(args) if id(x) in self._noted]
+        if inputs:
+            widest = max(inputs, key=lambda reach: reach.field)
+            first, *_ = outputs = list(_tensors((result,)))
+            after = _follow(func.overloadpacket, args, widest, first)
+            self._noted.update({id(x): (x, after) for x in outputs})
+            if func.overloadpacket is _aten.convolution:
+                self.multiply_adds += first.numel() * args[1][0].numel()
+        return result
+
+
+def _follow(operation: Any, args: tuple[Any, ...], reach: Reach, result: Tensor) -> Reach:
+    """Reach of a result; operations not named here keep it."""
+    if operation is _aten.convolution:
+        _, weight, _, stride, _, dilation, transposed, *_ = args
+        if transposed:
+            raise NotImplementedError("reach through a transposed convolution")
+        return reach.window(weight.shape[-1], stride[-1], dilation[-1])
+    if operation in _POOLING:
+        kernel = args[1]
+        stride = args[2] if len(args) > 2 and args[2] else kernel
+        return reach.window(kernel[-1], stride[-1], 1)
+    if operation in (*_BILINEAR, *_NEAREST):
+        factor = result.shape[-1] / args[0].shape[-1]
+        return reach.resize(factor, neighbours=2 if operation in _BILINEAR else 1)
+    return reach
+
+
+def _tensors(values: Sequence[Any]) -> Iterator[Tensor]:
+    for value in values:
+        if isinstance(value, Tensor):
+            yield value
+        elif isinstance(value, (list, tuple)):
+            yield from _tensors(value)
