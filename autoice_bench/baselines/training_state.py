@@ -36,7 +36,7 @@ class TrainingState:
         best_loss: lowest validation loss.
         best_combined: highest combined score on the validation scenes.
         is_over: whether the last epoch is done or training stopped early.
-        history: one row of metrics per epoch.
+        row: metrics of the last epoch; empty before the first.
     """
 
     plateau: Plateau
@@ -47,7 +47,7 @@ class TrainingState:
     best_loss: Best = field(default_factory=Best)
     best_combined: Best = field(default_factory=Best)
     is_over: bool = False
-    history: list[dict[str, Any]] = field(default_factory=list)
+    row: dict[str, Any] = field(default_factory=dict)
 
     @property
     def epochs_without_progress(self) -> int:
@@ -62,7 +62,7 @@ class TrainingState:
             self.best_loss = Best(self.epoch, loss)
         if _is_better(combined, self.best_combined.value):
             self.best_combined = Best(self.epoch, combined)
-        self.history.append({key: _to_json(value) for key, value in row.items()})
+        self.row = {key: _to_json(value) for key, value in row.items()}
 
     def to_dict(self) -> dict[str, Any]:
         """The state, for JSON."""

@@ -1,0 +1,651 @@
+"""Training: one loop for every network, on Lightning Fabric.
+
+What differs between the baselines is the recipe and the network it names. A run goes on from its
+last checkpoint where it has one, and reaches the same weights as a run that was never interrupted
+(bit for bit on the CPU): patches, augmentation and dropout follow from (seed, epoch, step).
+
+With several processes each takes its share of a batch and of the validation scenes. Losses are
+means over the labelled pixels of a process's share, and gradients are averaged over processes.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, closing
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final, Literal, cast
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+from torch.optim import SGD, Adam, Optimizer
+
+from autoice_bench import __version__
+from autoice_bench.baselines.augmentations import Augmentation
+from autoice_bench.baselines.checkpoints import (
+    TRAINING,
+    Checkpoint,
+    CheckpointName,
+    checkpoint_path,
+    network_tensors,
+    optimiser_tensors,
+    read_checkpoint,
+    remove_partial,
+    restore_network,
+    restore_optimiser,
+    write_checkpoint,
+)
+from autoice_bench.baselines.devices import (
+    determinism,
+    explained_memory_errors,
+    open_fabric,
+    peak_memory_bytes,
+    searched_kernels,
+)
+from autoice_bench.baselines.features import FeatureAssembler, parse_features
+from autoice_bench.baselines.interruption import StopRequest
+from autoice_bench.baselines.loss_watch import LossWatch
+from autoice_bench.baselines.losses import MultiTaskLoss
+from autoice_bench.baselines.networks import build_network, initialise_network
+from autoice_bench.baselines.recipe_fields import Recipe
+from autoice_bench.baselines.run_folder import RunFolder
+from autoice_bench.baselines.schedules import Plateau, cosine_restarts
+from autoice_bench.baselines.seeding import seed_torch
+from autoice_bench.baselines.throughput import TRAINING_FLOP_PER_MAC, WaitingTime, count_macs
+from autoice_bench.baselines.training_state import TrainingState
+from autoice_bench.baselines.validate import SceneReader, Validation, share_scenes, validate
+from autoice_bench.charts import CHART_NAMES
+from autoice_bench.datasets.store import Store
+from autoice_bench.datasets.torch_datasets import PatchDataset, PatchLoader, SceneDataset
+from autoice_bench.errors import BaselineError, SplitError
+from autoice_bench.wording import format_count, format_duration, format_listing
+
+Outcome = Literal["finished", "stopped-early", "interrupted"]
+Progress = Callable[[int, int], None]
+"""Called with (steps done, steps of all epochs)."""
+Log = Callable[[str], None]
+"""Takes a line."""
+
+_STEPS_BETWEEN_AGREEMENTS: Final = 20
+"""How often several processes ask each other whether one was told to stop."""
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """What became of a run.
+
+    Attributes:
+        outcome: ``finished`` all epochs, ``stopped-early``, or ``interrupted`` by a signal.
+        epochs: epochs done.
+        best_loss_epoch: epoch of the lowest validation loss, from 1; None without any.
+        best_combined_epoch: epoch of the highest combined score on the validation scenes; None
+            where it is undefined, as with a single class in all of a chart.
+        tested: the checkpoint to test: the recipe's choice, or the next best that there is.
+        skipped: training scenes without an eligible patch.
+    """
+
+    outcome: Outcome
+    epochs: int
+    best_loss_epoch: int | None
+    best_combined_epoch: int | None
+    tested: CheckpointName
+    skipped: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Job:
+    """Everything a run works with.
+
+    Attributes:
+        network: the plain module; checkpoints and validation use it.
+        model: the network as Fabric trains it.
+        optimiser: the plain optimiser of the network's parameters.
+        provenance: what a checkpoint says of its network.
+        identity: what must not have changed for a checkpoint to be gone on from.
+    """
+
+    recipe: Recipe
+    seed: int
+    fabric: Fabric
+    channels: tuple[str, ...]
+    loader: PatchLoader
+    scenes: SceneReader
+    assemble: FeatureAssembler
+    augment: Augmentation
+    loss: MultiTaskLoss
+    network: nn.Module
+    model: nn.Module
+    optimiser: Optimizer
+    provenance: dict[str, Any]
+    identity: dict[str, Any]
+
+    @property
+    def memory_format(self) -> torch.memory_format:
+        return torch.channels_last if self.recipe.channels_last else torch.contiguous_format
+
+
+def train(
+    recipe: Recipe,
+    store: Store,
+    train_ids: Sequence[str],
+    val_ids: Sequence[str],
+    run: RunFolder,
+    *,
+    seed: int,
+    device: str = "auto",
+    devices: int = 1,
+    num_nodes: int = 1,
+    fabric: Fabric | None = None,
+    progress: Progress | None = None,
+    say: Log | None = None,
+) -> TrainResult:
+    """Train a recipe's network, or go on with a run that was interrupted.
+
+    Args:
+        recipe: what to train and how.
+        store: a complete store.
+        train_ids: training scenes.
+        val_ids: validation scenes.
+        run: where checkpoints, metrics and log go.
+        seed: decides every random choice.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        devices: devices per node.
+        num_nodes: nodes.
+        fabric: a launched Fabric, in place of the three above.
+        progress: called after every step.
+        say: given every line of the log, for the console.
+
+    Returns:
+        What became of the run. After SIGTERM or SIGINT everything is saved; calling again with the
+        same arguments goes on.
+
+    Raises:
+        BaselineError: the loss is not finite, memory is short, or the run's checkpoint is of
+            another recipe, seed or choice of scenes.
+        PatchError: no training scene has an eligible patch.
+        SplitError: there are no training or no validation scenes.
+    """
+    for side, scene_ids in (("training", train_ids), ("validation", val_ids)):
+        if not scene_ids:
+            raise SplitError(f"the split has no {side} scenes; choose one that has, or create it")
+    with ExitStack() as stack:
+        stop = stack.enter_context(StopRequest())
+        stack.enter_context(determinism(recipe.deterministic))
+        fabric = fabric or open_fabric(
+            device, precision=recipe.precision, devices=devices, num_nodes=num_nodes
+        )
+        log = _Log(run, say) if fabric.is_global_zero else _be_silent
+        patches = _open_patches(recipe, store, train_ids, seed)
+        if patches.skipped:
+            log(
+                f"{len(patches.skipped)} of {len(train_ids)} training scenes have no eligible "
+                f"patch and are skipped: {format_listing(patches.skipped)}"
+            )
+        loader = stack.enter_context(_open_loader(recipe, patches, fabric))
+        identity = _identify(recipe, store, train_ids, val_ids, seed)
+        last = _read_last(run, identity, fabric)
+        job = _prepare(recipe, store, val_ids, fabric, patches, loader, identity, last)
+        state, sums = _start(job, last)
+        if fabric.is_global_zero:
+            run.update(state="running", start_weights=job.provenance["start_weights"])
+        log(_describe_start(job, state, patches))
+        with _explained_memory(recipe):
+            outcome = _run_epochs(job, state, sums, run, stop, log, progress)
+        if fabric.is_global_zero:
+            run.update(**_summarise(recipe, state, outcome))
+    return TrainResult(
+        outcome,
+        state.epoch,
+        state.best_loss.epoch,
+        state.best_combined.epoch,
+        _choose_tested(recipe, state),
+        patches.skipped,
+    )
+
+
+def _run_epochs(
+    job: _Job,
+    state: TrainingState,
+    sums: Tensor,
+    run: RunFolder,
+    stop: StopRequest,
+    log: Log,
+    progress: Progress | None,
+) -> Outcome:
+    """The loop: steps, validation, checkpoints; until the last epoch, early stopping or a signal.
+
+    Args:
+        job: what to work with.
+        state: where the run stands; kept up to date.
+        sums: (4,) losses of the steps of the epoch begun, added up: the total, then the charts.
+        run: takes checkpoints and metrics.
+        stop: whether a signal has come.
+        log: takes lines.
+        progress: called after every step.
+    """
+    recipe, fabric = job.recipe, job.fabric
+    n_steps = len(job.loader)
+    macs = count_macs(job.network, (1, len(job.channels), recipe.patch_size, recipe.patch_size))
+    must_stop = partial(_agree_to_stop, stop, fabric)
+    watch = LossWatch()
+
+    while not state.is_over:
+        started, waiting = time.perf_counter(), WaitingTime()
+        job.model.train()
+        stopped = must_stop(0)
+        batches = job.loader.epoch(state.epoch, start_step=state.step)
+        with closing(batches), searched_kernels(not recipe.deterministic):  # type: ignore[type-var]
+            for batch in waiting.measure(() if stopped else batches):
+                seeds = (job.seed, state.epoch, state.step, fabric.global_rank)
+                seed_torch(job.seed, "step", *seeds[1:])
+                _set_learning_rate(job, state, n_steps)
+                inputs, charts = job.augment(
+                    job.assemble(batch), batch["charts"], job.channels, seeds
+                )
+                outputs = job.model(inputs.contiguous(memory_format=job.memory_format))
+                loss, parts = job.loss(outputs, charts)
+                watch.add(loss, state.epoch, state.step, batch["scene_id"])
+                job.optimiser.zero_grad(set_to_none=True)
+                fabric.backward(loss)
+                job.optimiser.step()
+                sums += torch.stack([loss.detach(), *parts.values()])
+                state.step += 1
+                if progress is not None:
+                    progress(state.epoch * n_steps + state.step, recipe.epochs * n_steps)
+                stopped = must_stop(state.step)
+                if stopped:
+                    break
+        watch.settle(job.network)
+        state.seconds += time.perf_counter() - started
+        state.data_seconds += waiting.seconds
+
+        started = time.perf_counter()
+        validation = None if stopped else _validate(job, stop)
+        if validation is None:
+            _save(job, "last", state, sums, run)
+            log(_describe_interruption(state, n_steps, stop))
+            return "interrupted"
+
+        losses = _add_up(sums, fabric) / (n_steps * fabric.world_size)
+        sums.zero_()
+        row = _make_row(job, state, losses, validation, macs, time.perf_counter() - started)
+        _end_epoch(recipe, state, validation, row)
+        if state.best_loss.epoch == state.epoch:
+            _save(job, "best-loss", state, sums, run)
+        if state.best_combined.epoch == state.epoch:
+            _save(job, "best-combined", state, sums, run)
+        _save(job, "last", state, sums, run)
+        if fabric.is_global_zero:
+            run.append_metrics(state.row)
+        log(_describe_epoch(row, recipe.epochs))
+
+    return "finished" if state.epoch == recipe.epochs else "stopped-early"
+
+
+def _open_patches(
+    recipe: Recipe, store: Store, train_ids: Sequence[str], seed: int
+) -> PatchDataset:
+    return PatchDataset(
+        store,
+        scene_ids=train_ids,
+        patch_size=recipe.patch_size,
+        seed=seed,
+        patches_per_scene=recipe.patches_per_scene or None,
+        patches_per_epoch=recipe.patches_per_epoch or None,
+        max_masked=recipe.max_masked,
+        min_valid=recipe.min_valid,
+        min_valid_pixels=recipe.min_valid_pixels,
+        **_reading(recipe),
+    )
+
+
+def _reading(recipe: Recipe) -> dict[str, Any]:
+    """What patches and whole scenes are read with."""
+    return {
+        "arrays": parse_features(recipe.features).arrays | {"charts"},
+        "alignment": "starter-kit" if recipe.compat == "starter-kit" else "exact",
+        "downscale": recipe.downscale,
+        "downscale_method": recipe.downscale_method,
+    }
+
+
+def _open_loader(recipe: Recipe, patches: PatchDataset, fabric: Fabric) -> PatchLoader:
+    per_process, rest = divmod(recipe.batch_size, fabric.world_size)
+    if rest:
+        raise BaselineError(
+            f"batch_size {recipe.batch_size} cannot be shared by {fabric.world_size} processes; "
+            "set a multiple of it"
+        )
+    return PatchLoader(
+        patches,
+        per_process,
+        workers=recipe.workers,
+        device=fabric.device,
+        rank=fabric.global_rank,
+        world_size=fabric.world_size,
+    )
+
+
+def _identify(
+    recipe: Recipe, store: Store, train_ids: Sequence[str], val_ids: Sequence[str], seed: int
+) -> dict[str, Any]:
+    return {
+        **recipe.science(),
+        "seed": seed,
+        "store_fingerprint": store.fingerprint,
+        "train_scenes": sorted(train_ids),
+        "val_scenes": sorted(val_ids),
+    }
+
+
+def _read_last(run: RunFolder, identity: Mapping[str, Any], fabric: Fabric) -> Checkpoint | None:
+    """The checkpoint to go on from; None at the start of a run."""
+    if fabric.is_global_zero:
+        remove_partial(run.checkpoints)
+    fabric.barrier()
+    path = checkpoint_path(run.checkpoints, "last")
+    if not path.is_file():
+        return None
+    last = read_checkpoint(path)
+    recorded = last.metadata["identity"]
+    for name in sorted(identity):
+        if recorded.get(name) != identity[name]:
+            raise BaselineError(
+                f"checkpoint {path}: is of a run with another {name}; go on with the settings "
+                "that it was begun with, or choose another run folder"
+            )
+    return last
+
+
+def _prepare(
+    recipe: Recipe,
+    store: Store,
+    val_ids: Sequence[str],
+    fabric: Fabric,
+    patches: PatchDataset,
+    loader: PatchLoader,
+    identity: dict[str, Any],
+    last: Checkpoint | None,
+) -> _Job:
+    features = parse_features(recipe.features)
+    seed_torch(identity["seed"], "weights")
+    network = build_network(recipe, features.n_channels)
+    if last is None:
+        with fabric.rank_zero_first(local=True):  # one process downloads
+            start_weights = initialise_network(network, recipe)
+    else:
+        restore_network(network, last)
+        start_weights = last.metadata["start_weights"]
+    if recipe.channels_last:
+        network.to(memory_format=torch.channels_last)
+    network.to(fabric.device)
+    optimiser = _make_optimiser(recipe, network)
+    if last is not None:
+        restore_optimiser(optimiser, last, last.metadata["optimiser"])
+    compiled: Any = torch.compile(network) if recipe.compile else network
+    scenes = SceneDataset(
+        store,
+        share_scenes(val_ids, fabric.global_rank, fabric.world_size),
+        **_reading(recipe),
+    )
+    return _Job(
+        recipe=recipe,
+        seed=identity["seed"],
+        fabric=fabric,
+        channels=features.channels,
+        loader=loader,
+        scenes=SceneReader(scenes),
+        assemble=FeatureAssembler(
+            features, patches.geometry, recipe.upsampling, recipe.tie_interpolation
+        ),
+        augment=Augmentation(
+            flip_p=recipe.flip_p,
+            rotate90_p=recipe.rotate90_p,
+            rotate_p=recipe.rotate_p,
+            rotation_deg=recipe.rotation_deg,
+            scale_p=recipe.scale_p,
+            scale_range=recipe.scale_range,
+            cutmix_p=recipe.cutmix_p,
+            cutmix_alpha=recipe.cutmix_alpha,
+            wind_aware=recipe.wind_aware,
+        ),
+        loss=MultiTaskLoss(recipe.loss_weights, recipe.sic_loss),
+        network=network,
+        model=fabric.setup(compiled, optimiser)[0],
+        optimiser=optimiser,
+        provenance={
+            "recipe": recipe.to_dict(),
+            "recipe_fingerprint": recipe.fingerprint(),
+            "channels": list(features.channels),
+            "seed": identity["seed"],
+            "store_fingerprint": store.fingerprint,
+            "start_weights": start_weights,
+            "autoice_bench": __version__,
+            "torch": torch.__version__,
+        },
+        identity=identity,
+    )
+
+
+def _make_optimiser(recipe: Recipe, network: nn.Module) -> Optimizer:
+    """The recipe's optimiser; one fused operation updates all parameters."""
+    if recipe.optimiser == "adam":
+        return Adam(
+            network.parameters(), lr=recipe.lr, weight_decay=recipe.weight_decay, fused=True
+        )
+    return SGD(
+        network.parameters(),
+        lr=recipe.lr,
+        momentum=recipe.momentum,
+        weight_decay=recipe.weight_decay,
+        fused=True,
+    )
+
+
+def _start(job: _Job, last: Checkpoint | None) -> tuple[TrainingState, Tensor]:
+    """Where the run stands, and the sums of losses of the epoch begun."""
+    sums = torch.zeros(1 + len(CHART_NAMES), dtype=torch.float64, device=job.fabric.device)
+    if last is None:
+        recipe = job.recipe
+        plateau = Plateau(recipe.lr, recipe.plateau_factor, recipe.plateau_patience, recipe.min_lr)
+        return TrainingState(plateau), sums
+    sums += last.tensors[f"{TRAINING}sums"].to(sums.device)
+    return TrainingState.from_dict(last.metadata["state"]), sums
+
+
+def _learning_rate(recipe: Recipe, state: TrainingState, step: int, n_steps: int) -> float:
+    """Learning rate of a step of the epoch begun."""
+    if recipe.schedule == "cosine-restarts":
+        period = recipe.restart_epochs * n_steps
+        return cosine_restarts(state.epoch * n_steps + step, recipe.lr, period, recipe.min_lr)
+    return state.plateau.lr
+
+
+def _set_learning_rate(job: _Job, state: TrainingState, n_steps: int) -> None:
+    lr = _learning_rate(job.recipe, state, state.step, n_steps)
+    for group in job.optimiser.param_groups:
+        group["lr"] = lr
+
+
+def _agree_to_stop(stop: StopRequest, fabric: Fabric, step: int) -> bool:
+    """Whether any process was told to stop; all of them must stop after the same step."""
+    if fabric.world_size == 1:
+        return bool(stop)
+    if step % _STEPS_BETWEEN_AGREEMENTS:
+        return False
+    told = torch.tensor(float(bool(stop)), device=fabric.device)
+    return bool(_add_up(told, fabric) > 0)
+
+
+def _add_up(values: Tensor, fabric: Fabric) -> Tensor:
+    """Sum over the processes."""
+    if fabric.world_size == 1:
+        return values
+    return cast(Tensor, fabric.all_reduce(values.clone(), reduce_op="sum"))
+
+
+def _validate(job: _Job, stop: StopRequest) -> Validation | None:
+    fabric = job.fabric
+    together = fabric.world_size > 1
+    if together:
+        # Each process has its own running means of batch normalisation; those of the first count.
+        for buffer in job.network.buffers():
+            torch.distributed.broadcast(buffer, src=0)
+    return validate(
+        job.network,
+        job.scenes,
+        job.assemble,
+        job.loss,
+        fabric.device,
+        memory_format=job.memory_format,
+        autocast=fabric.autocast,
+        add_up=partial(_add_up, fabric=fabric),
+        should_stop=lambda: bool(stop) and not together,
+    )
+
+
+def _make_row(
+    job: _Job,
+    state: TrainingState,
+    losses: Tensor,
+    validation: Validation,
+    macs: int,
+    val_seconds: float,
+) -> dict[str, Any]:
+    """The metrics of the epoch that is over but for taking note of it."""
+    total, *parts = losses.tolist()
+    n_patches = state.step * job.recipe.batch_size
+    return {
+        "epoch": state.epoch + 1,
+        "steps": state.step,
+        "lr": _learning_rate(job.recipe, state, state.step - 1, state.step),
+        "train_loss": total,
+        **{f"train_loss_{name}": part for name, part in zip(CHART_NAMES, parts, strict=True)},
+        "val_loss": validation.loss,
+        **{f"val_loss_{name}": value for name, value in validation.losses.items()},
+        **{f"val_{name}": value for name, value in validation.scores.items()},
+        "val_combined": validation.combined,
+        "train_seconds": state.seconds,
+        "val_seconds": val_seconds,
+        "patches_per_second": n_patches / state.seconds,
+        "tflop_per_second": n_patches * TRAINING_FLOP_PER_MAC * macs / state.seconds / 1e12,
+        "data_wait_share": state.data_seconds / state.seconds,
+        "peak_memory_bytes": peak_memory_bytes(job.fabric.device),
+    }
+
+
+def _end_epoch(
+    recipe: Recipe, state: TrainingState, validation: Validation, row: Mapping[str, Any]
+) -> None:
+    state.end_epoch(validation.loss, validation.combined, row)
+    if recipe.schedule == "plateau":
+        state.plateau.step(validation.loss)
+    out_of_patience = 0 < recipe.early_stopping <= state.epochs_without_progress
+    state.is_over = out_of_patience or state.epoch == recipe.epochs
+
+
+def _save(
+    job: _Job, name: CheckpointName, state: TrainingState, sums: Tensor, run: RunFolder
+) -> None:
+    """Write a checkpoint: ``last`` with everything to go on, the others the network alone."""
+    tensors = (
+        {f"{TRAINING}sums": (_add_up(sums, job.fabric) / job.fabric.world_size).cpu()}
+        if name == "last"
+        else {}
+    )
+    if not job.fabric.is_global_zero:
+        return
+    tensors |= network_tensors(job.network)
+    metadata = {
+        "checkpoint": name,
+        "epoch": state.epoch,
+        "metrics": state.row,
+        **job.provenance,
+    }
+    if name == "last":
+        optimiser, metadata["optimiser"] = optimiser_tensors(job.optimiser)
+        tensors |= optimiser
+        metadata |= {"state": state.to_dict(), "identity": job.identity}
+    write_checkpoint(checkpoint_path(run.checkpoints, name), Checkpoint(tensors, metadata))
+
+
+def _choose_tested(recipe: Recipe, state: TrainingState) -> CheckpointName:
+    there: dict[CheckpointName, bool] = {
+        "best-combined": state.best_combined.epoch is not None,
+        "best-loss": state.best_loss.epoch is not None,
+        "last": True,
+    }
+    wanted = [recipe.test_checkpoint, *there]
+    return next(name for name in wanted if there[name])
+
+
+def _summarise(recipe: Recipe, state: TrainingState, outcome: Outcome) -> dict[str, Any]:
+    """What the run's record says of its training."""
+    return {
+        "state": "interrupted" if outcome == "interrupted" else "running",
+        "outcome": outcome,
+        "epochs": state.epoch,
+        "best_loss_epoch": state.best_loss.epoch,
+        "best_loss": state.best_loss.value,
+        "best_combined_epoch": state.best_combined.epoch,
+        "best_combined": state.best_combined.value,
+        "tested_checkpoint": _choose_tested(recipe, state),
+    }
+
+
+def _explained_memory(recipe: Recipe) -> AbstractContextManager[None]:
+    return explained_memory_errors(
+        f"training on batches of {recipe.batch_size} patches of {recipe.patch_size} pixels",
+        f"set a smaller batch_size (--set batch_size={max(1, recipe.batch_size // 2)}) or "
+        "patch_size, or precision=bf16; whole scenes can be predicted in tiles (--tile 768)",
+    )
+
+
+def _describe_start(job: _Job, state: TrainingState, patches: PatchDataset) -> str:
+    n_parameters = sum(parameter.numel() for parameter in job.network.parameters())
+    where = f"{job.fabric.world_size} x {job.fabric.device.type}"
+    begin = (
+        f"go on after epoch {state.epoch}, step {state.step}"
+        if state.row or state.step
+        else ("begin")
+    )
+    return (
+        f"{begin}: {n_parameters:,} parameters, {len(patches):,} patches per epoch, "
+        f"{format_count(len(job.loader), 'step')}, {where}, start weights "
+        f"{job.provenance['start_weights']}"
+    )
+
+
+def _describe_epoch(row: Mapping[str, Any], n_epochs: int) -> str:
+    scores = ", ".join(f"{name} {row[f'val_{name}']:.2f}" for name in CHART_NAMES)
+    return (
+        f"epoch {row['epoch']} of {n_epochs}: loss {row['train_loss']:.4f}, validation "
+        f"{row['val_loss']:.4f}, {scores}, combined {row['val_combined']:.2f}; "
+        f"{row['patches_per_second']:.1f} patches/s, "
+        f"{format_duration(row['train_seconds'] + row['val_seconds'])}"
+    )
+
+
+def _describe_interruption(state: TrainingState, n_steps: int, stop: StopRequest) -> str:
+    return (
+        f"{stop.signal_name or 'another process'}: stopped and saved after epoch {state.epoch}, "
+        f"step {state.step} of {n_steps}; the same command goes on from there"
+    )
+
+
+class _Log:
+    """Gives lines to the run's log and, where wanted, to the console."""
+
+    def __init__(self, run: RunFolder, say: Log | None) -> None:
+        self._run, self._say = run, say
+
+    def __call__(self, line: str) -> None:
+        self._run.log(line)
+        if self._say is not None:
+            self._say(line)
+
+
+def _be_silent(line: str) -> None:
+    """The log of every process but the first."""
