@@ -70,7 +70,8 @@ class BatchRing:
         return views
 
     def close(self) -> None:
-        """Give up the descriptor; the memory goes when the last array of it does."""
+        """Let go of the memory; it stays for as long as an array of it is in use."""
+        self._memory = np.empty(0, np.uint8)
         if self.descriptor >= 0:
             os.close(self.descriptor)
             self.descriptor = -1

@@ -34,6 +34,11 @@ def copy_source(source: Path, target: Path) -> Path:
     return target
 
 
+def copy_store(store: Path, folder: Path) -> Path:
+    """A copy of a store that a test may damage."""
+    return Path(shutil.copytree(store, folder / store.name))
+
+
 def scene_files(source: Path) -> list[Path]:
     return sorted(source.rglob("*_prep.nc"))
 

@@ -1,0 +1,179 @@
+"""Batches in a fixed order, whoever reads them."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+
+from autoice_bench.datasets.batch_reader import BatchReader, Mode, NumpyBatch
+from autoice_bench.datasets.patch_reader import ARRAYS, PatchReader, allocate
+from autoice_bench.datasets.patch_sources import open_patches, resolve_scenes
+from autoice_bench.errors import PatchError, StoreError
+from tests.datasets.store_tools import copy_store
+
+
+@pytest.fixture(scope="module")
+def patches(prepared_store: Path) -> PatchReader:
+    return open_small(prepared_store)
+
+
+def open_small(store: Path, **options: Any) -> PatchReader:
+    return open_patches(
+        store,
+        resolve_scenes(store, "official", "train"),
+        patch_size=100,
+        seed=7,
+        arrays=frozenset(ARRAYS),
+        **{"patches_per_scene": 4, **options},
+    )
+
+
+def copied(batch: NumpyBatch) -> dict[str, Any]:
+    arrays = {name: values.copy() for name, values in batch.arrays.items()}
+    return {**arrays, "scene_id": list(batch.scene_ids)}
+
+
+def assert_same(first: list[dict[str, Any]], second: list[dict[str, Any]]) -> None:
+    assert len(first) == len(second)
+    for one, other in zip(first, second, strict=True):
+        assert one.keys() == other.keys()
+        for name, values in one.items():
+            np.testing.assert_array_equal(values, other[name], err_msg=name)
+
+
+@pytest.fixture(scope="module")
+def epoch_one(patches: PatchReader) -> list[dict[str, Any]]:
+    """Batches of 4 patches of epoch 1, read patch by patch."""
+    expected = []
+    for step in range(len(patches) // 4):
+        arrays = allocate(patches.fields, 4)
+        scene_ids = [patches.read(1, 4 * step + at, arrays, at) for at in range(4)]
+        expected.append({**arrays, "scene_id": scene_ids})
+    return expected
+
+
+@pytest.mark.parametrize(
+    ("workers", "mode"), [(0, "process"), (1, "process"), (3, "process"), (2, "thread")]
+)
+def test_batches_do_not_depend_on_the_workers(
+    patches: PatchReader, epoch_one: list[dict[str, Any]], workers: int, mode: Mode
+) -> None:
+    with BatchReader(patches, 4, workers=workers, mode=mode) as batches:
+        assert_same([copied(batch) for batch in batches.epoch(1)], epoch_one)
+        assert_same([copied(batch) for batch in batches.epoch(1, start=2)], epoch_one[2:])
+
+
+def test_ranks_share_the_batches_of_one(
+    patches: PatchReader, epoch_one: list[dict[str, Any]]
+) -> None:
+    halves = []
+    for rank in range(2):
+        with BatchReader(patches, 2, workers=0, rank=rank, world_size=2) as batches:
+            assert len(batches) == len(epoch_one)
+            halves.append([copied(batch) for batch in batches.epoch(1)])
+    joined = [
+        {name: np.concatenate([first[name], second[name]]) for name in first}
+        for first, second in zip(*halves, strict=True)
+    ]
+    assert_same(joined, epoch_one)
+
+
+def test_an_epoch_left_early_does_not_leak_into_the_next(
+    patches: PatchReader, epoch_one: list[dict[str, Any]]
+) -> None:
+    with BatchReader(patches, 4, workers=2) as batches:
+        abandoned: Iterator[NumpyBatch] = batches.epoch(0)
+        next(abandoned)
+        abandoned.close()  # type: ignore[attr-defined]
+        assert_same([copied(batch) for batch in batches.epoch(1)], epoch_one)
+
+
+def test_a_batch_stays_valid_until_the_one_after_the_next(patches: PatchReader) -> None:
+    with BatchReader(patches, 1, workers=2) as batches:
+        before: tuple[NumpyBatch, dict[str, Any]] | None = None
+        for batch in batches.epoch(0):
+            if before is not None:
+                time.sleep(0.01)
+                assert_same([copied(before[0])], [before[1]])
+            before = batch, copied(batch)
+
+
+def test_an_epoch_smaller_than_a_batch_is_refused(patches: PatchReader) -> None:
+    with pytest.raises(PatchError, match="epoch of 12 patches does not fill one batch of 17"):
+        BatchReader(patches, 17)
+
+
+def test_a_damaged_chunk_is_named_across_the_process_border(
+    prepared_store: Path, tmp_path: Path
+) -> None:
+    store = copy_store(prepared_store, tmp_path)
+    reader = open_small(store)
+    for scene_id, _ in reader.plan.scenes:
+        shard = store / "scenes" / scene_id / "sar/c/0/0/0"
+        content = bytearray(shard.read_bytes())
+        content[: len(content) // 2] = bytes(len(content) // 2)
+        shard.write_bytes(content)
+    with (
+        BatchReader(reader, 4, workers=1) as batches,
+        pytest.raises(StoreError, match=r"scene \d{8}T\d{6}_\w{3}: array sar.*chunk"),
+    ):
+        list(batches.epoch(0))
+
+
+def test_a_killed_worker_is_an_error_not_a_wait(patches: PatchReader) -> None:
+    with BatchReader(patches, 1, workers=1) as batches:
+        worker = psutil.Process().children()[-1]
+        assert "batch_worker" in " ".join(worker.cmdline())
+        epoch = batches.epoch(0)
+        next(epoch)
+        worker.send_signal(signal.SIGKILL)
+        with pytest.raises(PatchError, match="killed by signal 9"):
+            list(epoch)
+
+
+def test_workers_end_when_the_trainer_is_killed(prepared_store: Path) -> None:
+    script = (
+        "import sys, time\n"
+        "from pathlib import Path\n"
+        "from tests.datasets.test_batch_reader import BatchReader, open_small\n"
+        "reader = BatchReader(open_small(Path(sys.argv[1])), 1, workers=2)\n"
+        "next(reader.epoch(0))\n"
+        "print('ready', flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    trainer = subprocess.Popen(
+        [sys.executable, "-c", script, str(prepared_store)],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parents[2],
+    )
+    assert trainer.stdout is not None
+    assert trainer.stdout.readline() == "ready\n"
+    workers = psutil.Process(trainer.pid).children()
+    assert len(workers) == 2
+    trainer.kill()
+    trainer.wait()
+    trainer.stdout.close()
+    gone, alive = psutil.wait_procs(workers, timeout=20)
+    assert not alive
+    assert len(gone) == 2
+
+
+def test_closing_gives_descriptors_and_processes_back(patches: PatchReader) -> None:
+    def open_descriptors() -> int:
+        return len(list(Path("/proc/self/fd").iterdir()))
+
+    before = open_descriptors()
+    with BatchReader(patches, 1, workers=2) as batches:
+        next(batches.epoch(0))
+        assert len(psutil.Process().children()) >= 2
+    assert open_descriptors() <= before
