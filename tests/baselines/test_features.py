@@ -162,7 +162,7 @@ def test_hand_computed_channels() -> None:
 def test_padding_is_zero_in_every_channel() -> None:
     features = parse_features("sar,distance_map,era5,month,latitude,cos_longitude")
     for upsampling in ("nearest", "linear"):
-        inputs = FeatureAssembler(features, Geometry(), upsampling)(hand_made_batch())  # type: ignore[arg-type]
+        inputs = FeatureAssembler(features, Geometry(), upsampling)(hand_made_batch())
         assert (inputs[0, :, 3] == 0).all()
         assert (inputs[0, 3:, :3] != 0).any(dim=0).all()
 
