@@ -19,11 +19,8 @@ from typing import Any, Final, Literal, cast
 
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor, nn
-from torch.optim import SGD, Adam, Optimizer
+from torch import Tensor
 
-from autoice_bench import __version__
-from autoice_bench.baselines.augmentations import Augmentation
 from autoice_bench.baselines.checkpoints import (
     TRAINING,
     Checkpoint,
@@ -33,8 +30,6 @@ from autoice_bench.baselines.checkpoints import (
     optimiser_tensors,
     read_checkpoint,
     remove_partial,
-    restore_network,
-    restore_optimiser,
     write_checkpoint,
 )
 from autoice_bench.baselines.devices import (
@@ -44,23 +39,31 @@ from autoice_bench.baselines.devices import (
     peak_memory_bytes,
     searched_kernels,
 )
-from autoice_bench.baselines.features import FeatureAssembler, parse_features
 from autoice_bench.baselines.interruption import StopRequest
 from autoice_bench.baselines.loss_watch import LossWatch
-from autoice_bench.baselines.losses import MultiTaskLoss
-from autoice_bench.baselines.networks import build_network, initialise_network
 from autoice_bench.baselines.recipe_fields import Recipe
 from autoice_bench.baselines.run_folder import RunFolder
 from autoice_bench.baselines.schedules import Plateau, cosine_restarts
 from autoice_bench.baselines.seeding import seed_torch
 from autoice_bench.baselines.throughput import TRAINING_FLOP_PER_MAC, WaitingTime, count_macs
+from autoice_bench.baselines.training_job import (
+    Job,
+    identify,
+    open_loader,
+    open_patches,
+    prepare_job,
+)
 from autoice_bench.baselines.training_state import TrainingState
-from autoice_bench.baselines.validate import SceneReader, Validation, share_scenes, validate
+from autoice_bench.baselines.training_text import (
+    describe_epoch,
+    describe_interruption,
+    describe_skipped,
+    describe_start,
+)
+from autoice_bench.baselines.validate import Validation, validate
 from autoice_bench.charts import CHART_NAMES
 from autoice_bench.datasets.store import Store
-from autoice_bench.datasets.torch_datasets import PatchDataset, PatchLoader, SceneDataset
 from autoice_bench.errors import BaselineError, SplitError
-from autoice_bench.wording import format_count, format_duration, format_listing
 
 Outcome = Literal["finished", "stopped-early", "interrupted"]
 Progress = Callable[[int, int], None]
@@ -68,6 +71,7 @@ Progress = Callable[[int, int], None]
 Log = Callable[[str], None]
 """Takes a line."""
 
+_SUMS: Final = f"{TRAINING}sums"
 _STEPS_BETWEEN_AGREEMENTS: Final = 20
 """How often several processes ask each other whether one was told to stop."""
 
@@ -92,38 +96,6 @@ class TrainResult:
     best_combined_epoch: int | None
     tested: CheckpointName
     skipped: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class _Job:
-    """Everything a run works with.
-
-    Attributes:
-        network: the plain module; checkpoints and validation use it.
-        model: the network as Fabric trains it.
-        optimiser: the plain optimiser of the network's parameters.
-        provenance: what a checkpoint says of its network.
-        identity: what must not have changed for a checkpoint to be gone on from.
-    """
-
-    recipe: Recipe
-    seed: int
-    fabric: Fabric
-    channels: tuple[str, ...]
-    loader: PatchLoader
-    scenes: SceneReader
-    assemble: FeatureAssembler
-    augment: Augmentation
-    loss: MultiTaskLoss
-    network: nn.Module
-    model: nn.Module
-    optimiser: Optimizer
-    provenance: dict[str, Any]
-    identity: dict[str, Any]
-
-    @property
-    def memory_format(self) -> torch.memory_format:
-        return torch.channels_last if self.recipe.channels_last else torch.contiguous_format
 
 
 def train(
@@ -177,20 +149,19 @@ def train(
             device, precision=recipe.precision, devices=devices, num_nodes=num_nodes
         )
         log = _Log(run, say) if fabric.is_global_zero else _be_silent
-        patches = _open_patches(recipe, store, train_ids, seed)
+        patches = open_patches(recipe, store, train_ids, seed)
         if patches.skipped:
-            log(
-                f"{len(patches.skipped)} of {len(train_ids)} training scenes have no eligible "
-                f"patch and are skipped: {format_listing(patches.skipped)}"
-            )
-        loader = stack.enter_context(_open_loader(recipe, patches, fabric))
-        identity = _identify(recipe, store, train_ids, val_ids, seed)
+            log(describe_skipped(patches.skipped, len(train_ids)))
+        loader = stack.enter_context(open_loader(recipe, patches, fabric))
+        identity = identify(recipe, store, train_ids, val_ids, seed)
         last = _read_last(run, identity, fabric)
-        job = _prepare(recipe, store, val_ids, fabric, patches, loader, identity, last)
+        job = prepare_job(recipe, store, val_ids, fabric, patches, loader, identity, last)
         state, sums = _start(job, last)
         if fabric.is_global_zero:
             run.update(state="running", start_weights=job.provenance["start_weights"])
-        log(_describe_start(job, state, patches))
+            if state.row:  # may be missing after a kill between checkpoint and metrics
+                run.append_metrics(state.row)
+        log(describe_start(job, state, len(patches)))
         with _explained_memory(recipe):
             outcome = _run_epochs(job, state, sums, run, stop, log, progress)
         if fabric.is_global_zero:
@@ -206,7 +177,7 @@ def train(
 
 
 def _run_epochs(
-    job: _Job,
+    job: Job,
     state: TrainingState,
     sums: Tensor,
     run: RunFolder,
@@ -265,7 +236,7 @@ def _run_epochs(
         validation = None if stopped else _validate(job, stop)
         if validation is None:
             _save(job, "last", state, sums, run)
-            log(_describe_interruption(state, n_steps, stop))
+            log(describe_interruption(state, n_steps, stop.signal_name))
             return "interrupted"
 
         losses = _add_up(sums, fabric) / (n_steps * fabric.world_size)
@@ -279,65 +250,9 @@ def _run_epochs(
         _save(job, "last", state, sums, run)
         if fabric.is_global_zero:
             run.append_metrics(state.row)
-        log(_describe_epoch(row, recipe.epochs))
+        log(describe_epoch(row, recipe.epochs))
 
     return "finished" if state.epoch == recipe.epochs else "stopped-early"
-
-
-def _open_patches(
-    recipe: Recipe, store: Store, train_ids: Sequence[str], seed: int
-) -> PatchDataset:
-    return PatchDataset(
-        store,
-        scene_ids=train_ids,
-        patch_size=recipe.patch_size,
-        seed=seed,
-        patches_per_scene=recipe.patches_per_scene or None,
-        patches_per_epoch=recipe.patches_per_epoch or None,
-        max_masked=recipe.max_masked,
-        min_valid=recipe.min_valid,
-        min_valid_pixels=recipe.min_valid_pixels,
-        **_reading(recipe),
-    )
-
-
-def _reading(recipe: Recipe) -> dict[str, Any]:
-    """What patches and whole scenes are read with."""
-    return {
-        "arrays": parse_features(recipe.features).arrays | {"charts"},
-        "alignment": "starter-kit" if recipe.compat == "starter-kit" else "exact",
-        "downscale": recipe.downscale,
-        "downscale_method": recipe.downscale_method,
-    }
-
-
-def _open_loader(recipe: Recipe, patches: PatchDataset, fabric: Fabric) -> PatchLoader:
-    per_process, rest = divmod(recipe.batch_size, fabric.world_size)
-    if rest:
-        raise BaselineError(
-            f"batch_size {recipe.batch_size} cannot be shared by {fabric.world_size} processes; "
-            "set a multiple of it"
-        )
-    return PatchLoader(
-        patches,
-        per_process,
-        workers=recipe.workers,
-        device=fabric.device,
-        rank=fabric.global_rank,
-        world_size=fabric.world_size,
-    )
-
-
-def _identify(
-    recipe: Recipe, store: Store, train_ids: Sequence[str], val_ids: Sequence[str], seed: int
-) -> dict[str, Any]:
-    return {
-        **recipe.science(),
-        "seed": seed,
-        "store_fingerprint": store.fingerprint,
-        "train_scenes": sorted(train_ids),
-        "val_scenes": sorted(val_ids),
-    }
 
 
 def _read_last(run: RunFolder, identity: Mapping[str, Any], fabric: Fabric) -> Checkpoint | None:
@@ -359,99 +274,14 @@ def _read_last(run: RunFolder, identity: Mapping[str, Any], fabric: Fabric) -> C
     return last
 
 
-def _prepare(
-    recipe: Recipe,
-    store: Store,
-    val_ids: Sequence[str],
-    fabric: Fabric,
-    patches: PatchDataset,
-    loader: PatchLoader,
-    identity: dict[str, Any],
-    last: Checkpoint | None,
-) -> _Job:
-    features = parse_features(recipe.features)
-    seed_torch(identity["seed"], "weights")
-    network = build_network(recipe, features.n_channels)
-    if last is None:
-        with fabric.rank_zero_first(local=True):  # one process downloads
-            start_weights = initialise_network(network, recipe)
-    else:
-        restore_network(network, last)
-        start_weights = last.metadata["start_weights"]
-    if recipe.channels_last:
-        network.to(memory_format=torch.channels_last)
-    network.to(fabric.device)
-    optimiser = _make_optimiser(recipe, network)
-    if last is not None:
-        restore_optimiser(optimiser, last, last.metadata["optimiser"])
-    compiled: Any = torch.compile(network) if recipe.compile else network
-    scenes = SceneDataset(
-        store,
-        share_scenes(val_ids, fabric.global_rank, fabric.world_size),
-        **_reading(recipe),
-    )
-    return _Job(
-        recipe=recipe,
-        seed=identity["seed"],
-        fabric=fabric,
-        channels=features.channels,
-        loader=loader,
-        scenes=SceneReader(scenes),
-        assemble=FeatureAssembler(
-            features, patches.geometry, recipe.upsampling, recipe.tie_interpolation
-        ),
-        augment=Augmentation(
-            flip_p=recipe.flip_p,
-            rotate90_p=recipe.rotate90_p,
-            rotate_p=recipe.rotate_p,
-            rotation_deg=recipe.rotation_deg,
-            scale_p=recipe.scale_p,
-            scale_range=recipe.scale_range,
-            cutmix_p=recipe.cutmix_p,
-            cutmix_alpha=recipe.cutmix_alpha,
-            wind_aware=recipe.wind_aware,
-        ),
-        loss=MultiTaskLoss(recipe.loss_weights, recipe.sic_loss),
-        network=network,
-        model=fabric.setup(compiled, optimiser)[0],
-        optimiser=optimiser,
-        provenance={
-            "recipe": recipe.to_dict(),
-            "recipe_fingerprint": recipe.fingerprint(),
-            "channels": list(features.channels),
-            "seed": identity["seed"],
-            "store_fingerprint": store.fingerprint,
-            "start_weights": start_weights,
-            "autoice_bench": __version__,
-            "torch": torch.__version__,
-        },
-        identity=identity,
-    )
-
-
-def _make_optimiser(recipe: Recipe, network: nn.Module) -> Optimizer:
-    """The recipe's optimiser; one fused operation updates all parameters."""
-    if recipe.optimiser == "adam":
-        return Adam(
-            network.parameters(), lr=recipe.lr, weight_decay=recipe.weight_decay, fused=True
-        )
-    return SGD(
-        network.parameters(),
-        lr=recipe.lr,
-        momentum=recipe.momentum,
-        weight_decay=recipe.weight_decay,
-        fused=True,
-    )
-
-
-def _start(job: _Job, last: Checkpoint | None) -> tuple[TrainingState, Tensor]:
+def _start(job: Job, last: Checkpoint | None) -> tuple[TrainingState, Tensor]:
     """Where the run stands, and the sums of losses of the epoch begun."""
     sums = torch.zeros(1 + len(CHART_NAMES), dtype=torch.float64, device=job.fabric.device)
     if last is None:
         recipe = job.recipe
         plateau = Plateau(recipe.lr, recipe.plateau_factor, recipe.plateau_patience, recipe.min_lr)
         return TrainingState(plateau), sums
-    sums += last.tensors[f"{TRAINING}sums"].to(sums.device)
+    sums += last.tensors[_SUMS].to(sums.device)
     return TrainingState.from_dict(last.metadata["state"]), sums
 
 
@@ -463,7 +293,7 @@ def _learning_rate(recipe: Recipe, state: TrainingState, step: int, n_steps: int
     return state.plateau.lr
 
 
-def _set_learning_rate(job: _Job, state: TrainingState, n_steps: int) -> None:
+def _set_learning_rate(job: Job, state: TrainingState, n_steps: int) -> None:
     lr = _learning_rate(job.recipe, state, state.step, n_steps)
     for group in job.optimiser.param_groups:
         group["lr"] = lr
@@ -486,7 +316,7 @@ def _add_up(values: Tensor, fabric: Fabric) -> Tensor:
     return cast(Tensor, fabric.all_reduce(values.clone(), reduce_op="sum"))
 
 
-def _validate(job: _Job, stop: StopRequest) -> Validation | None:
+def _validate(job: Job, stop: StopRequest) -> Validation | None:
     fabric = job.fabric
     together = fabric.world_size > 1
     if together:
@@ -507,7 +337,7 @@ def _validate(job: _Job, stop: StopRequest) -> Validation | None:
 
 
 def _make_row(
-    job: _Job,
+    job: Job,
     state: TrainingState,
     losses: Tensor,
     validation: Validation,
@@ -547,17 +377,13 @@ def _end_epoch(
 
 
 def _save(
-    job: _Job, name: CheckpointName, state: TrainingState, sums: Tensor, run: RunFolder
+    job: Job, name: CheckpointName, state: TrainingState, sums: Tensor, run: RunFolder
 ) -> None:
     """Write a checkpoint: ``last`` with everything to go on, the others the network alone."""
-    tensors = (
-        {f"{TRAINING}sums": (_add_up(sums, job.fabric) / job.fabric.world_size).cpu()}
-        if name == "last"
-        else {}
-    )
+    mean_sums = _add_up(sums, job.fabric) / job.fabric.world_size
     if not job.fabric.is_global_zero:
         return
-    tensors |= network_tensors(job.network)
+    tensors = network_tensors(job.network)
     metadata = {
         "checkpoint": name,
         "epoch": state.epoch,
@@ -566,7 +392,7 @@ def _save(
     }
     if name == "last":
         optimiser, metadata["optimiser"] = optimiser_tensors(job.optimiser)
-        tensors |= optimiser
+        tensors |= {**optimiser, _SUMS: mean_sums.cpu()}
         metadata |= {"state": state.to_dict(), "identity": job.identity}
     write_checkpoint(checkpoint_path(run.checkpoints, name), Checkpoint(tensors, metadata))
 
@@ -600,38 +426,6 @@ def _explained_memory(recipe: Recipe) -> AbstractContextManager[None]:
         f"training on batches of {recipe.batch_size} patches of {recipe.patch_size} pixels",
         f"set a smaller batch_size (--set batch_size={max(1, recipe.batch_size // 2)}) or "
         "patch_size, or precision=bf16; whole scenes can be predicted in tiles (--tile 768)",
-    )
-
-
-def _describe_start(job: _Job, state: TrainingState, patches: PatchDataset) -> str:
-    n_parameters = sum(parameter.numel() for parameter in job.network.parameters())
-    where = f"{job.fabric.world_size} x {job.fabric.device.type}"
-    begin = (
-        f"go on after epoch {state.epoch}, step {state.step}"
-        if state.row or state.step
-        else ("begin")
-    )
-    return (
-        f"{begin}: {n_parameters:,} parameters, {len(patches):,} patches per epoch, "
-        f"{format_count(len(job.loader), 'step')}, {where}, start weights "
-        f"{job.provenance['start_weights']}"
-    )
-
-
-def _describe_epoch(row: Mapping[str, Any], n_epochs: int) -> str:
-    scores = ", ".join(f"{name} {row[f'val_{name}']:.2f}" for name in CHART_NAMES)
-    return (
-        f"epoch {row['epoch']} of {n_epochs}: loss {row['train_loss']:.4f}, validation "
-        f"{row['val_loss']:.4f}, {scores}, combined {row['val_combined']:.2f}; "
-        f"{row['patches_per_second']:.1f} patches/s, "
-        f"{format_duration(row['train_seconds'] + row['val_seconds'])}"
-    )
-
-
-def _describe_interruption(state: TrainingState, n_steps: int, stop: StopRequest) -> str:
-    return (
-        f"{stop.signal_name or 'another process'}: stopped and saved after epoch {state.epoch}, "
-        f"step {state.step} of {n_steps}; the same command goes on from there"
     )
 
 
