@@ -7,6 +7,7 @@ memory nor arithmetic.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -14,9 +15,6 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 from torch.utils._python_dispatch import TorchDispatchMode
-
-_BATCH: Final = 2
-"""Batch normalisation in training mode refuses a single value per channel."""
 
 _aten: Final = torch.ops.aten
 _POOLING: Final = (_aten.max_pool2d_with_indices, _aten.avg_pool2d)
@@ -73,16 +71,27 @@ def trace(network: nn.Module, n_channels: int, size: tuple[int, int]) -> Trace:
         NotImplementedError: the network upsamples by transposed convolution.
     """
     state = {
-        name: value.to("meta")
+        name: value.detach().to("meta")
         for name, value in (*network.named_parameters(), *network.named_buffers())
     }
     dtype = next(network.parameters()).dtype
-    x = torch.empty(_BATCH, n_channels, *size, dtype=dtype, device="meta")
-    with torch.no_grad(), _Tracer(x) as tracer:
+    x = torch.empty(1, n_channels, *size, dtype=dtype, device="meta")
+    # With gradients networks compute as in training: whole, not strip by strip.
+    with torch.enable_grad(), _evaluating(network), _Tracer(x) as tracer:
         outputs = functional_call(network, state, (x,))
-    return Trace(
-        tracer.multiply_adds // _BATCH, tuple(tracer.reach_of(output) for output in outputs)
-    )
+    return Trace(tracer.multiply_adds, tuple(tracer.reach_of(output) for output in outputs))
+
+
+@contextmanager
+def _evaluating(network: nn.Module) -> Iterator[None]:
+    """Evaluation mode, in which batch normalisation takes any size; each part's mode comes back."""
+    modes = {module: module.training for module in network.modules()}
+    network.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes.items():
+            module.training = training
 
 
 class _Tracer(TorchDispatchMode):

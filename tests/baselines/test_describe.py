@@ -74,9 +74,12 @@ def test_reach_is_what_a_nan_reaches() -> None:
 
 def test_tracing_changes_nothing() -> None:
     network = Aspp(2, "resnet18", (1,), width=4)
+    network.encoder.bn1.eval()
     before = {name: value.clone() for name, value in network.state_dict().items()}
     describe(network, 2, 32)
     assert network.training
+    assert not network.encoder.bn1.training
+    assert network.decoders.training
     for name, value in network.state_dict().items():
         assert value.device.type == "cpu"
         assert torch.equal(value, before[name])
@@ -97,17 +100,20 @@ def test_cost_of_a_patch(n_channels: int, rates: tuple[int, ...], gmac: float) -
     assert found.multiply_adds / 1e9 == pytest.approx(gmac, abs=0.005)
 
 
-@pytest.mark.parametrize(
-    ("rates", "pixels"), [((6, 12, 18), 1435), ((12, 24, 36), 2011), ((18, 36, 54), 2587)]
-)
-def test_description_of_the_study(rates: tuple[int, ...], pixels: int) -> None:
-    network = on_meta(lambda: Aspp(17, rates=rates))
-    found = describe(network, 17, 768, (5000, 5000))
+@pytest.mark.parametrize(("rates", "pixels"), [((12, 24, 36), 2011), ((18, 36, 54), 2587)])
+def test_reach_of_the_larger_rates(rates: tuple[int, ...], pixels: int) -> None:
+    found = trace(on_meta(lambda: Aspp(3, rates=rates)), 3, (512, 512))
+    assert found.reaches == (Reach(pixels, 1),) * 3
+
+
+def test_description_of_the_study() -> None:
+    rates = (6, 12, 18)
+    found = describe(on_meta(lambda: Aspp(17, rates=rates)), 17, 768, (5000, 5000))
     assert found.parameters == 30_475_288
     assert found.patch_gmac == pytest.approx(95.14, abs=0.005)
     assert found.scene_gmac == pytest.approx(4042, abs=0.5)
-    assert found.receptive_fields_px == {"SIC": pixels, "SOD": pixels, "FLOE": pixels}
-    assert found.receptive_field_km == pytest.approx(pixels * 0.08)
+    assert found.receptive_fields_px == {"SIC": 1435, "SOD": 1435, "FLOE": 1435}
+    assert found.receptive_field_km == pytest.approx(114.8)
     assert found.rates == {"SIC": rates, "SOD": rates, "FLOE": rates}
     assert [use.rate for use in found.taps] == list(rates)
 
