@@ -17,6 +17,7 @@ from autoice_bench.commands.labelling import labels
 from autoice_bench.commands.leaderboards import leaderboard
 from autoice_bench.commands.preparation import prepare
 from autoice_bench.commands.scoring import convert, score
+from autoice_bench.commands.showing import show
 from autoice_bench.commands.simulation import simulate
 from autoice_bench.commands.splitting import splits
 
@@ -45,6 +46,7 @@ for _command in (
     info,
     splits,
     labels,
+    show,
     baseline,
     score,
     convert,

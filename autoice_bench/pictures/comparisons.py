@@ -1,0 +1,101 @@
+"""A prediction beside a scene's charts: classes to show, and the scorer's own scores."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autoice_bench.charts import CHARTS
+from autoice_bench.datasets.window_reader import SceneReader
+from autoice_bench.errors import PredictionError
+from autoice_bench.pictures.rasters import cut, pick
+from autoice_bench.pictures.views import SceneView
+from autoice_bench.scene_id import is_scene_name, parse_scene_id
+from autoice_bench.scoring import metrics
+from autoice_bench.scoring.histograms import joint_histogram, to_classes
+from autoice_bench.scoring.predictions import NetcdfFolder, Predictions, open_predictions
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A prediction of one scene.
+
+    Attributes:
+        path: where it came from.
+        classes: chart name to (m, n) uint8 predicted classes, as the view's charts.
+        histograms: chart name to the joint histogram of the *whole* scene; empty without labels.
+    """
+
+    path: Path
+    classes: Mapping[str, NDArray[np.uint8]]
+    histograms: Mapping[str, NDArray[np.int64]]
+
+    @property
+    def scores(self) -> dict[str, float]:
+        """The challenge's metric of each chart compared, a fraction; NaN where undefined."""
+        return {
+            chart.name: float(metrics.chart_score(self.histograms[chart.name], chart))
+            for chart in CHARTS
+            if chart.name in self.histograms
+        }
+
+    @property
+    def combined(self) -> float | None:
+        """The combined score; None unless every chart was compared."""
+        scores = self.scores
+        return float(metrics.combined_score(scores)) if len(scores) == len(CHARTS) else None
+
+
+def open_prediction_of(path: Path, scene_id: str) -> Predictions:
+    """Open predictions in any accepted format, or the `<scene_id>.nc` of one scene.
+
+    Raises:
+        PredictionError: there are none, or none of the scene.
+    """
+    path = Path(path)
+    if path.is_file() and is_scene_name(path.name):
+        predictions: Predictions = NetcdfFolder(path.parent, (str(parse_scene_id(path.name)),))
+    else:
+        predictions = open_predictions(path)
+    if scene_id not in predictions.scene_ids:
+        raise PredictionError(
+            f"{path}: scene {scene_id} is not among its {len(predictions.scene_ids)} scenes"
+        )
+    return predictions
+
+
+def compare_scene(scene: SceneReader, view: SceneView, path: Path) -> Comparison:
+    """Read a scene's prediction and compare it with the charts as the scorer does.
+
+    Args:
+        scene: the scene, open.
+        view: what is shown of it.
+        path: predictions in any accepted format.
+
+    Raises:
+        PredictionError: there is no prediction of the scene, or it does not fit the scene.
+        StoreError: the charts are damaged.
+    """
+    predictions = open_prediction_of(path, view.scene_id)
+    where = f"{path}: scene {view.scene_id}"
+    truth = scene.read_whole("charts") if "charts" in scene else None
+    shapes = predictions.read_shapes(view.scene_id)
+    if not shapes:
+        raise PredictionError(f"{where} holds none of {', '.join(chart.name for chart in CHARTS)}")
+    classes, histograms = {}, {}
+    for index, chart in enumerate(CHARTS):
+        if chart.name not in shapes:
+            continue
+        if shapes[chart.name] != view.shape:
+            raise PredictionError(
+                f"{where}: {chart.name} has shape {shapes[chart.name]}; the scene has {view.shape}"
+            )
+        predicted = to_classes(predictions.read(view.scene_id, chart.name), chart, where=where)
+        if truth is not None:
+            histograms[chart.name] = joint_histogram(truth[index], predicted, chart, where=where)
+        classes[chart.name] = pick(cut(predicted, view.window), view.step)
+    return Comparison(path, classes, histograms)
