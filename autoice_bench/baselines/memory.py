@@ -1,19 +1,15 @@
-"""How much memory a network would take for an input, and how much there is."""
+"""How much memory a network would take for an input."""
 
 from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
-
-_MEMINFO: Final = Path("/proc/meminfo")
-_CGROUP: Final = Path("/sys/fs/cgroup")
 
 
 class _LiveBytes(TorchDispatchMode):
@@ -84,31 +80,3 @@ class _Call(nn.Module):
 
     def forward(self, x: Tensor) -> Any:
         return getattr(self.network, self._method)(x)
-
-
-def available_bytes() -> int | None:
-    """Memory that this process may still take: the machine's or its control group's, if known."""
-    limits = [limit for limit in (_machine_bytes(), _group_bytes()) if limit is not None]
-    return min(limits, default=None)
-
-
-def _machine_bytes() -> int | None:
-    try:
-        lines = _MEMINFO.read_text().splitlines()
-    except OSError:  # not Linux
-        return None
-    found = [line.split()[1] for line in lines if line.startswith("MemAvailable:")]
-    return int(found[0]) * 1024 if found else None
-
-
-def _group_bytes() -> int | None:
-    try:
-        limit = (_CGROUP / "memory.max").read_text().strip()
-        used = int((_CGROUP / "memory.current").read_text())
-        statistics = dict(
-            line.split() for line in (_CGROUP / "memory.stat").read_text().splitlines()
-        )
-    except (OSError, ValueError):  # no control group, or an older kind
-        return None
-    # Cached files count as used and go when memory is wanted.
-    return None if limit == "max" else int(limit) - used + int(statistics.get("inactive_file", 0))
