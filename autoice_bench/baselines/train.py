@@ -45,7 +45,8 @@ from autoice_bench.baselines.recipe_fields import Recipe
 from autoice_bench.baselines.run_folder import RunFolder
 from autoice_bench.baselines.schedules import Plateau, cosine_restarts
 from autoice_bench.baselines.seeding import seed_torch
-from autoice_bench.baselines.throughput import TRAINING_FLOP_PER_MAC, WaitingTime, count_macs
+from autoice_bench.baselines.throughput import TRAINING_FLOP_PER_MAC, WaitingTime
+from autoice_bench.baselines.tracing import trace
 from autoice_bench.baselines.training_job import (
     Job,
     identify,
@@ -149,31 +150,27 @@ def train(
             device, precision=recipe.precision, devices=devices, num_nodes=num_nodes
         )
         log = _Log(run, say) if fabric.is_global_zero else _be_silent
-        patches = open_patches(recipe, store, train_ids, seed)
-        if patches.skipped:
-            log(describe_skipped(patches.skipped, len(train_ids)))
-        loader = stack.enter_context(open_loader(recipe, patches, fabric))
         identity = identify(recipe, store, train_ids, val_ids, seed)
         last = _read_last(run, identity, fabric)
-        job = prepare_job(recipe, store, val_ids, fabric, patches, loader, identity, last)
-        state, sums = _start(job, last)
+        state = _start(recipe, last)
+        if not state.is_over:
+            patches = open_patches(recipe, store, train_ids, seed)
+            state.skipped = list(patches.skipped)
+            loader = stack.enter_context(open_loader(recipe, patches, fabric))
+            job = prepare_job(recipe, store, val_ids, fabric, patches, loader, identity, last)
+            if fabric.is_global_zero:
+                run.update(state="running", start_weights=job.provenance["start_weights"])
+                if state.row:  # may be missing after a kill between checkpoint and metrics
+                    run.append_metrics(state.row)
+            if patches.skipped:
+                log(describe_skipped(patches.skipped, len(train_ids)))
+            log(describe_start(job, state, len(patches)))
+            with _explained_memory(recipe):
+                _run_epochs(job, state, _read_sums(last, fabric), run, stop, log, progress)
+        result = _conclude(recipe, state)
         if fabric.is_global_zero:
-            run.update(state="running", start_weights=job.provenance["start_weights"])
-            if state.row:  # may be missing after a kill between checkpoint and metrics
-                run.append_metrics(state.row)
-        log(describe_start(job, state, len(patches)))
-        with _explained_memory(recipe):
-            outcome = _run_epochs(job, state, sums, run, stop, log, progress)
-        if fabric.is_global_zero:
-            run.update(**_summarise(recipe, state, outcome))
-    return TrainResult(
-        outcome,
-        state.epoch,
-        state.best_loss.epoch,
-        state.best_combined.epoch,
-        _choose_tested(recipe, state),
-        patches.skipped,
-    )
+            run.update(**_summarise(state, result))
+    return result
 
 
 def _run_epochs(
@@ -184,7 +181,7 @@ def _run_epochs(
     stop: StopRequest,
     log: Log,
     progress: Progress | None,
-) -> Outcome:
+) -> None:
     """The loop: steps, validation, checkpoints; until the last epoch, early stopping or a signal.
 
     Args:
@@ -198,7 +195,8 @@ def _run_epochs(
     """
     recipe, fabric = job.recipe, job.fabric
     n_steps = len(job.loader)
-    macs = count_macs(job.network, (1, len(job.channels), recipe.patch_size, recipe.patch_size))
+    patch = (recipe.patch_size, recipe.patch_size)
+    macs = trace(job.network, len(job.channels), patch).multiply_adds
     must_stop = partial(_agree_to_stop, stop, fabric)
     watch = LossWatch()
 
@@ -237,7 +235,7 @@ def _run_epochs(
         if validation is None:
             _save(job, "last", state, sums, run)
             log(describe_interruption(state, n_steps, stop.signal_name))
-            return "interrupted"
+            return
 
         losses = _add_up(sums, fabric) / (n_steps * fabric.world_size)
         sums.zero_()
@@ -251,8 +249,6 @@ def _run_epochs(
         if fabric.is_global_zero:
             run.append_metrics(state.row)
         log(describe_epoch(row, recipe.epochs))
-
-    return "finished" if state.epoch == recipe.epochs else "stopped-early"
 
 
 def _read_last(run: RunFolder, identity: Mapping[str, Any], fabric: Fabric) -> Checkpoint | None:
@@ -274,15 +270,20 @@ def _read_last(run: RunFolder, identity: Mapping[str, Any], fabric: Fabric) -> C
     return last
 
 
-def _start(job: Job, last: Checkpoint | None) -> tuple[TrainingState, Tensor]:
-    """Where the run stands, and the sums of losses of the epoch begun."""
-    sums = torch.zeros(1 + len(CHART_NAMES), dtype=torch.float64, device=job.fabric.device)
-    if last is None:
-        recipe = job.recipe
-        plateau = Plateau(recipe.lr, recipe.plateau_factor, recipe.plateau_patience, recipe.min_lr)
-        return TrainingState(plateau), sums
-    sums += last.tensors[_SUMS].to(sums.device)
-    return TrainingState.from_dict(last.metadata["state"]), sums
+def _start(recipe: Recipe, last: Checkpoint | None) -> TrainingState:
+    """Where the run stands."""
+    if last is not None:
+        return TrainingState.from_dict(last.metadata["state"])
+    return TrainingState(
+        Plateau(recipe.lr, recipe.plateau_factor, recipe.plateau_patience, recipe.min_lr)
+    )
+
+
+def _read_sums(last: Checkpoint | None, fabric: Fabric) -> Tensor:
+    """The losses of the epoch begun, added up."""
+    if last is not None:
+        return last.tensors[_SUMS].to(fabric.device)
+    return torch.zeros(1 + len(CHART_NAMES), dtype=torch.float64, device=fabric.device)
 
 
 def _learning_rate(recipe: Recipe, state: TrainingState, step: int, n_steps: int) -> float:
@@ -397,27 +398,37 @@ def _save(
     write_checkpoint(checkpoint_path(run.checkpoints, name), Checkpoint(tensors, metadata))
 
 
-def _choose_tested(recipe: Recipe, state: TrainingState) -> CheckpointName:
+def _conclude(recipe: Recipe, state: TrainingState) -> TrainResult:
+    outcome: Outcome = "interrupted"
+    if state.is_over:
+        outcome = "finished" if state.epoch == recipe.epochs else "stopped-early"
     there: dict[CheckpointName, bool] = {
         "best-combined": state.best_combined.epoch is not None,
         "best-loss": state.best_loss.epoch is not None,
         "last": True,
     }
-    wanted = [recipe.test_checkpoint, *there]
-    return next(name for name in wanted if there[name])
+    return TrainResult(
+        outcome=outcome,
+        epochs=state.epoch,
+        best_loss_epoch=state.best_loss.epoch,
+        best_combined_epoch=state.best_combined.epoch,
+        tested=next(name for name in (recipe.test_checkpoint, *there) if there[name]),
+        skipped=tuple(state.skipped),
+    )
 
 
-def _summarise(recipe: Recipe, state: TrainingState, outcome: Outcome) -> dict[str, Any]:
+def _summarise(state: TrainingState, result: TrainResult) -> dict[str, Any]:
     """What the run's record says of its training."""
     return {
-        "state": "interrupted" if outcome == "interrupted" else "running",
-        "outcome": outcome,
-        "epochs": state.epoch,
-        "best_loss_epoch": state.best_loss.epoch,
+        "state": "interrupted" if result.outcome == "interrupted" else "finished",
+        "outcome": result.outcome,
+        "epochs": result.epochs,
+        "best_loss_epoch": result.best_loss_epoch,
         "best_loss": state.best_loss.value,
-        "best_combined_epoch": state.best_combined.epoch,
+        "best_combined_epoch": result.best_combined_epoch,
         "best_combined": state.best_combined.value,
-        "tested_checkpoint": _choose_tested(recipe, state),
+        "tested": result.tested,
+        "skipped_scenes": list(result.skipped),
     }
 
 

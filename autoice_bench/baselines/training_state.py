@@ -37,6 +37,7 @@ class TrainingState:
         best_combined: highest combined score on the validation scenes.
         is_over: whether the last epoch is done or training stopped early.
         row: metrics of the last epoch; empty before the first.
+        skipped: training scenes without an eligible patch.
     """
 
     plateau: Plateau
@@ -48,6 +49,7 @@ class TrainingState:
     best_combined: Best = field(default_factory=Best)
     is_over: bool = False
     row: dict[str, Any] = field(default_factory=dict)
+    skipped: list[str] = field(default_factory=list)
 
     @property
     def epochs_without_progress(self) -> int:
