@@ -105,10 +105,12 @@ class RunFolder:
                 "recipe_fingerprint": recipe.fingerprint(),
                 **identity,
                 "split": split.name,
-                "n_train": len(split.train),
+                "train_scenes": list(split.train),
                 "val_scenes": list(split.val),
                 "store": str(store.path),
                 "simulated": store.options.simulated,
+                "dtype": store.options.dtype,
+                "grid_anchor": store.grid_anchor,
                 "created": _now(),
             }
             run._write_json(RUN_FILE, record)

@@ -1,0 +1,70 @@
+"""The runs in a folder as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from autoice_bench.baselines.run_folder import find_runs
+from autoice_bench.scoring.leaderboard_text import format_table
+from autoice_bench.scoring.scores import COMBINED
+from autoice_bench.wording import format_duration
+
+_HEADER: Final = ["run", "state", "recipe", "epochs", "val combined", "test combined", "time"]
+
+
+def list_runs(root: Path) -> list[dict[str, Any]]:
+    """One record per run of a folder, by name.
+
+    ``val_combined`` is the best on validation scenes, at the recipe's own resolution;
+    ``test_combined`` the score of its predictions of the split's test; None where there is none.
+
+    Raises:
+        BaselineError: a run's files are damaged.
+    """
+    rows = []
+    for run in find_runs(root):
+        record = run.read()
+        split = str(record.get("split"))
+        rows.append(
+            {
+                "name": run.name,
+                "run": str(run.path),
+                "state": run.read_state(),
+                "error": record.get("error"),
+                "recipe": record["recipe"],
+                "seed": record["seed"],
+                "split": split,
+                "simulated": record.get("simulated"),
+                "epochs": record.get("epochs", 0),
+                "max_epochs": run.recipe.epochs,
+                "best_epoch": record.get("best_combined_epoch"),
+                "val_combined": record.get("best_combined"),
+                "test_combined": record.get("scores", {}).get(split, {}).get(COMBINED),
+                "scores": record.get("scores", {}),
+                "training_seconds": record.get("training_seconds"),
+            }
+        )
+    return rows
+
+
+def format_runs(rows: Sequence[dict[str, Any]]) -> str:
+    """The records of ``list_runs`` as an aligned table."""
+    table = [
+        [
+            row["name"],
+            row["state"],
+            row["recipe"],
+            f"{row['epochs']}/{row['max_epochs']}",
+            _format_score(row["val_combined"]),
+            _format_score(row["test_combined"]),
+            "–" if row["training_seconds"] is None else format_duration(row["training_seconds"]),
+        ]
+        for row in rows
+    ]
+    return format_table([_HEADER, *table], left=(0, 1, 2))
+
+
+def _format_score(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"

@@ -1,0 +1,310 @@
+"""From a plan to a score: train (or go on), predict a subset, score it, keep the record."""
+
+from __future__ import annotations
+
+import shutil
+import statistics
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+from lightning_fabric import Fabric
+
+from autoice_bench.baselines.environment import describe_environment
+from autoice_bench.baselines.predict import predict
+from autoice_bench.baselines.run_folder import RunFolder
+from autoice_bench.baselines.run_plan import PlannedRun
+from autoice_bench.baselines.train import train
+from autoice_bench.charts import CHART_NAMES
+from autoice_bench.datasets.splits import Side
+from autoice_bench.datasets.store_index import read_index
+from autoice_bench.errors import AutoIceError
+from autoice_bench.scoring.evaluate import board_name
+from autoice_bench.scoring.evaluate import score as count_scores
+from autoice_bench.scoring.score_text import format_summary, summarise
+from autoice_bench.scoring.scores import COMBINED, build_scores
+from autoice_bench.scoring.store_truth import StoreTruth
+from autoice_bench.scoring.truth import LabelRule, compute_truth_fingerprint
+from autoice_bench.wording import format_path
+
+Progress = Callable[[int, int], None]
+"""Called with (done, total)."""
+
+Reporter = Callable[[str, str], AbstractContextManager[tuple[Progress, Callable[[str], None]]]]
+"""From a verb and a noun to a context that gives a progress callback and one that takes lines."""
+
+SCORED: Final = (COMBINED, *CHART_NAMES)
+
+
+@dataclass(frozen=True)
+class RunReport:
+    """What became of a planned run.
+
+    Attributes:
+        planned: the run.
+        training: how it ended: ``finished``, ``stopped-early`` or ``interrupted``.
+        epochs: epochs done.
+        summary: the record of ``scoring.score_text.summarise``; None where the subset has no
+            labels or the run was interrupted.
+    """
+
+    planned: PlannedRun
+    training: str
+    epochs: int
+    summary: dict[str, Any] | None
+
+    @property
+    def scores(self) -> dict[str, float | None]:
+        """Official scores by chart, the combined first; empty where nothing was scored."""
+        if self.summary is None:
+            return {}
+        return {row["chart"]: row["official"] for row in self.summary["scores"]}
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "name": self.planned.name,
+            "run": str(self.planned.folder),
+            "predictions": str(self.planned.predictions),
+            "seed": self.planned.seed,
+            "training": self.training,
+            "epochs": self.epochs,
+            "score": self.summary,
+        }
+
+
+def do_run(
+    planned: PlannedRun,
+    fabric: Fabric,
+    report: Reporter,
+    *,
+    subset: Side = "test",
+    overwrite: bool = False,
+) -> RunReport:
+    """Train a planned run or go on with it, predict a subset and score it if labels are there.
+
+    With several processes, each must call this; the first of them predicts and scores.
+
+    Args:
+        planned: what to do.
+        fabric: launched; computes.
+        report: shows progress.
+        subset: what to predict.
+        overwrite: remove the run and its predictions first.
+
+    Raises:
+        BaselineError: the folder holds a run of other settings, or training failed.
+        AutoIceError: a split, store or prediction is not usable.
+    """
+    if fabric.is_global_zero:
+        if overwrite:
+            _remove(planned)
+        _create(planned)
+    fabric.barrier()
+    run = RunFolder(planned.folder)
+    with _held(run, fabric):
+        record = run.read()
+        if record["state"] != "finished":
+            _train(planned, run, fabric, report)
+            fabric.barrier()
+            record = run.read()
+        summary = None
+        if fabric.is_global_zero and record["state"] == "finished":
+            _predict(planned, run, report, subset, fabric.device.type)
+            summary = _score(planned, run, report, subset)
+    fabric.barrier()
+    return RunReport(planned, record["outcome"], record["epochs"], summary)
+
+
+def _remove(planned: PlannedRun) -> None:
+    if planned.folder.exists():
+        # Only what is a run is removed, and only while nobody works on it.
+        with RunFolder.open(planned.folder).lock():
+            shutil.rmtree(planned.folder)
+
+
+def _create(planned: PlannedRun) -> None:
+    run = RunFolder.create(
+        planned.folder,
+        planned.recipe,
+        seed=planned.seed,
+        split=planned.split,
+        store=planned.store,
+    )
+    run.update(
+        split_spec=planned.split_spec,
+        n_channels=planned.features.n_channels,
+        truth_fingerprints={
+            side: _fingerprint_truth(planned, planned.split.scenes(side))
+            for side in ("val", "test")
+        },
+    )
+
+
+def _fingerprint_truth(planned: PlannedRun, scene_ids: Sequence[str]) -> str | None:
+    """Identity of the labels of some scenes; None where one of them has none."""
+    index = read_index(planned.store).set_index("scene_id")
+    digests = index["truth_sha256"].reindex(list(scene_ids))
+    if not len(digests) or digests.isna().any():
+        return None
+    rule = planned.store.options.label_rule
+    of_scorer = LabelRule(rule.name, rule.sod_threshold, rule.floe_threshold)
+    return compute_truth_fingerprint(of_scorer, {str(k): str(v) for k, v in digests.items()})
+
+
+@contextmanager
+def _held(run: RunFolder, fabric: Fabric) -> Iterator[None]:
+    """Hold the run's lock in the first process, and record a failure."""
+    if not fabric.is_global_zero:
+        yield
+        return
+    with run.lock():
+        try:
+            yield
+        except BaseException as error:
+            stopped = isinstance(error, KeyboardInterrupt)
+            # What failed after training leaves the trained run as it is.
+            if run.read()["state"] != "finished":
+                run.update(state="interrupted" if stopped else "failed", error=_describe(error))
+            run.log(f"{'interrupted' if stopped else 'failed'}: {_describe(error)}")
+            raise
+
+
+def _describe(error: BaseException) -> str:
+    return str(error) if isinstance(error, AutoIceError) else f"{type(error).__name__}: {error}"
+
+
+def _train(planned: PlannedRun, run: RunFolder, fabric: Fabric, report: Reporter) -> None:
+    started = time.monotonic()
+    if fabric.is_global_zero:
+        run.write_environment(describe_environment())
+        run.update(state="running", error=None)
+    with report(f"training {planned.name}", "steps") as (progress, say):
+        result = train(
+            planned.recipe,
+            planned.store,
+            planned.split.train,
+            planned.split.val,
+            run,
+            seed=planned.seed,
+            fabric=fabric,
+            progress=progress,
+            say=say,
+        )
+    if fabric.is_global_zero:
+        spent = run.read().get("training_seconds", 0.0) + time.monotonic() - started
+        run.update(
+            state="interrupted" if result.outcome == "interrupted" else "finished",
+            skipped_scenes=list(result.skipped),
+            training_seconds=spent,
+        )
+
+
+def _predict(
+    planned: PlannedRun, run: RunFolder, report: Reporter, subset: Side, device: str
+) -> None:
+    """Predict, unless an earlier start has done so."""
+    done = {"split_hash": planned.split.hash, "subset": subset, "folder": str(planned.predictions)}
+    scenes = planned.split.scenes(subset)
+    there = all((planned.predictions / f"{scene_id}.nc").is_file() for scene_id in scenes)
+    if there and run.read().get("predicted") == done:
+        return
+    with report(f"predicting {planned.name}", "scenes") as (progress, say):
+        result = predict(
+            [run.path],
+            planned.store.path,
+            split=planned.split_spec,
+            subset=subset,
+            out=planned.predictions,
+            device=device,
+            overwrite=True,
+            progress=progress,
+        )
+        for note in result.notes:
+            run.log(note)
+            say(note)
+    run.update(predicted=done)
+
+
+def _score(
+    planned: PlannedRun, run: RunFolder, report: Reporter, subset: Side
+) -> dict[str, Any] | None:
+    """Score the predictions; None where a scene has no labels."""
+    if not _has_labels(planned, subset):
+        return None
+    with report(f"scoring {planned.name}", "scenes") as (progress, _):
+        evaluation = count_scores(
+            planned.predictions,
+            StoreTruth(planned.store.path),
+            split=planned.split_spec,
+            subset=subset,
+            progress=progress,
+        )
+    summary = summarise(evaluation, build_scores(evaluation, planned.name), planned.name, None)
+    scores = {row["chart"]: row["official"] for row in summary["scores"]}
+    board = board_name(planned.split_spec, subset)
+    before = run.read().get("scores", {})
+    if before.get(board) != scores:
+        run.update(scores={**before, board: scores})
+        run.log(f"{board}: " + ", ".join(f"{chart} {value}" for chart, value in scores.items()))
+    return summary
+
+
+def _has_labels(planned: PlannedRun, subset: Side) -> bool:
+    index = read_index(planned.store).set_index("scene_id")
+    labelled = index["has_charts"].reindex(list(planned.split.scenes(subset)))
+    return bool(labelled.fillna(False).all())
+
+
+def format_report(report: RunReport, *, subset: str = "test") -> str:
+    """The score of a run, or why there is none."""
+    planned = report.planned
+    if report.training == "interrupted":
+        return f"{planned.name}: interrupted after {report.epochs} epochs; the same command goes on"
+    trained = {"finished": "trained", "stopped-early": "stopped early after"}[report.training]
+    lines = [f"{planned.name}: {trained} {report.epochs} epochs"]
+    if report.summary is None:
+        lines.append(f"  predictions of {subset} in {format_path(planned.predictions)}; no labels")
+    else:
+        lines.append(format_summary(report.summary))
+    return "\n".join(lines)
+
+
+def summarise_seeds(reports: Sequence[RunReport]) -> dict[str, dict[str, float]]:
+    """Mean and standard deviation (of the sample, n - 1) of each official score over runs.
+
+    Scores that are undefined in a run are left out of the table; empty with fewer than two runs.
+    """
+    table = {}
+    for chart in SCORED:
+        values = [report.scores.get(chart) for report in reports]
+        defined = [value for value in values if value is not None]
+        if len(defined) == len(values) > 1:
+            table[chart] = {"mean": statistics.fmean(defined), "std": statistics.stdev(defined)}
+    return table
+
+
+def format_seeds(reports: Sequence[RunReport]) -> str:
+    """Mean and spread over seeds, for people; empty with fewer than two scored runs."""
+    table = summarise_seeds(reports)
+    if not table:
+        return ""
+    cells = ", ".join(f"{name} {s['mean']:.3f} ± {s['std']:.3f}" for name, s in table.items())
+    return f"mean ± standard deviation over {len(reports)} seeds: {cells}"
+
+
+def suggest_next(reports: Sequence[RunReport], *, subset: str = "test") -> str:
+    """What to type next."""
+    scored = [report for report in reports if report.summary is not None]
+    lines = ["next:"]
+    for report in scored:
+        planned = report.planned
+        options = "" if planned.split_spec == "official" else f" --split {planned.split_spec}"
+        options += "" if subset == "test" else f" --subset {subset}"
+        lines.append(f"  autoice-bench score {format_path(planned.predictions)}{options}")
+    if scored:
+        board = board_name(scored[0].planned.split_spec, subset)
+        lines.append(f"  autoice-bench leaderboard show --split {board}")
+    lines.append("  autoice-bench baseline list")
+    return "\n".join(lines)
