@@ -99,7 +99,7 @@ def _open(
     precision: str | None,
 ) -> TrainedRun:
     recipe, record = run.recipe, run.read()
-    name: CheckpointName = checkpoint or record.get("tested_checkpoint") or recipe.test_checkpoint
+    name: CheckpointName = checkpoint or record.get("tested") or recipe.test_checkpoint
     features = parse_features(recipe.features)
     network = build_network(recipe, features.n_channels)
     restore_network(network, read_checkpoint(checkpoint_path(run.checkpoints, name)))
