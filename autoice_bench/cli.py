@@ -15,11 +15,13 @@ from autoice_bench.commands.demonstration import demo
 from autoice_bench.commands.inspection import info, verify
 from autoice_bench.commands.labelling import labels
 from autoice_bench.commands.leaderboards import leaderboard
+from autoice_bench.commands.predicting import predict
 from autoice_bench.commands.preparation import prepare
 from autoice_bench.commands.scoring import convert, score
 from autoice_bench.commands.showing import show
 from autoice_bench.commands.simulation import simulate
 from autoice_bench.commands.splitting import splits
+from autoice_bench.commands.studies import study, unet_study
 
 
 @click.group(cls=AutoIceGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -48,9 +50,13 @@ for _command in (
     labels,
     show,
     baseline,
+    predict,
     score,
     convert,
     leaderboard,
     demo,
 ):
     main.add_command(_command)
+
+for _command in (study, unet_study):
+    baseline.add_command(_command)

@@ -73,7 +73,8 @@ def baseline() -> None:
     """
 
 
-def _parse_seeds(_: click.Context, __: click.Parameter, value: str) -> tuple[int, ...]:
+def parse_seeds_option(_: click.Context, __: click.Parameter, value: str) -> tuple[int, ...]:
+    """Read different whole numbers of 0 or more, such as 0,1."""
     try:
         seeds = tuple(int(part) for part in value.split(","))
     except ValueError:
@@ -116,7 +117,7 @@ def _recipe_option(flag: str, metavar: str, text: str) -> Callable[[Any], Any]:
 )
 @click.option(
     "--seeds",
-    callback=_parse_seeds,
+    callback=parse_seeds_option,
     default="0",
     show_default=True,
     metavar="N,N,...",
@@ -177,7 +178,7 @@ def run(
         return
     if out is not None:
         raise click.UsageError(f"--out: {_OF_NETWORKS}")
-    _require_torch(recipe)
+    require_torch(recipe)
     recipe = _resolve_name(recipe, config)
     chosen = _collect_settings(recipe, settings, shorthands)
     if describe:
@@ -231,7 +232,8 @@ def _run_floor(
     click.echo(f"predictions written to {target}")
 
 
-def _require_torch(recipe: str) -> None:
+def require_torch(recipe: str) -> None:
+    """Say in one line what is missing where networks cannot run."""
     try:
         import lightning_fabric  # noqa: F401
         import torch  # noqa: F401
@@ -309,12 +311,12 @@ def _describe(recipe_name: str, settings: Mapping[str, str], as_json: bool) -> N
 
 
 def _show_plan(planned: list[PlannedRun], device: str, n_devices: int, as_json: bool) -> None:
-    from autoice_bench.baselines.projection import format_projection, project_run
+    from autoice_bench.baselines.projection import format_projection, project_runs
     from autoice_bench.baselines.recipe_values import format_value
     from autoice_bench.baselines.run_plan import format_plan
 
     try:
-        projection, reason = project_run(planned[0], device, n_devices), None
+        projection, reason = project_runs(planned, device, n_devices), None
     except BaselineError as error:
         projection, reason = None, str(error)
     if as_json:
@@ -328,7 +330,7 @@ def _show_plan(planned: list[PlannedRun], device: str, n_devices: int, as_json: 
     for field, value in planned[0].recipe.to_dict().items():
         click.echo(f"  {field} = {format_value(value)}")
     if projection is not None:
-        click.echo(format_projection(planned[0], projection))
+        click.echo(format_projection(projection, planned[0].recipe))
     else:
         click.echo(f"no projection: {reason}")
 
@@ -343,7 +345,7 @@ def _do_runs(
     as_json: bool,
 ) -> None:
     from autoice_bench.baselines.devices import open_fabric
-    from autoice_bench.baselines.projection import format_projection, project_run
+    from autoice_bench.baselines.projection import format_projection, project_runs
     from autoice_bench.baselines.run_plan import format_plan
     from autoice_bench.baselines.workflow import (
         do_run,
@@ -359,12 +361,13 @@ def _do_runs(
         device, precision=planned[0].recipe.precision, devices=devices, num_nodes=nodes
     )
     is_first = fabric.is_global_zero
+    if is_first and any(overwrite or not each.is_finished for each in planned):
+        projection = project_runs(planned, fabric.device.type, fabric.world_size)
+        click.echo(format_projection(projection, planned[0].recipe), err=True)
     reports: list[RunReport] = []
     for each in planned:
-        if is_first and (overwrite or each.epochs_done < each.recipe.epochs):
+        if is_first:
             click.echo(format_plan(each), err=True)
-            projection = project_run(each, fabric.device.type, fabric.world_size)
-            click.echo(format_projection(each, projection), err=True)
         reports.append(do_run(each, fabric, report_work, subset=side, overwrite=overwrite))
         if is_first and not as_json:
             click.echo(format_report(reports[-1], subset=subset))
@@ -420,7 +423,7 @@ def fetch_weights_command(encoder: str) -> None:
 
     They lie in torch's cache (TORCH_HOME, by default ~/.cache/torch), where training finds them.
     """
-    _require_torch("aspp")
+    require_torch("aspp")
     from autoice_bench.baselines.encoder_weights import fetch_weights
 
     click.echo(f"weights of {encoder}: {fetch_weights(encoder)}")

@@ -1,0 +1,246 @@
+"""``baseline study`` and ``baseline unet-study``: published tables, run again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from autoice_bench.commands.base import (
+    PATH,
+    SPLIT_OPTION,
+    STORE_OPTION,
+    AutoIceCommand,
+    echo_json,
+    fail,
+)
+from autoice_bench.commands.baselines import parse_seeds_option, report_work, require_torch
+
+if TYPE_CHECKING:
+    from autoice_bench.baselines.study import SecondScore, StudyRun
+    from autoice_bench.baselines.study_plan import Study
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+_OPTIONS = (
+    STORE_OPTION,
+    SPLIT_OPTION,
+    click.option(
+        "--only",
+        metavar="K/N",
+        help="Every N-th experiment only, from the K-th; with N experiments, the K-th. The whole "
+        "table comes from a last run without it.",
+    ),
+    click.option("--epochs", metavar="N", help="Most epochs."),
+    click.option(
+        "--set",
+        "settings",
+        metavar="FIELD=VALUE",
+        multiple=True,
+        help="Set a field of every recipe. May be repeated.",
+    ),
+    click.option(
+        "--seeds",
+        callback=parse_seeds_option,
+        default="0,1",
+        show_default=True,
+        metavar="N,N,...",
+        help="One run of each experiment per seed.",
+    ),
+    click.option(
+        "--runs", type=PATH, default=Path("runs"), show_default=True, help="Folder of the runs."
+    ),
+    click.option(
+        "--preds", type=PATH, default=Path("preds"), show_default=True, help="And of predictions."
+    ),
+    click.option(
+        "--device",
+        type=click.Choice(["auto", "cpu", "cuda"]),
+        default="auto",
+        show_default=True,
+        help="What computes.",
+    ),
+    click.option("--devices", type=click.IntRange(min=1), default=1, help="GPUs per node."),
+    click.option("--nodes", type=click.IntRange(min=1), default=1, help="Nodes."),
+    click.option("--dry-run", is_flag=True, help="List the runs, and where each stands."),
+    click.option("--json", "as_json", is_flag=True, help="Print JSON."),
+)
+
+
+def _study_options(function: Function) -> Function:
+    for option in reversed(_OPTIONS):
+        function = option(function)
+    return function
+
+
+@click.command("study", cls=AutoIceCommand)
+@_study_options
+@click.option("--recipe", default="aspp", show_default=True, help="What experiments start from.")
+@click.option("--extended", is_flag=True, help="Also rates 3,6,9 and 24,48,72.")
+@click.option(
+    "--tile",
+    metavar="none|PIXELS",
+    help="Side of the tiles that are scored beside whole scenes; none leaves them out. "
+    "[default: the patch size]",
+)
+def study(
+    *,
+    recipe: str,
+    store: Path,
+    split: str,
+    only: str | None,
+    extended: bool,
+    epochs: str | None,
+    settings: tuple[str, ...],
+    tile: str | None,
+    **options: Any,
+) -> None:
+    """Run the ASPP study again: 3 rates, 6 feature groups, 2 seeds.
+
+    Trains what is not trained yet, goes on where a run was interrupted, and prints scores beside
+    those of Vahedi et al. 2025, Table 3, with differences. A second table holds the scores of
+    predictions in tiles: a network sees as much there as in training, which tells what context
+    adds from what large rates lose. With --split cross-region it is the study's one experiment
+    from Canada to Greenland.
+    """
+    require_torch(recipe)
+    from autoice_bench.baselines.recipes import load_recipe
+    from autoice_bench.baselines.study import Tiled, choose_tiling
+    from autoice_bench.baselines.study_plan import plan_aspp_study
+    from autoice_bench.baselines.tiles import Tiling
+    from autoice_bench.datasets.splits import read_split
+
+    chosen = _collect_settings(settings, epochs)
+    second = None
+    if tile != "none":
+        tiling = choose_tiling(load_recipe(recipe, chosen))
+        if tile is not None:
+            tiling = Tiling(_parse_tile(tile), min(tiling.overlap, _parse_tile(tile) // 64 * 32))
+        second = Tiled(tiling)
+    planned = plan_aspp_study(
+        recipe, chosen, split=read_split(store, split).name, extended=extended
+    )
+    _do_study(planned, only, second, store=store, split=split, **options)
+
+
+@click.command("unet-study", cls=AutoIceCommand)
+@_study_options
+@click.option(
+    "--recipe", default="unet", show_default=True, help="What the configurations start from."
+)
+def unet_study(
+    *,
+    recipe: str,
+    store: Path,
+    split: str,
+    only: str | None,
+    epochs: str | None,
+    settings: tuple[str, ...],
+    **options: Any,
+) -> None:
+    """Run the nine configurations of the U-Net again.
+
+    Trains what is not trained yet, goes on where a run was interrupted, and prints scores beside
+    those of Chen et al. 2024, Table 4, with differences and their standard deviations. A second
+    table holds scores by the protocol of that paper: against labels as coarse as the network's
+    pixels. They are never ranked.
+    """
+    require_torch(recipe)
+    from autoice_bench.baselines.study import CoarseLabels
+    from autoice_bench.baselines.study_plan import plan_unet_study
+
+    planned = plan_unet_study(recipe, _collect_settings(settings, epochs))
+    _do_study(planned, only, CoarseLabels(), store=store, split=split, **options)
+
+
+def _collect_settings(settings: tuple[str, ...], epochs: str | None) -> dict[str, str]:
+    from autoice_bench.baselines.recipes import parse_settings
+
+    chosen = parse_settings(settings)
+    if epochs is not None:
+        if "epochs" in chosen:
+            raise click.UsageError("--epochs and --set epochs: give one of them")
+        chosen["epochs"] = epochs
+    return chosen
+
+
+def _parse_tile(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise click.BadParameter(f"--tile {text!r}; expected none or pixels, such as 768") from None
+
+
+def _do_study(
+    study: Study,
+    only: str | None,
+    second: SecondScore | None,
+    *,
+    store: Path,
+    split: str,
+    seeds: tuple[int, ...],
+    runs: Path,
+    preds: Path,
+    device: str,
+    devices: int,
+    nodes: int,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    from autoice_bench.baselines.study import (
+        StudyResult,
+        plan_study_runs,
+        read_outcome,
+        run_study,
+    )
+    from autoice_bench.baselines.study_plan import explain_incomparable, select_part
+    from autoice_bench.baselines.study_table import (
+        describe_failures,
+        describe_runs,
+        format_result,
+        to_record,
+    )
+
+    if only is not None:
+        study = select_part(study, only)
+    planned = plan_study_runs(study, store=store, split=split, seeds=seeds, runs=runs, preds=preds)
+    name = None if second is None else second.name
+    incomparable = explain_incomparable(planned[0].planned.store, planned[0].planned.split)
+    outcomes = tuple(read_outcome(run, second) for run in planned)
+    is_first = True
+    if not dry_run:
+        from autoice_bench.baselines.devices import open_fabric
+
+        fabric = open_fabric(
+            device,
+            precision=planned[0].planned.recipe.precision,
+            devices=devices,
+            num_nodes=nodes,
+        )
+        is_first = fabric.is_global_zero
+        if is_first:
+            click.echo(describe_runs(outcomes), err=True)
+        outcomes = run_study(planned, fabric, report_work, second, begin=_announce)
+    if not is_first:
+        return
+    result = StudyResult(study, outcomes, name, incomparable)
+    if as_json:
+        echo_json(to_record(result))
+    elif dry_run:
+        click.echo(describe_runs(outcomes))
+    else:
+        click.echo(format_result(result))
+    if dry_run:
+        return
+    if result.is_interrupted:
+        fail("interrupted; the same command goes on")
+    if result.failed:
+        fail(f"failed:\n{describe_failures(outcomes)}")
+
+
+def _announce(run: StudyRun) -> None:
+    from autoice_bench.baselines.run_plan import format_plan
+
+    click.echo(format_plan(run.planned), err=True)
