@@ -56,6 +56,7 @@ from autoice_bench.baselines.training_job import (
 )
 from autoice_bench.baselines.training_state import TrainingState
 from autoice_bench.baselines.training_text import (
+    describe_early_stop,
     describe_epoch,
     describe_interruption,
     describe_skipped,
@@ -249,6 +250,9 @@ def _run_epochs(
         if fabric.is_global_zero:
             run.append_metrics(state.row)
         log(describe_epoch(row, recipe.epochs))
+
+    if state.epoch < recipe.epochs:
+        log(describe_early_stop(recipe.early_stopping))
 
 
 def _read_last(run: RunFolder, identity: Mapping[str, Any], fabric: Fabric) -> Checkpoint | None:

@@ -43,6 +43,11 @@ def describe_epoch(row: Mapping[str, Any], n_epochs: int) -> str:
     )
 
 
+def describe_early_stop(patience: int) -> str:
+    """Why a run ended before its last epoch."""
+    return f"stopped early: {format_count(patience, 'epoch')} without a lower validation loss"
+
+
 def describe_interruption(state: TrainingState, n_steps: int, signal_name: str | None) -> str:
     """Where a run was interrupted, and how to go on."""
     reason = signal_name or "a signal to another process"
