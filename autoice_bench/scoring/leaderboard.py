@@ -207,8 +207,8 @@ def _build_board(
         entries.append(Entry(ranked if has_rank else None, member, cells))
     n_scenes = max(len(member.evaluation.scenes) for member in members)
     rules = {member.evaluation.rule for member in members}
-    is_published_truth = bool(fingerprint) and not simulated and rules == {PUBLISHED_RULE}
-    published = _published(name, view) if is_published_truth else ()
+    has_published_rule = bool(fingerprint) and rules == {PUBLISHED_RULE}
+    published = _published(name, view) if has_published_rule else ()
     return Board(
         name, fingerprint, simulated, n_scenes, view.shown, columns, tuple(entries), published
     )

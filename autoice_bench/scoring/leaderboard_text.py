@@ -25,11 +25,18 @@ def format_board(board: Board) -> str:
         rows = [_entry_row(entry, board.columns) for entry in board.entries]
         lines.append(format_table([header, *rows], left=(1, len(header) - 1)))
     if board.published:
-        lines += ["", "published, self-reported (not ranked):"]
+        lines += ["", f"published, self-reported ({_standing(board)}):"]
         header = ["", "system", *board.columns, "", "source"]
         rows = [_published_row(result, board.columns) for result in board.published]
         lines.append(format_table([header, *rows], left=(1, len(header) - 2, len(header) - 1)))
     return "\n".join(lines)
+
+
+def _standing(board: Board) -> str:
+    """How published results stand to the submissions above them."""
+    if board.simulated:
+        return "on the released scenes, comparable with none of the above"
+    return "not ranked"
 
 
 def _title(board: Board) -> str:
@@ -118,9 +125,13 @@ def board_records(boards: Iterable[Board]) -> list[dict[str, Any]]:
                 record[f"{column}_ci_low"] = _none_if_nan(cell.ci_low)
                 record[f"{column}_ci_high"] = _none_if_nan(cell.ci_high)
             records.append(record)
+        # Published results are of the released scenes, whatever they stand below.
+        released = {**shared, "simulated": False}
+        if board.simulated:
+            released["truth_fingerprint"] = None
         records += [
             {
-                **shared,
+                **released,
                 "rank": None,
                 "submission": result.name,
                 "verified": result.verified,
