@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
@@ -17,7 +17,7 @@ from autoice_bench.baselines.recipe_fields import Recipe
 from autoice_bench.baselines.run_plan import PlannedRun
 from autoice_bench.datasets.store_index import read_index
 from autoice_bench.errors import BaselineError
-from autoice_bench.wording import format_duration
+from autoice_bench.wording import format_count, format_duration
 
 _CPU_PIXELS: Final = 256 * 256
 """Pixels of a batch that is timed on a CPU; the cost of convolutions grows with the pixels."""
@@ -29,55 +29,61 @@ _FORWARD_SHARE: Final = 1 / 3
 
 @dataclass(frozen=True)
 class Projection:
-    """The time a run takes, reading and writing left out.
+    """The time that runs of one recipe take, reading and writing left out.
 
     Attributes:
         device: what was timed.
         patches_per_second: in training.
         epoch_seconds: training and validation.
-        seconds: all epochs left to do, were it not to stop early.
+        epochs: epochs left to do, of all runs.
     """
 
     device: str
     patches_per_second: float
     epoch_seconds: float
-    seconds: float
+    epochs: int
+
+    @property
+    def seconds(self) -> float:
+        """All epochs, were none to stop early."""
+        return self.epoch_seconds * self.epochs
 
     def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        return {**asdict(self), "seconds": self.seconds}
 
 
-def project_run(planned: PlannedRun, device: str = "auto", n_devices: int = 1) -> Projection:
-    """Time a few training steps of a planned run's network.
+def project_runs(
+    planned: Sequence[PlannedRun], device: str = "auto", n_devices: int = 1
+) -> Projection:
+    """Time a few training steps of a recipe's network.
 
     Args:
-        planned: the run.
+        planned: runs that differ in the seed.
         device: ``auto``, ``cpu`` or ``cuda``.
         n_devices: how many share the work.
 
     Raises:
         BaselineError: the device cannot be used, or has too little memory for a step.
     """
-    recipe = planned.recipe
+    first = planned[0]
+    recipe = first.recipe
     chosen = choose_device(device)
-    per_pixel = _time_step(recipe, planned.features.n_channels, chosen) / n_devices
-    trained = planned.steps_per_epoch * recipe.batch_size * recipe.patch_size**2
-    epoch_seconds = per_pixel * (trained + _FORWARD_SHARE * _count_validation_pixels(planned))
-    epochs_left = max(0, recipe.epochs - planned.epochs_done)
+    per_pixel = _time_step(recipe, first.features.n_channels, chosen) / n_devices
+    trained = first.steps_per_epoch * recipe.batch_size * recipe.patch_size**2
     return Projection(
         device=torch.cuda.get_device_name() if chosen.type == "cuda" else "CPU",
         patches_per_second=1 / (per_pixel * recipe.patch_size**2),
-        epoch_seconds=epoch_seconds,
-        seconds=epoch_seconds * epochs_left,
+        epoch_seconds=per_pixel * (trained + _FORWARD_SHARE * _count_validation_pixels(first)),
+        epochs=sum(max(0, recipe.epochs - each.epochs_done) for each in planned),
     )
 
 
-def format_projection(planned: PlannedRun, projection: Projection) -> str:
+def format_projection(projection: Projection, recipe: Recipe) -> str:
     """The projected time, for people."""
-    left = max(0, planned.recipe.epochs - planned.epochs_done)
-    sooner = ", less if it stops early" if planned.recipe.early_stopping else ""
+    sooner = ", less if it stops early" if recipe.early_stopping else ""
     return (
-        f"projected: about {format_duration(projection.seconds)} for {left} epochs{sooner} "
+        f"projected: about {format_duration(projection.seconds)} for "
+        f"{format_count(projection.epochs, 'epoch')}{sooner} "
         f"({projection.patches_per_second:.3g} patches/s on {projection.device}, "
         "reading left out)"
     )

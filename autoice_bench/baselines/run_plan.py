@@ -63,6 +63,12 @@ class PlannedRun:
         return max(1, self.patches_per_epoch // self.recipe.batch_size)
 
     @property
+    def is_finished(self) -> bool:
+        """Whether an earlier start of the same run has trained it to its end."""
+        is_there = (self.folder / RUN_FILE).is_file()
+        return is_there and RunFolder(self.folder).read()["state"] == "finished"
+
+    @property
     def epochs_done(self) -> int:
         """Epochs that an earlier start of the same run has done."""
         if not (self.folder / RUN_FILE).is_file():

@@ -27,7 +27,7 @@ from autoice_bench.scoring.score_text import format_summary, summarise
 from autoice_bench.scoring.scores import COMBINED, build_scores
 from autoice_bench.scoring.store_truth import StoreTruth
 from autoice_bench.scoring.truth import LabelRule, compute_truth_fingerprint
-from autoice_bench.wording import format_path
+from autoice_bench.wording import format_count, format_path
 
 Progress = Callable[[int, int], None]
 """Called with (done, total)."""
@@ -198,7 +198,20 @@ def _train(planned: PlannedRun, run: RunFolder, fabric: Fabric, report: Reporter
             state="interrupted" if result.outcome == "interrupted" else "finished",
             skipped_scenes=list(result.skipped),
             training_seconds=spent,
+            **_summarise_speed(run),
         )
+
+
+def _summarise_speed(run: RunFolder) -> dict[str, float]:
+    """Medians over epochs of the throughput, and the most memory; empty before the first epoch."""
+    metrics = run.read_metrics()
+    if metrics.empty:
+        return {}
+    return {
+        "patches_per_second": float(metrics["patches_per_second"].median()),
+        "tflop_per_second": float(metrics["tflop_per_second"].median()),
+        "peak_memory_bytes": int(metrics["peak_memory_bytes"].max()),
+    }
 
 
 def _predict(
@@ -259,11 +272,11 @@ def _has_labels(planned: PlannedRun, subset: Side) -> bool:
 
 def format_report(report: RunReport, *, subset: str = "test") -> str:
     """The score of a run, or why there is none."""
-    planned = report.planned
+    planned, epochs = report.planned, format_count(report.epochs, "epoch")
     if report.training == "interrupted":
-        return f"{planned.name}: interrupted after {report.epochs} epochs; the same command goes on"
+        return f"{planned.name}: interrupted after {epochs}; the same command goes on"
     trained = {"finished": "trained", "stopped-early": "stopped early after"}[report.training]
-    lines = [f"{planned.name}: {trained} {report.epochs} epochs"]
+    lines = [f"{planned.name}: {trained} {epochs}"]
     if report.summary is None:
         lines.append(f"  predictions of {subset} in {format_path(planned.predictions)}; no labels")
     else:
