@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
 
 from autoice_bench.commands.base import PATH, AutoIceCommand, echo_json, parse_threshold_option
+from autoice_bench.errors import AutoIceError
+
+if TYPE_CHECKING:
+    from autoice_bench.datasets.downscaling import Downscaling
 
 
 def _parse_part(_: click.Context, __: click.Parameter, value: str | None) -> tuple[int, int] | None:
@@ -21,6 +25,22 @@ def _parse_part(_: click.Context, __: click.Parameter, value: str | None) -> tup
     if not 1 <= number <= count:
         raise click.BadParameter(f"{value!r}: K counts from 1 to N")
     return number, count
+
+
+def _parse_overviews(
+    _: click.Context, __: click.Parameter, values: tuple[str, ...]
+) -> tuple[Downscaling, ...]:
+    if not values:
+        return ()
+    from autoice_bench.datasets.downscaling import parse_downscaling
+
+    try:
+        overviews = [parse_downscaling(value) for value in values]
+    except AutoIceError as error:
+        raise click.BadParameter(str(error)) from None
+    if len({how.ratio for how in overviews}) < len(overviews):
+        raise click.BadParameter("a ratio is given twice; there is one overview of each")
+    return tuple(overviews)
 
 
 @click.command(cls=AutoIceCommand)
@@ -72,6 +92,14 @@ def _parse_part(_: click.Context, __: click.Parameter, value: str | None) -> tup
 )
 @click.option("--ice-types", is_flag=True, help="Also store the ten ice types; raw scenes only.")
 @click.option(
+    "--overviews",
+    metavar="RATIO[:METHOD]",
+    multiple=True,
+    callback=_parse_overviews,
+    help="Also store the scenes downscaled, such as 10 (every tenth pixel) or 10:area (means); may "
+    "be repeated. Scenes that are there get what they lack.",
+)
+@click.option(
     "--grid-anchor",
     type=click.Choice(["centre", "corner"]),
     help="Pixel of its cell that a 2 km value belongs to. [default: centre, or as recorded]",
@@ -102,6 +130,7 @@ def prepare(
     sod_threshold: int,
     floe_threshold: int,
     ice_types: bool,
+    overviews: tuple[Downscaling, ...],
     grid_anchor: Literal["centre", "corner"] | None,
     on_error: Literal["stop", "skip"],
     dry_run: bool,
@@ -133,6 +162,7 @@ def prepare(
             workers,
             label_rule=rule,
             ice_types=ice_types,
+            overviews=overviews,
             overwrite=overwrite,
         )
         echo_json(estimate.to_dict()) if as_json else click.echo(estimate.to_text())
@@ -147,11 +177,15 @@ def prepare(
             dtype=dtype,
             label_rule=rule,
             ice_types=ice_types,
+            overviews=overviews,
             grid_anchor=grid_anchor,
             on_error=on_error,
             overwrite=overwrite,
-            on_plan=lambda plan: progress.start(len(plan.to_write), plan.source_bytes),
+            on_plan=lambda plan: progress.start(
+                len(plan.to_write) + len(plan.to_extend), plan.source_bytes
+            ),
             on_scene=lambda result: progress.advance(result.source_bytes),
+            on_extended=lambda _: progress.advance(),
         )
     if as_json:
         echo_json(prepare_text.report_to_dict(report))

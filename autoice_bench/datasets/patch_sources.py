@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
+from autoice_bench.datasets.downscaled_scenes import DownscaledOnDemand, DownscaledScenes
+from autoice_bench.datasets.downscaling import DownscaleMethod, Downscaling
 from autoice_bench.datasets.eligible_scenes import find_scene_windows
 from autoice_bench.datasets.patch_plan import PatchPlan
 from autoice_bench.datasets.patch_reader import PatchReader, SceneCollection, WindowReader
@@ -14,8 +17,6 @@ from autoice_bench.datasets.splits import read_split
 from autoice_bench.datasets.store import Store, open_store
 from autoice_bench.datasets.window_reader import SceneReader, open_scene_reader
 from autoice_bench.errors import PatchError
-
-DownscaleMethod = Literal["nearest", "area"]
 
 STUDY_MAX_MASKED: Final = 0.3
 STUDY_PATCHES_PER_SCENE: Final = 20
@@ -59,12 +60,18 @@ def open_windows(
     alignment: Alignment = "exact",
     downscale: int = 1,
     downscale_method: DownscaleMethod = "nearest",
+    keep: bool = False,
+    progress: Callable[[int, int], None] | None = None,
 ) -> WindowReader:
     """Open scenes to read windows of; the arguments are those of `torch_datasets.SceneDataset`.
 
+    Args:
+        keep: read all downscaled scenes now, with their charts, and keep them in memory.
+        progress: called with (scenes done, scenes in all) meanwhile.
+
     Raises:
         StoreError: the store is missing, unfinished or damaged.
-        PatchError: an array that does not exist, or a ratio below 1.
+        PatchError: an array that does not exist, a ratio below 1, or too little memory.
     """
     store = store if isinstance(store, Store) else open_store(store, require_complete=True)
     if downscale < 1:
@@ -75,8 +82,16 @@ def open_windows(
         anchor=store.grid_anchor,
         alignment=alignment,
     )
-    scenes: SceneCollection = StoreScenes(store)
-    return WindowReader(scenes, geometry, arrays)
+    windows = WindowReader(StoreScenes(store), geometry, arrays)
+    if downscale == 1:
+        return windows
+    how = Downscaling(downscale, downscale_method)
+    scenes: SceneCollection = (
+        DownscaledScenes(store, scene_ids, how, arrays | {"charts"}, progress)
+        if keep
+        else DownscaledOnDemand(store, how, arrays)
+    )
+    return replace(windows, scenes=scenes)
 
 
 def open_patches(
@@ -120,7 +135,11 @@ def open_patches(
         alignment=alignment,
         downscale=downscale,
         downscale_method=downscale_method,
+        keep=True,
+        progress=progress,
     )
+    # Looking for windows among scenes in memory takes no time worth telling.
+    progress = progress if downscale == 1 else None
     scenes, skipped = find_scene_windows(windows.scenes, scene_ids, patch_size, required, progress)
     plan = PatchPlan(seed, scenes, patches_per_scene or 0, patches_per_epoch or 0)
     return PatchReader(windows, plan, patch_size, skipped)

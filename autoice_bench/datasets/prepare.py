@@ -10,12 +10,14 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
+from autoice_bench.datasets.downscaling import Downscaling
 from autoice_bench.datasets.executors import Executor, Outcome, dask_cluster, local_workers
 from autoice_bench.datasets.labels import AUTOICE_2022, LabelRule
 from autoice_bench.datasets.named_splits import NamedSplitResult, write_named_splits
@@ -27,13 +29,13 @@ from autoice_bench.datasets.runs import (
     remove_dead_runs,
     start_run,
 )
+from autoice_bench.datasets.scene_extension import extend_scene
 from autoice_bench.datasets.scene_job import SceneJob, SceneResult
 from autoice_bench.datasets.scenes import SarDtype
 from autoice_bench.datasets.shards import METADATA_NAME
 from autoice_bench.datasets.sources import SceneFile
 from autoice_bench.datasets.split_index import validate_split_index
 from autoice_bench.datasets.store import (
-    GridAnchor,
     Store,
     create_store,
     mark_complete,
@@ -48,10 +50,14 @@ from autoice_bench.datasets.store_index import (
     read_times,
     write_index,
 )
+from autoice_bench.datasets.variables import GridAnchor
 from autoice_bench.errors import AutoIceError, LabelError, SceneError, StoreError
 from autoice_bench.wording import format_size
 
 OnError = Literal["stop", "skip"]
+
+_MOST_THREADS: Final = 4
+"""Threads that add overviews; each holds a scene."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +68,7 @@ class PrepareReport:
         store: the store as it is now.
         written: ids of the scenes written.
         done: ids of the scenes that were there, unchanged.
+        extended: ids of the scenes that were there and got overviews.
         failed: scene id to what is wrong with it, one line each (``on_error="skip"``).
         warnings: scene id to remarks.
         splits: what became of each named split; empty for a part.
@@ -71,6 +78,7 @@ class PrepareReport:
     store: Store
     written: tuple[str, ...]
     done: tuple[str, ...]
+    extended: tuple[str, ...]
     failed: Mapping[str, str]
     warnings: Mapping[str, tuple[str, ...]]
     splits: tuple[NamedSplitResult, ...]
@@ -87,11 +95,13 @@ def prepare(
     dtype: SarDtype = "float16",
     label_rule: LabelRule = AUTOICE_2022,
     ice_types: bool = False,
+    overviews: Sequence[Downscaling] = (),
     grid_anchor: GridAnchor | None = None,
     on_error: OnError = "stop",
     overwrite: bool = False,
     on_plan: Callable[[Plan], None] | None = None,
     on_scene: Callable[[SceneResult], None] | None = None,
+    on_extended: Callable[[str], None] | None = None,
 ) -> PrepareReport:
     """Convert every scene under ``source`` into the store, or finish what an earlier run began.
 
@@ -105,6 +115,8 @@ def prepare(
         dtype: dtype of the SAR channels.
         label_rule: rule and thresholds of the labels; other than the default for raw scenes only.
         ice_types: also store the ten ice types, for raw scenes only.
+        overviews: also store the scenes downscaled like this; scenes that are there get what they
+            lack, and keep what they have.
         grid_anchor: which pixel of its cell a 2 km value belongs to, for the store to record; None
             for what it records already, or ``centre``.
         on_error: at a bad scene, ``stop``, or ``skip`` it and list it in the report.
@@ -112,6 +124,7 @@ def prepare(
             differ.
         on_plan: called once before the first scene is read.
         on_scene: called for every scene as it is committed.
+        on_extended: called with the id of every scene that was there, as it gets its overviews.
 
     Returns:
         What was done.
@@ -123,7 +136,14 @@ def prepare(
     """
     source, store_path = Path(source).resolve(), Path(store).resolve()
     plan = make_plan(
-        source, store_path, dtype, label_rule, part, ice_types=ice_types, overwrite=overwrite
+        source,
+        store_path,
+        dtype,
+        label_rule,
+        part,
+        ice_types=ice_types,
+        overviews=overviews,
+        overwrite=overwrite,
     )
     try:
         with start_run(store_path, part) as run:
@@ -133,6 +153,7 @@ def prepare(
                 on_plan(plan)
             with _executor(workers, scheduler, len(plan.to_write)) as execute:
                 results, failed = _execute(plan, run, execute, on_error, on_scene)
+            _extend(plan, opened, run, workers, on_extended)
             times |= plan.times_of_done
             times |= {result.scene_id: result.times for result in results}
             splits: tuple[NamedSplitResult, ...] = ()
@@ -145,6 +166,7 @@ def prepare(
         store=opened,
         written=tuple(sorted(result.scene_id for result in results if result.written)),
         done=plan.done,
+        extended=plan.to_extend,
         failed=failed,
         warnings={result.scene_id: result.warnings for result in results if result.warnings},
         splits=splits,
@@ -169,10 +191,11 @@ def _take_store(plan: Plan, run: Run, grid_anchor: GridAnchor | None) -> Store:
     if not (plan.store_path / METADATA_NAME).exists():
         return create_store(plan.store_path, plan.options, grid_anchor or "centre")
     store = open_store(plan.store_path)
-    if store.options != plan.options:
+    same = replace(store.options, overviews=plan.options.overviews) == plan.options
+    if not same or not {*store.options.overviews}.issubset(plan.options.overviews):
         raise StoreError(f"store {plan.store_path}: another run changed it; run the command again")
-    wanted = replace(store, grid_anchor=grid_anchor or store.grid_anchor)
-    if plan.to_write:
+    wanted = replace(store, options=plan.options, grid_anchor=grid_anchor or store.grid_anchor)
+    if plan.to_write or plan.to_extend:
         wanted = replace(wanted, state="preparing", fingerprint=None, index_sha256=None)
     if wanted != store:
         write_root(wanted)
@@ -200,6 +223,32 @@ def _execute(
             else:
                 failed |= _handle_failure(job, outcome, on_error)
     return results, failed
+
+
+def _extend(
+    plan: Plan,
+    store: Store,
+    run: Run,
+    workers: int | None,
+    on_extended: Callable[[str], None] | None,
+) -> None:
+    """Add overviews to scenes that are there; in threads, since decoding needs no interpreter."""
+    if not plan.to_extend:
+        return
+
+    def extend(scene_id: str) -> str:
+        extend_scene(store, scene_id, plan.options.overviews, run.folder)
+        return scene_id
+
+    n_threads = min(workers or len(os.sched_getaffinity(0)), _MOST_THREADS)
+    with ThreadPoolExecutor(n_threads, thread_name_prefix="overviews") as pool:
+        try:
+            for scene_id in pool.map(extend, plan.to_extend):
+                if on_extended is not None:
+                    on_extended(scene_id)
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
 
 
 def _executor(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
+from autoice_bench.datasets.downscaling import Downscaling
 from autoice_bench.datasets.labels import LabelRule
+from autoice_bench.datasets.overviews import overviews_from_attributes
 from autoice_bench.datasets.runs import Part, read_journals
 from autoice_bench.datasets.scene_folder import FileDigest
 from autoice_bench.datasets.scene_job import read_digests_of, read_times_of
@@ -32,6 +34,7 @@ class Plan:
         options: the store's options.
         to_write: scenes to prepare, sorted by id.
         done: ids of scenes that are in the store with the same source.
+        to_extend: ids of scenes in the store that lack an overview; with `part`, among `done`.
         replaced: ids among ``to_write`` whose old version is taken away first.
         replaces_store: whether the whole store is taken away first, since its options differ.
         times_of_done: modification times of the sources of ``done``.
@@ -43,6 +46,7 @@ class Plan:
     options: StoreOptions
     to_write: tuple[SceneFile, ...]
     done: tuple[str, ...]
+    to_extend: tuple[str, ...]
     replaced: tuple[str, ...]
     replaces_store: bool
     times_of_done: Mapping[str, SourceTimes]
@@ -67,6 +71,7 @@ def make_plan(
     part: Part | None = None,
     *,
     ice_types: bool = False,
+    overviews: Sequence[Downscaling] = (),
     overwrite: bool = False,
 ) -> Plan:
     """Compare ``source`` with the store and decide scene by scene. Writes nothing.
@@ -85,10 +90,12 @@ def make_plan(
             "ice types need the polygons of raw scenes; ready-to-train scenes carry finished labels"
         )
     simulated = _is_simulated(listing.scenes)
-    options = StoreOptions(simulated, dtype, label_rule, kind, ice_types)
+    options = StoreOptions(simulated, dtype, label_rule, kind, ice_types, tuple(sorted(overviews)))
     scenes = listing.scenes if part is None else listing.scenes[part.number - 1 :: part.count]
     store = open_store(store_path) if (store_path / METADATA_NAME).is_file() else None
-    replaces_store = store is not None and store.options != options
+    extended = None if store is None else _extend_options(store.options, options)
+    replaces_store = store is not None and extended is None
+    options = extended or options
     if replaces_store and not overwrite:
         assert store is not None
         raise StoreError(_other_options(store, options))
@@ -105,11 +112,16 @@ def make_plan(
             f"store {store_path}: {first}{more}; use another store, or --overwrite to replace "
             "these scenes"
         )
+    to_extend: tuple[str, ...] = ()
+    if store is not None and not replaces_store:
+        candidates = done if part is not None else set(store.scene_ids()).difference(changed)
+        to_extend = _lacking_overviews(store, candidates, options.overviews)
     return Plan(
         store_path=store_path,
         options=options,
         to_write=tuple(scene for scene in scenes if scene.scene_id not in done),
         done=tuple(done),
+        to_extend=to_extend,
         replaced=tuple(changed),
         replaces_store=replaces_store,
         times_of_done=done,
@@ -129,16 +141,53 @@ def _is_simulated(scenes: Sequence[SceneFile]) -> bool:
     raise error or SceneError("the source folder holds withdrawn scenes only")
 
 
+def _extend_options(present: StoreOptions, asked: StoreOptions) -> StoreOptions | None:
+    """The store's options with the overviews asked for; None where they cannot be the same."""
+    if present.without_overviews != asked.without_overviews or _conflicts(present, asked):
+        return None
+    return replace(present, overviews=tuple(sorted({*present.overviews, *asked.overviews})))
+
+
+def _conflicts(present: StoreOptions, asked: StoreOptions) -> list[tuple[Downscaling, Downscaling]]:
+    """Overviews of the same ratio by another method."""
+    return [
+        (ours, theirs)
+        for ours in asked.overviews
+        for theirs in present.overviews
+        if ours.ratio == theirs.ratio and ours != theirs
+    ]
+
+
 def _other_options(store: Store, options: StoreOptions) -> str:
-    theirs, ours = store.options.to_attributes(), options.to_attributes()
+    theirs = store.options.without_overviews.to_attributes()
+    ours = options.without_overviews.to_attributes()
     differences = [
         f"{name} {theirs[name]} there, {ours[name]} asked for"
         for name in ours
         if theirs[name] != ours[name]
     ]
+    differences += [
+        f"overviews {there} there, {asked} asked for"
+        for asked, there in _conflicts(store.options, options)
+    ]
     return (
         f"store {store.path}: {'; '.join(differences)}; they never share a store: use another one, "
         "or --overwrite to replace all of it"
+    )
+
+
+def _lacking_overviews(
+    store: Store, scene_ids: Iterable[str], overviews: tuple[Downscaling, ...]
+) -> tuple[str, ...]:
+    """Ids of the scenes that lack one of the overviews."""
+    if not overviews:
+        return ()
+    return tuple(
+        scene_id
+        for scene_id in sorted(scene_ids)
+        if not {*overviews}.issubset(
+            overviews_from_attributes(read_scene_attributes(store, scene_id)[0])
+        )
     )
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from autoice_bench.datasets.downscaling import Downscaling
 from autoice_bench.datasets.labels import AUTOICE_2022, LabelRule
 from autoice_bench.datasets.prepare import PrepareReport
 from autoice_bench.datasets.prepare_plan import Plan, make_plan
@@ -17,7 +18,7 @@ from autoice_bench.datasets.runs import Part
 from autoice_bench.datasets.scene_sources import read_source_scene
 from autoice_bench.datasets.scenes import SarDtype
 from autoice_bench.errors import AutoIceError
-from autoice_bench.wording import format_duration, format_path, format_size
+from autoice_bench.wording import format_count, format_duration, format_path, format_size
 
 _WHOLE_PER_READ: Final = 1.6
 """Time for a scene beside the time to read and validate it (benchmarks/prepare.py)."""
@@ -51,6 +52,7 @@ class Estimate:
             "to_write": [scene.scene_id for scene in plan.to_write],
             "without_charts": _ids_without_charts(plan),
             "done": list(plan.done),
+            "overviews_added": list(plan.to_extend),
             "replaced": list(plan.replaced),
             "replaces_store": plan.replaces_store,
             "source_bytes": plan.source_bytes,
@@ -71,6 +73,10 @@ class Estimate:
             marks += ["replaces the one in the store"] if scene.scene_id in plan.replaced else []
             lines.append(
                 f"{scene.scene_id}  {scene.n_bytes / 1e6:8.1f} MB  {', '.join(marks)}".rstrip()
+            )
+        if plan.to_extend:
+            lines.append(
+                f"overviews would be added to {format_count(len(plan.to_extend), 'scene')}"
             )
         if plan.replaces_store:
             lines.append(f"{format_path(plan.store_path)}: everything in it would be replaced")
@@ -94,6 +100,7 @@ def estimate(
     *,
     label_rule: LabelRule = AUTOICE_2022,
     ice_types: bool = False,
+    overviews: Sequence[Downscaling] = (),
     overwrite: bool = False,
 ) -> Estimate:
     """Say what ``prepare`` with the same arguments would do; reads one scene, writes nothing.
@@ -109,6 +116,7 @@ def estimate(
         label_rule,
         part,
         ice_types=ice_types,
+        overviews=overviews,
         overwrite=overwrite,
     )
     n_workers = max(1, min(workers or len(os.sched_getaffinity(0)), len(plan.to_write)))
@@ -130,6 +138,7 @@ def report_to_dict(report: PrepareReport) -> dict[str, Any]:
         "store_fingerprint": report.store.fingerprint,
         "written": list(report.written),
         "done": list(report.done),
+        "overviews_added": list(report.extended),
         "failed": dict(report.failed),
         "warnings": {scene_id: list(lines) for scene_id, lines in report.warnings.items()},
         "splits": [split.name for split in report.splits if split.reason is None],
@@ -142,6 +151,8 @@ def report_to_text(report: PrepareReport) -> str:
     lines = [*report.notes, *_warning_lines(report.warnings)]
     lines += [f"failed: {reason}" for _, reason in sorted(report.failed.items())]
     done = f", {len(report.done)} were there already" if report.done else ""
+    if report.extended:
+        done += f", overviews added to {len(report.extended)}"
     failed = f", {len(report.failed)} failed" if report.failed else ""
     lines.append(
         f"{format_path(report.store.path)}: {len(report.written)} scenes written{done}{failed}"

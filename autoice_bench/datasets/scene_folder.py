@@ -18,7 +18,9 @@ from numpy.typing import NDArray
 
 from autoice_bench import __version__
 from autoice_bench.charts import CHART_NAMES, CHARTS, FILL_VALUE
+from autoice_bench.datasets.downscaling import DOWNSCALED_ARRAYS
 from autoice_bench.datasets.ice_types import ICE_TYPES
+from autoice_bench.datasets.overviews import write_overviews
 from autoice_bench.datasets.scenes import SceneArrays
 from autoice_bench.datasets.shards import (
     METADATA_NAME,
@@ -91,6 +93,9 @@ def write_scene(
     """
     described = _describe(scene, arrays, options, source, reference)
     written = list(_write_arrays(folder, arrays))
+    documents = {array.name: array.metadata for array in written}
+    pixels = {name: getattr(arrays, name) for name in DOWNSCALED_ARRAYS if name in documents}
+    written += write_overviews(folder, options.overviews, pixels, documents)
     files = {file.path: file for array in written for file in array.files}
     attributes = {
         **described,
@@ -115,10 +120,7 @@ def commit_scene(folder: Path, target: Path) -> bool:
         StoreError: something else than a scene is in its place.
         OSError: the move failed for another reason.
     """
-    for parent, _, names in os.walk(folder):
-        for name in names:
-            _sync_file(Path(parent, name))
-        sync_folder(Path(parent))
+    sync_tree(folder)
     if _is_scene(target):
         return False
     target.parent.mkdir(exist_ok=True)
@@ -142,6 +144,14 @@ def _is_scene(target: Path) -> bool:
             "no scene; remove it and run the same command again"
         )
     return True
+
+
+def sync_tree(folder: Path) -> None:
+    """Make a folder and everything in it durable."""
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            _sync_file(Path(parent, name))
+        sync_folder(Path(parent))
 
 
 def _sync_file(path: Path) -> None:

@@ -20,7 +20,13 @@ import xarray as xr
 
 from autoice_bench import __version__
 from autoice_bench.charts import CHARTS, FILL_VALUE
+from autoice_bench.datasets.downscaling import Downscaling
 from autoice_bench.datasets.labels import AUTOICE_2022, LabelRule
+from autoice_bench.datasets.overviews import (
+    OVERVIEWS,
+    overviews_from_attributes,
+    overviews_to_attribute,
+)
 from autoice_bench.datasets.scenes import SarDtype
 from autoice_bench.datasets.shards import METADATA_NAME, dump_json, group_metadata
 from autoice_bench.datasets.sources import SourceKind
@@ -67,6 +73,7 @@ class StoreOptions:
         label_rule: rule and thresholds that made the labels.
         source_kind: whether the scenes come from ready-to-train or from raw files.
         ice_types: whether the ten ice types are stored beside the charts.
+        overviews: how the scenes are also stored downscaled, by rising ratio.
     """
 
     simulated: bool
@@ -74,9 +81,10 @@ class StoreOptions:
     label_rule: LabelRule = AUTOICE_2022
     source_kind: SourceKind = "rtt"
     ice_types: bool = False
+    overviews: tuple[Downscaling, ...] = ()
 
     def to_attributes(self) -> dict[str, Any]:
-        return {
+        attributes: dict[str, Any] = {
             "simulated": self.simulated,
             "dtype": self.dtype,
             "label_rule": self.label_rule.name,
@@ -85,6 +93,9 @@ class StoreOptions:
             "source_kind": self.source_kind,
             "ice_types": self.ice_types,
         }
+        if self.overviews:
+            attributes[OVERVIEWS] = overviews_to_attribute(self.overviews)
+        return attributes
 
     @classmethod
     def from_attributes(cls, attributes: Mapping[str, Any]) -> StoreOptions:
@@ -98,7 +109,13 @@ class StoreOptions:
             ),
             source_kind=attributes["source_kind"],
             ice_types=attributes["ice_types"],
+            overviews=overviews_from_attributes(attributes),
         )
+
+    @property
+    def without_overviews(self) -> StoreOptions:
+        """The options that decide what the scenes hold; overviews follow from them."""
+        return replace(self, overviews=())
 
 
 @dataclass(frozen=True)
@@ -227,7 +244,7 @@ def compute_store_fingerprint(
     """SHA-256 over what a model trained on the store has seen.
 
     Args:
-        options: the store's options.
+        options: the store's options; overviews hold nothing that the scenes do not.
         sources: per scene its id, its source's SHA-256 and its reference's (None without one).
 
     Returns:
@@ -236,7 +253,7 @@ def compute_store_fingerprint(
     return _digest(
         {
             "format_version": FORMAT_VERSION,
-            "options": options.to_attributes(),
+            "options": options.without_overviews.to_attributes(),
             "scenes": sorted(list(source) for source in sources),
         }
     )

@@ -21,6 +21,7 @@ class StoreReport:
 
     Attributes:
         path, state, simulated, dtype, label_rule, fingerprint: as the store's root says.
+        overviews: how the scenes are also stored downscaled, such as ``10:nearest``.
         n_scenes, n_without_charts: scenes in all, and those without labels.
         n_bytes, n_source_bytes: size of the store's scenes, and of the files they came from.
         by_subset, by_service, by_region, by_year: scenes per group.
@@ -34,6 +35,7 @@ class StoreReport:
     simulated: bool
     dtype: str
     label_rule: str
+    overviews: list[str]
     fingerprint: str | None
     n_scenes: int
     n_without_charts: int
@@ -66,6 +68,7 @@ def report_store(store: Store) -> StoreReport:
         simulated=store.options.simulated,
         dtype=store.options.dtype,
         label_rule=f"{rule.name}, SOD {rule.sod_threshold} %, FLOE {rule.floe_threshold} %",
+        overviews=[str(how) for how in store.options.overviews],
         fingerprint=store.fingerprint,
         n_scenes=len(index),
         n_without_charts=len(index) - len(labelled),
@@ -93,6 +96,7 @@ def format_report(report: StoreReport) -> str:
         f"  {report.n_scenes} {kind}{without}; {format_size(report.n_bytes)} "
         f"from {format_size(report.n_source_bytes)} of NetCDF; SAR {report.dtype}",
         f"  labels {report.label_rule}",
+        *([f"  overviews {', '.join(report.overviews)}"] if report.overviews else []),
         f"  store_fingerprint {report.fingerprint or 'none until complete'}",
         "",
         *_group_lines(report),

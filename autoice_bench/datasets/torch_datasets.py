@@ -19,13 +19,9 @@ from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
 from autoice_bench.datasets.batch_reader import BatchReader, Mode
+from autoice_bench.datasets.downscaling import DownscaleMethod
 from autoice_bench.datasets.patch_reader import DEFAULT_ARRAYS, allocate
-from autoice_bench.datasets.patch_sources import (
-    DownscaleMethod,
-    open_patches,
-    open_windows,
-    resolve_scenes,
-)
+from autoice_bench.datasets.patch_sources import open_patches, open_windows, resolve_scenes
 from autoice_bench.datasets.patches import Alignment, Geometry, Window
 from autoice_bench.datasets.store import Store
 
@@ -55,7 +51,8 @@ class PatchDataset(Dataset[Batch]):
         alignment: `starter-kit` shifts the 2 km window as the challenge's starter kit does.
         downscale: whole ratio of a pixel to 80 m; above 1 the scenes are kept in memory.
         downscale_method: `nearest`, every n-th pixel, or `area`, means.
-        progress: called with (scenes done, scenes in all) while eligible windows are found.
+        progress: called with (scenes done, scenes in all) while eligible windows are found, or
+            while downscaled scenes are read.
 
     Attributes:
         geometry: how the patches' pixels lie; assembling features needs it.

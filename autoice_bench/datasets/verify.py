@@ -24,6 +24,11 @@ import zarr
 from numpy.typing import NDArray
 
 from autoice_bench.charts import CHARTS
+from autoice_bench.datasets.overviews import (
+    OVERVIEWS,
+    check_overviews,
+    overviews_from_attributes,
+)
 from autoice_bench.datasets.scene_charts import count_classes
 from autoice_bench.datasets.scene_folder import INNER_CHUNK, count_valid
 from autoice_bench.datasets.scene_sources import list_source
@@ -151,6 +156,13 @@ def check_scene(store: Store, scene_id: str, source: SceneFile | None) -> SceneC
         if not problems:
             arrays = _decode(folder)
             problems += _check_values(attributes, arrays)
+            overviews = overviews_from_attributes(attributes)
+            problems += check_overviews(overviews, arrays)
+            problems += [
+                f"overview {how} of the store is missing; run `autoice-bench prepare` again"
+                for how in store.options.overviews
+                if how not in overviews
+            ]
             if source is not None:
                 problems += compare_with_source(source, attributes, arrays)
     except AutoIceError as error:
@@ -285,12 +297,21 @@ def _decode(folder: Path) -> dict[str, NDArray[Any]]:
         StoreError: an array cannot be decoded.
     """
     arrays: dict[str, NDArray[Any]] = {}
-    for name in sorted(path.name for path in folder.iterdir() if path.is_dir()):
+    for name in sorted(_array_names(folder)):
         try:
             arrays[name] = np.asarray(zarr.open_array(folder / name, mode="r")[...])
         except Exception as error:  # whatever a codec raises for bytes it cannot decode
             raise StoreError(f"array {name} cannot be decoded: {error}") from error
     return arrays
+
+
+def _array_names(folder: Path) -> Iterator[str]:
+    """Paths of a scene's arrays, those of its overviews included."""
+    for path in folder.iterdir():
+        if path.is_dir() and path.name != OVERVIEWS:
+            yield path.name
+    for path in folder.glob(f"{OVERVIEWS}/*/*/"):
+        yield path.relative_to(folder).as_posix()
 
 
 def _check_values(attributes: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Iterator[str]:
