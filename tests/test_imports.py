@@ -76,6 +76,8 @@ def allowed_outside(name: str) -> set[str]:
         return SHARED[name]
     if owner(name) == "scoring":
         return SCORING_STACK
+    if owner(name) == "pictures":
+        return {"matplotlib", "numpy"}
     if name == "datasets.torch_datasets":
         return DATASETS_STACK | TORCH
     return DATASETS_STACK
@@ -86,6 +88,7 @@ ALLOWED_OWN = {
     "scoring": {*VOCABULARY, *SHARED, "scoring"},
     "datasets": {*VOCABULARY, *SHARED, "datasets"},
     "baselines": {*VOCABULARY, *SHARED, "datasets", "scoring", "baselines"},
+    "pictures": {*VOCABULARY, "datasets", "scoring", "pictures"},
 }
 
 
@@ -97,7 +100,7 @@ def test_vocabulary_needs_the_standard_library_only(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [m for m in MODULES if owner(m) in ("scoring", "datasets", *SHARED)]
+    "name", [m for m in MODULES if owner(m) in ("scoring", "datasets", "pictures", *SHARED)]
 )
 def test_third_party_imports(name: str) -> None:
     _, outside = imports_of(name, MODULES[name])
@@ -117,6 +120,12 @@ def test_nothing_imports_the_command_line(name: str) -> None:
     own, outside = imports_of(name, MODULES[name])
     assert not {"cli", "commands"} & {owner(target) for target in own}
     assert "click" not in outside
+
+
+@pytest.mark.parametrize("name", [m for m in MODULES if owner(m) not in ("commands", "pictures")])
+def test_only_commands_import_pictures(name: str) -> None:
+    own, _ = imports_of(name, MODULES[name])
+    assert "pictures" not in {owner(target) for target in own}
 
 
 def test_datasets_package_does_not_load_torch_datasets() -> None:

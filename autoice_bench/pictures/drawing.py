@@ -181,12 +181,13 @@ def _write_texts(
 def _draw_channels(canvas: Canvas, view: SceneView) -> Panels:
     panels: Panels = {}
     for layer, box in zip(view.layers, canvas.layout.channels, strict=True):
-        axis = _add_panel(canvas, box, layer.channel.title, layer.channel.name)
+        channel = layer.channel
+        axis = _add_panel(canvas, box, channel.title, channel.name)
         low, high = stretch_limits(layer.values)
         image = axis.imshow(
-            layer.values, cmap=layer.channel.colormap, vmin=low, vmax=high, extent=layer.extent
+            layer.values, cmap=channel.colormap, vmin=low, vmax=high, extent=layer.extent
         )
-        if layer.channel.array == "sar":
+        if channel.array == "sar":
             _draw_land(axis, view)
         else:
             _draw_coast(axis, view)
@@ -195,7 +196,7 @@ def _draw_channels(canvas: Canvas, view: SceneView) -> Panels:
         colorbar.ax.yaxis.set_major_locator(MaxNLocator(6))
         colorbar.ax.tick_params(labelsize=_SMALL, length=2, pad=1.5)
         colorbar.outline.set_linewidth(0.5)
-        bar.text(1.6, 1.015, layer.channel.units, transform=bar.transAxes, fontsize=_SMALL)
+        canvas.write(box.left + box.width + 0.26, box.top - 0.06, channel.units, fontsize=_SMALL)
         _set_window(axis, view)
         panels[box] = axis
     return panels
@@ -257,8 +258,10 @@ def _add_panel(canvas: Canvas, box: Box, title: str, note: str, colour: str = _G
     axis = canvas.add_axes(box)
     # Pixels without a value are transparent: the hatched ground shows.
     axis.patch.set(facecolor="white", edgecolor=_HATCH, hatch="////", linewidth=0)
-    axis.set_title(title, loc="left", fontsize=_PANEL_TITLE, weight="bold", pad=5)
-    axis.set_title(note, loc="right", fontsize=_SMALL, color=colour, pad=5)
+    # Not titles of the axes, which shrink where the window is longer than any panel.
+    top, right = box.top - 0.06, box.left + box.width
+    canvas.write(box.left, top, title, fontsize=_PANEL_TITLE, weight="bold")
+    canvas.write(right, top, note, fontsize=_SMALL, color=colour, ha="right")
     for spine in axis.spines.values():
         spine.set(linewidth=0.6, color=_FRAME)
     return axis
@@ -269,7 +272,7 @@ def _set_window(axis: Axes, view: SceneView) -> None:
     window = view.window
     lines = (window.line + window.lines - 0.5, window.line - 0.5)
     samples = (window.sample - 0.5, window.sample + window.samples - 0.5)
-    axis.set_aspect("equal")
+    axis.set_aspect("equal", anchor="NW")
     axis.set_ylim(lines[::-1] if view.flipped[0] else lines)
     axis.set_xlim(samples[::-1] if view.flipped[1] else samples)
 
@@ -328,26 +331,21 @@ def _draw_orientation(box: Box, axis: Axes, view: SceneView) -> None:
     along_lines, along_samples = view.north
     across = -along_samples if view.flipped[1] else along_samples
     up = along_lines if view.flipped[0] else -along_lines
-    middle, half = (0.91, 0.87), 0.15
-    shift = (half * across / box.width, half * up / box.height)
-    tip = (middle[0] + shift[0], middle[1] + shift[1])
-    tail = (middle[0] - shift[0], middle[1] - shift[1])
-    axis.annotate(
-        "",
-        xy=tip,
-        xytext=tail,
-        xycoords="axes fraction",
-        arrowprops={
-            "arrowstyle": "-|>,head_width=0.3,head_length=0.5",
-            "color": "black",
-            "linewidth": 1.5,
-            "shrinkA": 0,
-            "shrinkB": 0,
-            "path_effects": _OUTLINE,
-        },
+    # Inches of the panel that the window fills.
+    scale = min(box.width / view.window.samples, box.height / view.window.lines)
+    width, height = scale * view.window.samples, scale * view.window.lines
+    middle = (1 - 0.32 / width, 1 - 0.32 / height)
+
+    def place(distance: float) -> tuple[float, float]:
+        """The point so many inches north of the middle, as a fraction of the axes."""
+        return middle[0] + distance * across / width, middle[1] + distance * up / height
+
+    axis.plot(*middle, "o", transform=axis.transAxes, markersize=38, color="white", alpha=0.8)
+    arrow = {"arrowstyle": "-|>", "color": "black", "linewidth": 1.2, "shrinkA": 0, "shrinkB": 0}
+    axis.annotate("", place(0.08), place(-0.2), "axes fraction", "axes fraction", arrow)
+    axis.text(
+        *place(0.16), "N", transform=axis.transAxes, ha="center", va="center", fontsize=_SMALL
     )
-    beyond = (middle[0] + 1.7 * shift[0], middle[1] + 1.7 * shift[1])
-    axis.text(*beyond, "N", ha="center", va="center", fontsize=_SMALL, weight="bold", **style)
 
 
 def _draw_chart_key(
@@ -388,6 +386,7 @@ def _draw_key(
     for name, end in zip(numbers, ends, strict=True):
         axis.text(end, 0.0, f"{name} %", ha="right", va="center", fontsize=_SMALL, color=_GREY)
     top = 0.2
+    pitch = min(_KEY_PITCH, (box.height - 0.35) / (len(kinds) + 2))
     for index, kind in enumerate(kinds):
         columns = [column[index] for column in numbers.values()]
         occurs = any(columns) or not numbers
@@ -396,10 +395,10 @@ def _draw_key(
             if share:
                 text = f"{share:.1f}" if share >= 0.05 else "< 0.1"
                 axis.text(end, top, text, ha="right", va="center", fontsize=_SMALL)
-        top += _KEY_PITCH
+        top += pitch
     top += 0.06
     _draw_swatch(axis, top, "land", facecolor=LAND_COLOUR)
-    _draw_swatch(axis, top + _KEY_PITCH, "no label", facecolor="white", hatch="//////")
+    _draw_swatch(axis, top + pitch, "no label", facecolor="white", hatch="//////")
 
 
 def _draw_swatch(

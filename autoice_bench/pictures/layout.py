@@ -6,14 +6,17 @@ and the errors with theirs. So a chart, its prediction and its errors stand side
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 N_ROWS: Final = 3
 
 _PANEL_AREA: Final = 3.4**2
-_SHORTEST_SIDE: Final = 2.6
-"""A colour key of 14 lines must stand beside a panel."""
+_SHORTEST_SIDE: Final = 2.75
+"""A colour key of 15 lines must stand beside a panel."""
+
+_LONGEST_SIDE: Final = 5.5
 
 _LEFT: Final = 0.72
 _TOP: Final = 0.84
@@ -30,7 +33,7 @@ _BAR: Final = 0.86
 _KEY: Final = 1.62
 """A colour and its name; `thick first-year ice` is the longest."""
 
-KEY_NUMBER: Final = 0.5
+KEY_NUMBER: Final = 0.54
 """A column of percentages."""
 _RIGHT: Final = 0.1
 
@@ -66,14 +69,14 @@ class Layout:
 
 
 def panel_size(lines: int, samples: int) -> tuple[float, float]:
-    """Width and height of a panel: of equal area, no side too short for what stands beside it."""
-    longest = _PANEL_AREA / _SHORTEST_SIDE
-    width = (_PANEL_AREA * samples / lines) ** 0.5
-    height = (_PANEL_AREA * lines / samples) ** 0.5
-    return (
-        min(max(width, _SHORTEST_SIDE), longest),
-        min(max(height, _SHORTEST_SIDE), longest),
-    )
+    """Width and height of a panel in the proportions of the window, as far as they are sensible.
+
+    Panels have equal areas, but no side is too short for what stands beside it, and none too long.
+    """
+    shorter, longer = sorted((lines, samples))
+    short = max((_PANEL_AREA * shorter / longer) ** 0.5, _SHORTEST_SIDE)
+    long = min(short * longer / shorter, _LONGEST_SIDE)
+    return (short, long) if samples < lines else (long, short)
 
 
 def arrange(
@@ -97,8 +100,12 @@ def arrange(
     """
     width, height = panel_size(lines, samples)
     top = _TOP + HEADING_LINE * heading_lines
-    tops = [top + row * (height + _ROW_GAP) for row in range(N_ROWS)]
-    n_columns = -(-n_channels // N_ROWS)
+    if charts or predictions:
+        n_columns = -(-n_channels // N_ROWS)
+    else:
+        n_columns = math.ceil(math.sqrt(n_channels))
+    n_rows = N_ROWS if charts or predictions else -(-n_channels // n_columns)
+    tops = [top + row * (height + _ROW_GAP) for row in range(n_rows)]
     channels = tuple(
         Box(_LEFT + (at % n_columns) * (width + _BAR), tops[at // n_columns], width, height)
         for at in range(n_channels)
@@ -116,6 +123,5 @@ def arrange(
         if wanted:
             columns[name] = tuple(Box(left, row, size, height) for row in tops)
             left += size + _COLUMN_GAP
-    n_rows = N_ROWS if columns else -(-n_channels // n_columns)
-    bottom = tops[n_rows - 1] + height + _BOTTOM + FOOTER_LINE * footer_lines
+    bottom = tops[-1] + height + _BOTTOM + FOOTER_LINE * footer_lines
     return Layout(left + _RIGHT, bottom, channels, **columns)
