@@ -168,6 +168,8 @@ def train(
             log(describe_start(job, state, len(patches)))
             with _explained_memory(recipe):
                 _run_epochs(job, state, _read_sums(last, fabric), run, stop, log, progress)
+            if state.is_over and state.epoch < recipe.epochs:
+                log(describe_early_stop(recipe.early_stopping))
         result = _conclude(recipe, state)
         if fabric.is_global_zero:
             run.update(**_summarise(state, result))
@@ -250,9 +252,6 @@ def _run_epochs(
         if fabric.is_global_zero:
             run.append_metrics(state.row)
         log(describe_epoch(row, recipe.epochs))
-
-    if state.epoch < recipe.epochs:
-        log(describe_early_stop(recipe.early_stopping))
 
 
 def _read_last(run: RunFolder, identity: Mapping[str, Any], fabric: Fabric) -> Checkpoint | None:
