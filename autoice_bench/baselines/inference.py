@@ -140,7 +140,7 @@ def predict_scene(
     tiling: Tiling | None = None,
     *,
     probabilities: bool = False,
-    fallback: Tiling = Tiling(),  # noqa: B008 - frozen
+    fallback: Tiling = Tiling(768, 128),  # noqa: B008 - frozen
     note: Callable[[str], None] = lambda text: None,
 ) -> ScenePrediction:
     """Predict a scene with one network, or with the mean of several.

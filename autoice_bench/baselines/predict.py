@@ -9,38 +9,38 @@ from __future__ import annotations
 import json
 import shutil
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from autoice_bench import __version__
 from autoice_bench.baselines.checkpoints import CheckpointName
 from autoice_bench.baselines.devices import choose_device
-from autoice_bench.baselines.inference import Member, SceneView, predict_scene
+from autoice_bench.baselines.inference import SceneView, predict_scene
 from autoice_bench.baselines.probability_files import PROBABILITIES_SUFFIX, write_probabilities
 from autoice_bench.baselines.run_folder import RunFolder
-from autoice_bench.baselines.tiles import Tiling
+from autoice_bench.baselines.tiles import MULTIPLE, Tiling
 from autoice_bench.baselines.trained_runs import TrainedRun, identify, open_trained_runs
 from autoice_bench.charts import CHART_NAMES
-from autoice_bench.datasets.array_scene import ArrayScene, ArrayScenes
+from autoice_bench.datasets.array_scene import find_tie_points, open_array_windows
 from autoice_bench.datasets.patch_reader import WindowReader
 from autoice_bench.datasets.patch_sources import open_windows
 from autoice_bench.datasets.scenes import read_scene
 from autoice_bench.datasets.sources import SceneFile
-from autoice_bench.datasets.splits import read_split
 from autoice_bench.datasets.store import Store, open_store
 from autoice_bench.datasets.variables import GridAnchor
 from autoice_bench.datasets.window_reader import TiePoints, open_scene_reader
-from autoice_bench.errors import AutoIceError, PredictionError, SceneError
+from autoice_bench.errors import PredictionError, SceneError
 from autoice_bench.scene_id import is_scene_name, parse_scene_id
 from autoice_bench.scoring.prediction_files import write_prediction
 from autoice_bench.scoring.scene_map import Progress
 from autoice_bench.scoring.split_files import is_split_path, read_split_subset
 from autoice_bench.scoring.submission import DESCRIPTION_FILE
 
-Note = Callable[[str], None]
+_TILE: Final = 768
+_OVERLAP: Final = 128
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def predict(
     subset: str = "test",
     out: Path,
     tile: int | None = None,
-    overlap: int = 128,
+    overlap: int | None = None,
     probabilities: bool = False,
     checkpoint: CheckpointName | None = None,
     device: str = "auto",
@@ -107,7 +107,8 @@ def predict(
         out: folder for ``<scene_id>.nc`` and ``description.json``.
         tile: side of a tile in pixels of the network; None predicts scenes whole where memory
             allows.
-        overlap: least overlap of tiles, in pixels of the network.
+        overlap: least overlap of tiles, in pixels of the network; None is 128, or half a tile
+            where that is less.
         probabilities: also write ``<scene_id>_probabilities.nc``.
         checkpoint: ``best-combined``, ``best-loss`` or ``last``; None is the one that a run tests.
         device: ``auto``, ``cpu`` or ``cuda``.
@@ -121,7 +122,7 @@ def predict(
         SplitError, StoreError: the split or the store is not usable.
     """
     _require_free(out, overwrite=overwrite)
-    fallback = Tiling(overlap=overlap) if tile is None else Tiling(tile, overlap)
+    tiling, fallback = _choose_tilings(tile, overlap)
     opened = open_store(store, require_complete=True)
     path = Path(split) if is_split_path(split) else store / "splits" / f"{split}.json"
     scene_ids = read_split_subset(path, subset)
@@ -132,9 +133,9 @@ def predict(
         device=choose_device(device),
         precision=precision,
     )
-    job = _Job(trained, None if tile is None else fallback, fallback, probabilities, progress)
+    job = _Job(trained, tiling, fallback, probabilities, progress)
     job.notes.extend(_compare_stores(trained, opened))
-    windows = [_open_windows(run, opened, scene_ids) for run in trained]
+    windows = [open_windows(opened, scene_ids, **_window_options(run)) for run in trained]
     scenes = (_open_stored(opened, scene_id, trained, windows) for scene_id in scene_ids)
     attributes = {
         **identify(trained),
@@ -142,7 +143,7 @@ def predict(
         "split": split,
         "subset": subset,
     }
-    trained_on = _find_training_scenes(trained, opened)
+    trained_on = _find_training_scenes(trained)
     seen = None if trained_on is None else sorted(trained_on.intersection(scene_ids))
     description = _describe(trained, job.tiling, seen)
     return _predict(job, scenes, scene_ids, attributes, description, out, overwrite=overwrite)
@@ -154,7 +155,7 @@ def predict_files(
     *,
     out: Path,
     tile: int | None = None,
-    overlap: int = 128,
+    overlap: int | None = None,
     probabilities: bool = False,
     checkpoint: CheckpointName | None = None,
     device: str = "auto",
@@ -173,7 +174,7 @@ def predict_files(
         PredictionError, BaselineError: as in ``predict``.
     """
     _require_free(out, overwrite=overwrite)
-    fallback = Tiling(overlap=overlap) if tile is None else Tiling(tile, overlap)
+    tiling, fallback = _choose_tilings(tile, overlap)
     scene_files = _name_scenes(files)
     origin = RunFolder.open(runs[0]).read() if runs else {}
     grid_anchor: GridAnchor = origin.get("grid_anchor", "centre")
@@ -184,15 +185,21 @@ def predict_files(
         device=choose_device(device),
         precision=precision,
     )
-    job = _Job(trained, None if tile is None else fallback, fallback, probabilities, progress)
+    job = _Job(trained, tiling, fallback, probabilities, progress)
     dtype = origin.get("dtype", "float16")
 
     def read(file: SceneFile) -> _Scene:
-        scene = ArrayScene(read_scene(file, dtype))
+        arrays = read_scene(file, dtype)
         views = tuple(
-            SceneView(run.member, _wrap_windows(run, scene), scene.scene_id) for run in trained
+            SceneView(
+                run.member,
+                open_array_windows(arrays, grid_anchor=grid_anchor, **_window_options(run)),
+                file.scene_id,
+            )
+            for run in trained
         )
-        return _Scene(scene.scene_id, scene.shape, scene.tie_points(), views)
+        _, lines, samples = arrays.sar.shape
+        return _Scene(file.scene_id, (lines, samples), find_tie_points(arrays), views)
 
     return _predict(
         job,
@@ -203,6 +210,15 @@ def predict_files(
         out,
         overwrite=overwrite,
     )
+
+
+def _choose_tilings(tile: int | None, overlap: int | None) -> tuple[Tiling | None, Tiling]:
+    """How to cut, and how to cut a scene that does not fit into memory whole."""
+    size = _TILE if tile is None else tile
+    if overlap is None:
+        overlap = min(_OVERLAP, size // 2 // MULTIPLE * MULTIPLE)
+    tiling = Tiling(size, overlap)
+    return (None if tile is None else tiling), tiling
 
 
 def _predict(
@@ -246,23 +262,13 @@ def _predict(
     return PredictResult(out, tuple(scene_ids), tuple(job.notes))
 
 
-def _open_windows(run: TrainedRun, store: Store, scene_ids: Sequence[str]) -> WindowReader:
-    return open_windows(
-        store,
-        scene_ids,
-        arrays=_arrays(run.member),
-        downscale=run.recipe.downscale,
-        downscale_method=run.recipe.downscale_method,
-    )
-
-
-def _arrays(member: Member) -> frozenset[str]:
-    # SAR is read in any case: it carries the size of a window.
-    return member.assemble.features.arrays | {"sar"}
-
-
-def _wrap_windows(run: TrainedRun, scene: ArrayScene) -> WindowReader:
-    return WindowReader(ArrayScenes(scene), run.member.assemble.geometry, _arrays(run.member))
+def _window_options(run: TrainedRun) -> dict[str, Any]:
+    return {
+        # SAR is read in any case: it carries the size of a window.
+        "arrays": run.member.assemble.features.arrays | {"sar"},
+        "downscale": run.recipe.downscale,
+        "downscale_method": run.recipe.downscale_method,
+    }
 
 
 def _open_stored(
@@ -298,15 +304,13 @@ def _compare_stores(runs: Sequence[TrainedRun], store: Store) -> Iterator[str]:
             )
 
 
-def _find_training_scenes(runs: Sequence[TrainedRun], store: Store) -> set[str] | None:
-    """Training and validation scenes of the runs; None where they cannot be told."""
+def _find_training_scenes(runs: Sequence[TrainedRun]) -> set[str] | None:
+    """Training and validation scenes of the runs; None where a run does not tell."""
     found: set[str] = set()
     for run in runs:
-        try:
-            split = read_split(store.path, str(run.record["split"]))
-        except (AutoIceError, KeyError):
+        if "train_scenes" not in run.record:
             return None
-        found.update(split.train, split.val)
+        found.update(run.record["train_scenes"], run.record["val_scenes"])
     return found
 
 
@@ -324,6 +328,10 @@ def _describe(
         "code_revision": _common(run.environment.get("git") for run in runs),
         "hardware": _common(_hardware(run.environment) for run in runs),
     }
+    seconds = [run.record.get("training_seconds") for run in runs]
+    known = [value for value in seconds if value is not None]
+    if len(known) == len(runs):
+        description["training_hours"] = round(sum(known) / 3600, 3)
     if seen is not None:
         description["trained_on_test"] = "no" if not seen else f"yes: {len(seen)} of the scenes"
     return {key: value for key, value in description.items() if value is not None}
@@ -367,7 +375,8 @@ def _whole_folder(out: Path, *, overwrite: bool) -> Iterator[Path]:
             for old in out.iterdir():
                 if _is_prediction(old.name):
                     old.unlink()
-            for new in partial.iterdir():
+            # The description comes last, as it does in a new folder.
+            for new in sorted(partial.iterdir(), key=lambda path: path.name == DESCRIPTION_FILE):
                 new.replace(out / new.name)
         else:
             partial.rename(out)

@@ -36,8 +36,8 @@ class Tiling:
         BaselineError: sizes that do not fit the grid of 32 pixels or each other.
     """
 
-    size: int = 768
-    overlap: int = 128
+    size: int
+    overlap: int
 
     def __post_init__(self) -> None:
         if self.size < MULTIPLE or self.size % MULTIPLE:

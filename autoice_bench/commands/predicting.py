@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 from autoice_bench.commands.base import (
     PATH,
@@ -19,6 +20,8 @@ from autoice_bench.wording import format_count
 
 if TYPE_CHECKING:
     from autoice_bench.baselines.checkpoints import CheckpointName
+
+_TYPED = ParameterSource.COMMANDLINE
 
 
 def parse_tile_option(_: click.Context, __: click.Parameter, value: str) -> int | None:
@@ -58,9 +61,7 @@ def parse_tile_option(_: click.Context, __: click.Parameter, value: str) -> int 
     "--overlap",
     metavar="PIXELS",
     type=int,
-    default=128,
-    show_default=True,
-    help="Least overlap of tiles, a multiple of 32.",
+    help="Least overlap of tiles, a multiple of 32. [default: 128, at most half a tile]",
 )
 @click.option("--probabilities", is_flag=True, help="Also write SCENE_ID_probabilities.nc.")
 @click.option(
@@ -87,7 +88,7 @@ def predict(
     files: tuple[Path, ...],
     out: Path | None,
     tile: int | None,
-    overlap: int,
+    overlap: int | None,
     probabilities: bool,
     checkpoint: CheckpointName | None,
     device: str,
@@ -106,6 +107,8 @@ def predict(
     """
     from autoice_bench.baselines import predict as predicting
 
+    if files:
+        _refuse("--scene predicts a file without a store", "store", "split", "subset")
     if out is None and len(runs) > 1:
         raise click.UsageError("several runs predict into one folder; name it with --out")
     target = out or Path("preds") / (runs[0].resolve().name + ("-scenes" if files else ""))
@@ -143,3 +146,11 @@ def predict(
     for note in result.notes:
         click.echo(f"note: {note}", err=True)
     click.echo(f"predictions of {format_count(len(result.scene_ids), 'scene')} written to {target}")
+
+
+def _refuse(reason: str, *names: str) -> None:
+    """Refuse options that were typed, though they have no meaning beside another."""
+    context = click.get_current_context()
+    typed = [name for name in names if context.get_parameter_source(name) is _TYPED]
+    if typed:
+        raise click.UsageError(f"--{typed[0]}: {reason}")

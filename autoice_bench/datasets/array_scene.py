@@ -1,100 +1,63 @@
-"""A scene in memory that is read like one of a store, for predicting without one."""
+"""A scene file in memory that is read like a scene of a store, for predicting without one."""
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
-from autoice_bench.charts import FILL_VALUE
+from autoice_bench.datasets.downscaled_scenes import DownscaledScene
+from autoice_bench.datasets.downscaling import DownscaleMethod, Downscaling, downscale_array
+from autoice_bench.datasets.patch_reader import WindowReader
+from autoice_bench.datasets.patches import Geometry
 from autoice_bench.datasets.scenes import SceneArrays
+from autoice_bench.datasets.variables import GridAnchor
 from autoice_bench.datasets.window_reader import TiePoints
-from autoice_bench.errors import SceneError
-
-_FILLS = {"sar": 0, "distance_map": 0, "charts": FILL_VALUE}
 
 
-class ArrayScene:
-    """Windows of a scene's arrays, with the values that a store would keep.
+@dataclass(frozen=True)
+class _OneScene:
+    held: DownscaledScene
+
+    def scene(self, scene_id: str) -> DownscaledScene:
+        return self.held
+
+
+def open_array_windows(
+    scene: SceneArrays,
+    *,
+    arrays: frozenset[str],
+    grid_anchor: GridAnchor = "centre",
+    downscale: int = 1,
+    downscale_method: DownscaleMethod = "nearest",
+) -> WindowReader:
+    """What ``patch_sources.open_windows`` gives of a store, of one scene that is in none.
 
     Args:
-        arrays: the scene, in the store's dtypes.
+        scene: in the store's dtypes.
+        arrays: what to read.
+        grid_anchor: which pixel of its cell a 2 km value belongs to.
+        downscale, downscale_method: as there.
+
+    Raises:
+        PatchError: an array that does not exist, or a ratio below 1.
     """
-
-    def __init__(self, arrays: SceneArrays) -> None:
-        self.scene_id = arrays.scene_id
-        self._pixels: dict[str, NDArray[Any]] = {
-            "sar": arrays.sar,
-            "distance_map": arrays.distance_map,
+    pixels = {"sar": scene.sar, "distance_map": scene.distance_map}
+    if downscale != 1:
+        how = Downscaling(downscale, downscale_method)
+        pixels = {
+            name: downscale_array(name, values, how)
+            for name, values in pixels.items()
+            if name in arrays
         }
-        if arrays.charts is not None:
-            self._pixels["charts"] = arrays.charts
-        self._cells: dict[str, NDArray[np.float32]] = {"amsr2": arrays.amsr2, "era5": arrays.era5}
-        self._tie_points = TiePoints(
-            arrays.latitude, arrays.longitude, arrays.tie_line, arrays.tie_sample
-        )
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Lines and samples."""
-        _, lines, samples = self._pixels["sar"].shape
-        return lines, samples
-
-    @property
-    def n_cells(self) -> tuple[int, int]:
-        """Lines and samples of the 2 km grid."""
-        _, lines, samples = self._cells["amsr2"].shape
-        return lines, samples
-
-    def __contains__(self, name: str) -> bool:
-        return name in self._pixels or name in self._cells
-
-    def dtype(self, name: str) -> np.dtype[Any]:
-        return {**self._pixels, **self._cells}[name].dtype
-
-    def tie_points(self) -> TiePoints:
-        return self._tie_points
-
-    def valid_counts(self) -> None:
-        return None
-
-    def read_pixels(self, name: str, line: int, sample: int, out: NDArray[Any]) -> None:
-        """Fill (..., lines, samples) from a window; beyond the scene with nodata or 255."""
-        out[...] = _FILLS[name]
-        pixels = self._pixels[name]
-        lines, samples = (
-            slice(max(start, 0), min(start + extent, size))
-            for start, extent, size in zip((line, sample), out.shape[-2:], self.shape, strict=True)
-        )
-        window = pixels[..., lines, samples]
-        if window.size:
-            top, left = lines.start - line, samples.start - sample
-            out[..., top : top + window.shape[-2], left : left + window.shape[-1]] = window
-
-    def read_cells(
-        self,
-        name: str,
-        lines: NDArray[np.int64],
-        samples: NDArray[np.int64],
-        out: NDArray[np.float32],
-    ) -> None:
-        """Fill (channels, lines, samples) from cells."""
-        out[...] = self._cells[name][:, lines[:, None], samples]
+    held = DownscaledScene(
+        shape=(-(-scene.sar.shape[1] // downscale), -(-scene.sar.shape[2] // downscale)),
+        n_cells=(scene.amsr2.shape[1], scene.amsr2.shape[2]),
+        arrays={**pixels, "amsr2": scene.amsr2, "era5": scene.era5},
+        points=find_tie_points(scene),
+    )
+    geometry = Geometry(step=downscale, centred=downscale_method == "area", anchor=grid_anchor)
+    return WindowReader(_OneScene(held), geometry, arrays)
 
 
-class ArrayScenes:
-    """Scenes in memory by id."""
-
-    def __init__(self, *scenes: ArrayScene) -> None:
-        self._scenes = {scene.scene_id: scene for scene in scenes}
-
-    def scene(self, scene_id: str) -> ArrayScene:
-        """A scene.
-
-        Raises:
-            SceneError: it is not among them.
-        """
-        if scene_id not in self._scenes:
-            raise SceneError(f"scene {scene_id}: not among the {len(self._scenes)} in memory")
-        return self._scenes[scene_id]
+def find_tie_points(scene: SceneArrays) -> TiePoints:
+    """Where a scene lies."""
+    return TiePoints(scene.latitude, scene.longitude, scene.tie_line, scene.tie_sample)

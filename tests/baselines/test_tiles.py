@@ -25,16 +25,16 @@ def tilings(draw: st.DrawFn) -> Tiling:
 
 def test_starts_by_hand() -> None:
     # 5000 pads to 5024 = 157 * 32; strides of 640; the last tile starts at 5024 - 768 = 4256.
-    assert find_starts(5000, Tiling()) == (0, 640, 1280, 1920, 2560, 3200, 3840, 4256)
-    assert find_starts(768, Tiling()) == (0,)
-    assert find_starts(769, Tiling()) == (0, 32)
-    assert find_starts(1408, Tiling()) == (0, 640)
-    assert find_starts(1, Tiling()) == (0,)
+    assert find_starts(5000, Tiling(768, 128)) == (0, 640, 1280, 1920, 2560, 3200, 3840, 4256)
+    assert find_starts(768, Tiling(768, 128)) == (0,)
+    assert find_starts(769, Tiling(768, 128)) == (0, 32)
+    assert find_starts(1408, Tiling(768, 128)) == (0, 640)
+    assert find_starts(1, Tiling(768, 128)) == (0,)
     assert find_starts(128, Tiling(64, 0)) == (0, 64)
 
 
 def test_tiles_of_a_small_scene_are_the_padded_scene() -> None:
-    ((tile,),) = find_tiles(300, 327, Tiling())
+    ((tile,),) = find_tiles(300, 327, Tiling(768, 128))
     assert (tile.line, tile.sample, tile.lines, tile.samples) == (0, 0, 320, 352)
 
 
@@ -84,7 +84,7 @@ def test_nothing_counts_within_a_quarter_of_the_overlap_of_a_cut(
 
 def test_weights_pass_smoothly() -> None:
     # Overlap 128: 32 pixels of nothing, 64 of half a cosine wave, then 1.
-    left, right = blending_weights(1408, Tiling())
+    left, right = blending_weights(1408, Tiling(768, 128))
     np.testing.assert_array_equal(right[:32], 0)
     np.testing.assert_array_equal(right[96:], 1)
     k = np.arange(64)
