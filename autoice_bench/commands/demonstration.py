@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 import time
 from pathlib import Path
@@ -12,14 +13,20 @@ import click
 from autoice_bench.commands.base import PATH, AutoIceCommand
 from autoice_bench.errors import AutoIceError
 
-_STEPS = (
+_BEFORE = (
     ("Simulated scenes in the layout of the released ones", "simulate --test 4 --size 700,732"),
     ("The store: labels, SAR, AMSR2 and ERA5 of every scene as sharded Zarr", "prepare"),
     ("Proof that the store is whole and equals its source", "verify --source rtt"),
     ("What it holds", "info"),
     ("A floor: the training set's majority classes everywhere", "baseline majority --overwrite"),
     ("A better floor: one AMSR2 threshold per chart", "baseline amsr2-threshold --overwrite"),
-    ("Scores of both, as the challenge scored", "score preds --replace"),
+)
+_TRAINING = (
+    ("A small DeepLab with atrous pyramids: train, predict, score", "baseline demo"),
+    ("A small U-Net on downscaled scenes", "baseline unet-demo"),
+)
+_AFTER = (
+    ("Scores of all, as the challenge scored", "score preds --replace"),
     ("The leaderboard", "leaderboard"),
 )
 
@@ -40,16 +47,21 @@ def demo(ctx: click.Context, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise AutoIceError(f"folder {folder} cannot be made: {error}") from error
+    can_train = importlib.util.find_spec("lightning_fabric") is not None
     with contextlib.chdir(folder):
-        for title, arguments in _STEPS:
+        for title, arguments in (*_BEFORE, *(_TRAINING if can_train else ()), *_AFTER):
             click.echo(f"\n# {title}\n$ autoice-bench {arguments}")
             command_line.main(arguments.split(), prog_name="autoice-bench", standalone_mode=False)
-        scene = min(Path("autoice.zarr", "scenes").iterdir()).name
+        scene = min(Path("preds", "amsr2-threshold").glob("*.nc")).stem
+    best = "demo-seed0" if can_train else "majority"
+    if not can_train:
+        click.echo("\nNo network was trained: that needs pip install 'autoice-bench[train]'.")
     click.echo(
         f"\nDone in {time.monotonic() - started:.0f} s, all of it in {folder}. With the released "
         "scenes in rtt/ the same commands\nmake the real store and real scores. Next, in that "
         "folder:\n"
-        "  autoice-bench leaderboard compare amsr2-threshold majority\n"
+        f"  autoice-bench leaderboard compare {best} amsr2-threshold\n"
+        f"  autoice-bench show {scene} --prediction preds/{best} --out scene.png\n"
         "  autoice-bench score --expect             # the formats of predictions of your own\n"
         "  autoice-bench splits check official      # which scenes show the same ice\n"
         '  python -c "import xarray; print(xarray.open_zarr('
