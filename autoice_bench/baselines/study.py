@@ -8,13 +8,14 @@ are.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
 
 from lightning_fabric import Fabric
 
 from autoice_bench.baselines.predict import predict
+from autoice_bench.baselines.projection import project_runs
 from autoice_bench.baselines.published_protocol import (
     compute_official_scores,
     score_by_published_protocol,
@@ -45,6 +46,10 @@ class SecondScore(Protocol):
     def name(self) -> str:
         """What it is, for tables and for the run's record."""
 
+    @property
+    def label(self) -> str:
+        """The same in a word, for a column."""
+
     def compute(self, planned: PlannedRun, device: str, report: Reporter) -> Scores:
         """The score of a run that is trained and has predicted its test scenes."""
 
@@ -62,6 +67,10 @@ class Tiled:
     @property
     def name(self) -> str:
         return f"tiles of {self.tiling.size} pixels, overlap {self.tiling.overlap}"
+
+    @property
+    def label(self) -> str:
+        return "tiles"
 
     def compute(self, planned: PlannedRun, device: str, report: Reporter) -> Scores:
         """Predict in tiles into a folder of its own, and score."""
@@ -92,6 +101,10 @@ class CoarseLabels:
     @property
     def name(self) -> str:
         return "published protocol (labels downscaled and upscaled again)"
+
+    @property
+    def label(self) -> str:
+        return "protocol"
 
     def compute(self, planned: PlannedRun, device: str, report: Reporter) -> Scores:
         with report(f"scoring {planned.name} by the published protocol", "scenes") as (progress, _):
@@ -160,14 +173,14 @@ class StudyResult:
     Attributes:
         study: its experiments.
         outcomes: one per run.
-        second: name of the second score; None without one.
+        second: the second score; None without one.
         incomparable: why published scores cannot be compared; None where they can.
     """
 
     study: Study
     outcomes: tuple[RunOutcome, ...]
-    second: str | None
-    incomparable: str | None = field(default=None)
+    second: SecondScore | None
+    incomparable: str | None
 
     @property
     def failed(self) -> tuple[RunOutcome, ...]:
@@ -203,6 +216,7 @@ def plan_study_runs(
             seeds=seeds,
             runs=runs,
             preds=preds,
+            name=experiment.name,
         )
         for experiment in study.experiments
     ]
@@ -247,6 +261,26 @@ def _is_same(planned: PlannedRun, record: Mapping[str, Any]) -> bool:
         "store_fingerprint": planned.store.fingerprint,
     }
     return all(record.get(name) == value for name, value in identity.items())
+
+
+def project_study(runs: Sequence[StudyRun], device: str, n_devices: int = 1) -> float:
+    """About how many seconds runs will train for, were none to stop early.
+
+    One run of each size of network and input is timed; channels and rates hardly matter.
+
+    Args:
+        runs: which.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        n_devices: how many share the work.
+
+    Raises:
+        BaselineError: the device cannot be used, or has too little memory for a step.
+    """
+    alike: dict[tuple[int, bool], list[PlannedRun]] = {}
+    for run in runs:
+        recipe = run.planned.recipe
+        alike.setdefault((recipe.downscale, recipe.separate_decoders), []).append(run.planned)
+    return sum(project_runs(planned, device, n_devices).seconds for planned in alike.values())
 
 
 def run_study(

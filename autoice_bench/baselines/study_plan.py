@@ -12,6 +12,7 @@ from typing import Final
 
 from autoice_bench.baselines.recipe_values import format_value
 from autoice_bench.baselines.recipes import load_recipe
+from autoice_bench.baselines.run_folder import name_experiment
 from autoice_bench.datasets.splits import Split
 from autoice_bench.datasets.store import Store
 from autoice_bench.errors import BaselineError
@@ -41,12 +42,14 @@ class Experiment:
         recipe: name or file of the recipe.
         settings: what is set on top of it, as text.
         published: published results that it stands beside; the first is the one reproduced.
+        name: of its runs, without the seed; None for the one that follows from the settings.
     """
 
     labels: tuple[str, ...]
     recipe: str
     settings: Mapping[str, str]
     published: tuple[PublishedResult, ...] = ()
+    name: str | None = None
 
 
 @dataclass(frozen=True)
@@ -136,13 +139,16 @@ def _find_trial() -> tuple[PublishedResult, ...]:
     return tuple(row for row in read_published() if row.rates == format_value(EXTENDED_RATES[1]))
 
 
-def plan_unet_study(recipe: str = "unet", settings: Mapping[str, str] | None = None) -> Study:
+def plan_unet_study(
+    recipe: str = "unet", settings: Mapping[str, str] | None = None, *, split: str = "official"
+) -> Study:
     """Table 4 of Chen et al. 2024: nine configurations of the U-Net.
 
     Args:
         recipe: what every configuration starts from; of another than ``unet``, configuration N
             sets what ``unet-N`` sets.
         settings: set in every configuration.
+        split: name of the split; published results are of ``official``.
 
     Raises:
         BaselineError: a setting is what a configuration differs in.
@@ -150,6 +156,8 @@ def plan_unet_study(recipe: str = "unet", settings: Mapping[str, str] | None = N
     shared = dict(settings or {})
     differences = [_find_difference(name) for name in _CONFIGURATIONS]
     _refuse(shared, frozenset().union(*differences), "a configuration")
+    as_published = recipe == _CONFIGURATIONS[0]
+    base = name_experiment(load_recipe(recipe, shared), load_recipe(recipe), split)
     experiments = []
     for number, (name, difference) in enumerate(zip(_CONFIGURATIONS, differences, strict=True), 1):
         published = tuple(
@@ -159,13 +167,12 @@ def plan_unet_study(recipe: str = "unet", settings: Mapping[str, str] | None = N
             and row.variant.startswith(f"model {number}:")
         )
         variant = published[0].variant.partition(": ")[2]
-        as_published = recipe == _CONFIGURATIONS[0]
+        labels = (str(number), variant)
         experiments.append(
-            Experiment(
-                (str(number), variant),
-                name if as_published else recipe,
-                shared if as_published else {**shared, **difference},
-                published,
+            Experiment(labels, name, shared, published)
+            if as_published
+            else Experiment(
+                labels, recipe, {**shared, **difference}, published, f"{base}-config-{number}"
             )
         )
     return Study(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final, NamedTuple
 
@@ -37,7 +37,7 @@ class Difference(NamedTuple):
 
     Attributes:
         value: the first less the second.
-        std: its standard deviation, sqrt(s1^2 / n1 + s2^2 / n2); None where one is not known.
+        std: its standard deviation; None where it is not known.
     """
 
     value: float
@@ -53,20 +53,14 @@ class Row:
         n_runs: runs that have a score, and runs in all.
         ours: score by chart; None where there is none, or it is undefined.
         other: what stands beside it.
+        differences: ours less the other; None where there is nothing to compare.
     """
 
     labels: tuple[str, ...]
     n_runs: tuple[int, int]
     ours: Mapping[str, Statistic | None]
     other: Mapping[str, Statistic | None]
-
-    @property
-    def differences(self) -> dict[str, Difference | None]:
-        """Ours less the other."""
-        return {
-            name: None if a is None or (b := self.other.get(name)) is None else subtract(a, b)
-            for name, a in self.ours.items()
-        }
+    differences: Mapping[str, Difference | None]
 
 
 def average(values: Sequence[float | None]) -> Statistic | None:
@@ -79,26 +73,50 @@ def average(values: Sequence[float | None]) -> Statistic | None:
 
 
 def subtract(a: Statistic, b: Statistic) -> Difference:
-    """The difference of two means of independent runs."""
+    """The difference of two means of independent runs: std is sqrt(s1^2 / n1 + s2^2 / n2)."""
     if a.std is None or b.std is None:
         return Difference(a.mean - b.mean, None)
     return Difference(a.mean - b.mean, math.sqrt(a.std**2 / a.n + b.std**2 / b.n))
 
 
-def compare_published(study: Study, outcomes: Sequence[RunOutcome]) -> list[Row]:
-    """Each experiment beside its published results; one row without any."""
+def average_difference(pairs: Sequence[tuple[float | None, float | None]]) -> Difference | None:
+    """The mean difference of two scores of the same runs: std is s / sqrt(n) of theirs."""
+    differences = average([None if a is None or b is None else a - b for a, b in pairs])
+    if differences is None:
+        return None
+    mean, std, n = differences
+    return Difference(mean, None if std is None else std / math.sqrt(n))
+
+
+def compare_published(
+    study: Study, outcomes: Sequence[RunOutcome], *, comparable: bool
+) -> list[Row]:
+    """Each experiment beside its published results; one row without any.
+
+    Args:
+        study: the experiments.
+        outcomes: their runs.
+        comparable: whether differences mean anything.
+    """
     several = any(len(experiment.published) > 1 for experiment in study.experiments)
     rows = []
     for experiment, runs in _by_experiment(study, outcomes):
         scores = [run.scores for run in runs if run.scores is not None]
         for published in experiment.published or (None,):
             beside = () if not several else ("" if published is None else published.name,)
+            ours = _average_scores(scores)
+            other = {} if published is None else _read_published(published)
             rows.append(
                 Row(
                     (*experiment.labels, *beside),
                     (len(scores), len(runs)),
-                    _average_scores(scores),
-                    {} if published is None else _read_published(published),
+                    ours,
+                    other,
+                    {
+                        name: subtract(a, b) if comparable and a and b else None
+                        for name in SCORED
+                        for a, b in [(ours[name], other.get(name))]
+                    },
                 )
             )
     return rows
@@ -119,6 +137,10 @@ def compare_second(study: Study, outcomes: Sequence[RunOutcome]) -> list[Row]:
                 (len(both), len(runs)),
                 _average_scores([second for second, _ in both]),
                 _average_scores([first for _, first in both]),
+                {
+                    name: average_difference([(a.get(name), b.get(name)) for a, b in both])
+                    for name in SCORED
+                },
             )
         )
     return rows
@@ -148,64 +170,58 @@ def _read_published(result: PublishedResult) -> dict[str, Statistic | None]:
 
 def format_result(result: StudyResult) -> str:
     """The tables of a study, for people."""
-    study = result.study
-    names = "ours", "published"
-    several = any(len(experiment.published) > 1 for experiment in study.experiments)
-    header = (*study.header, "published") if several else study.header
-    compared = result.incomparable is None
-    rows = compare_published(study, result.outcomes)
+    study, comparable = result.study, result.incomparable is None
+    rows = compare_published(study, result.outcomes, comparable=comparable)
+    header = study.header
+    if any(len(row.labels) > len(header) for row in rows):
+        header = (*header, "published by")
     parts = [
-        f"{study.title}: percent, mean over runs ± standard deviation, beside the published mean",
-        _format_rows(header, rows, names, with_difference=compared),
+        f"{study.title}: mean over runs, percent, beside the published mean",
+        _format_rows(header, rows, ("ours", "published"), with_difference=comparable),
     ]
     parts += [_describe_unplaced(published) for published in study.unplaced]
-    if not compared:
+    if not comparable:
         parts.append(f"not comparable: {result.incomparable}")
-    elif any(row.differences[SCORED[0]] for row in rows):
-        parts.append("± of a difference of means: sqrt(s1²/n1 + s2²/n2), where both are known")
     if result.second is not None:
+        names = result.second.label, "official"
+        second = compare_second(study, result.outcomes)
         parts += [
-            f"\n{result.second}, beside the official score of whole scenes",
-            _format_rows(
-                study.header, compare_second(study, result.outcomes), ("this", "official")
-            ),
+            f"\n{result.second.name}, beside the official score of the same runs",
+            _format_rows(study.header, second, names, with_difference=True),
         ]
+    parts.append("±: standard deviation over the runs, and of a difference of means")
     return "\n".join(parts)
 
 
 def _format_rows(
-    header: Sequence[str],
-    rows: Sequence[Row],
-    names: tuple[str, str],
-    *,
-    with_difference: bool = True,
+    header: Sequence[str], rows: Sequence[Row], names: tuple[str, str], *, with_difference: bool
 ) -> str:
     of_score = (*names, "difference") if with_difference else names
-    top = ["" for _ in (*header, "runs")]
-    second = [*header, "runs"]
+    first, second = ["" for _ in (*header, "runs")], [*header, "runs"]
     for name in SCORED:
-        top += [name, *("" for _ in of_score[1:])]
+        first += [name, *("" for _ in of_score[1:])]
         second += of_score
     lines = [_format_row(row, with_difference=with_difference) for row in rows]
-    return format_table([top, second, *lines], left=range(len(header)))
+    return format_table([first, second, *lines], left=range(len(header)))
 
 
 def _format_row(row: Row, *, with_difference: bool) -> list[str]:
     done, planned = row.n_runs
     cells = [*row.labels, str(done) if done == planned else f"{done}/{planned}"]
-    differences = row.differences
     for name in SCORED:
-        cells += [_format(row.ours.get(name)), _format(row.other.get(name))]
+        # The spread of the charts is left to the JSON: the paper gives that of the combined score.
+        with_std = name == SCORED[0]
+        cells += [_format(values.get(name), ".2f", with_std) for values in (row.ours, row.other)]
         if with_difference:
-            cells.append(_format(differences.get(name), "+.2f"))
+            cells.append(_format(row.differences[name], "+.2f", with_std))
     return cells
 
 
-def _format(value: Statistic | Difference | None, pattern: str = ".2f") -> str:
+def _format(value: Statistic | Difference | None, pattern: str, with_std: bool) -> str:
     if value is None:
         return _NOTHING
     mean, std = value[0], value[1]
-    return format(mean, pattern) + ("" if std is None else f" ± {std:.2f}")
+    return format(mean, pattern) + ("" if std is None or not with_std else f" ± {std:.2f}")
 
 
 def _describe_unplaced(published: PublishedResult) -> str:
@@ -241,42 +257,41 @@ def describe_failures(outcomes: Sequence[RunOutcome]) -> str:
 
 def to_record(result: StudyResult) -> dict[str, Any]:
     """Everything that the tables hold, and every run, as JSON knows values."""
-    study = result.study
+    study, comparable = result.study, result.incomparable is None
+    second = None
+    if result.second is not None:
+        rows = compare_second(study, result.outcomes)
+        second = {"name": result.second.name, "rows": [_to_record(row) for row in rows]}
+    published = compare_published(study, result.outcomes, comparable=comparable)
     return {
         "study": study.title,
         "incomparable": result.incomparable,
-        "second_score": result.second,
         "experiments": [
             {
-                **dict(zip(study.header, experiment.labels, strict=True)),
+                "labels": dict(zip(study.header, experiment.labels, strict=True)),
                 "recipe": experiment.recipe,
                 "settings": dict(experiment.settings),
                 "runs": [outcome.to_dict() for outcome in runs],
             }
             for experiment, runs in _by_experiment(study, result.outcomes)
         ],
-        "published": _rows_to_records(compare_published(study, result.outcomes), result),
-        "second": None
-        if result.second is None
-        else [_row_to_record(row) for row in compare_second(study, result.outcomes)],
-        "unplaced": [asdict(published) for published in study.unplaced],
+        "published": [_to_record(row) for row in published],
+        "second": second,
+        "unplaced": [asdict(each) for each in study.unplaced],
     }
 
 
-def _rows_to_records(rows: Sequence[Row], result: StudyResult) -> list[dict[str, Any]]:
-    records = [_row_to_record(row) for row in rows]
-    if result.incomparable is not None:
-        for record in records:
-            record["difference"] = None
-    return records
-
-
-def _row_to_record(row: Row) -> dict[str, Any]:
-    as_dict: Callable[[Any], Any] = lambda value: None if value is None else value._asdict()  # noqa: E731
+def _to_record(row: Row) -> dict[str, Any]:
     return {
         "labels": list(row.labels),
         "n_runs": row.n_runs[0],
-        "ours": {name: as_dict(value) for name, value in row.ours.items()},
-        "beside": {name: as_dict(value) for name, value in row.other.items()},
-        "difference": {name: as_dict(value) for name, value in row.differences.items()},
+        "ours": _to_dicts(row.ours),
+        "beside": _to_dicts(row.other),
+        "difference": _to_dicts(row.differences),
     }
+
+
+def _to_dicts(
+    values: Mapping[str, Statistic | None] | Mapping[str, Difference | None],
+) -> dict[str, Any]:
+    return {name: None if value is None else value._asdict() for name, value in values.items()}

@@ -17,6 +17,7 @@ from autoice_bench.commands.base import (
     fail,
 )
 from autoice_bench.commands.baselines import parse_seeds_option, report_work, require_torch
+from autoice_bench.wording import format_duration
 
 if TYPE_CHECKING:
     from autoice_bench.baselines.study import SecondScore, StudyRun
@@ -150,8 +151,10 @@ def unet_study(
     require_torch(recipe)
     from autoice_bench.baselines.study import CoarseLabels
     from autoice_bench.baselines.study_plan import plan_unet_study
+    from autoice_bench.datasets.splits import read_split
 
-    planned = plan_unet_study(recipe, _collect_settings(settings, epochs))
+    chosen = _collect_settings(settings, epochs)
+    planned = plan_unet_study(recipe, chosen, split=read_split(store, split).name)
     _do_study(planned, only, CoarseLabels(), store=store, split=split, **options)
 
 
@@ -192,6 +195,7 @@ def _do_study(
     from autoice_bench.baselines.study import (
         StudyResult,
         plan_study_runs,
+        project_study,
         read_outcome,
         run_study,
     )
@@ -206,7 +210,6 @@ def _do_study(
     if only is not None:
         study = select_part(study, only)
     planned = plan_study_runs(study, store=store, split=split, seeds=seeds, runs=runs, preds=preds)
-    name = None if second is None else second.name
     incomparable = explain_incomparable(planned[0].planned.store, planned[0].planned.split)
     outcomes = tuple(read_outcome(run, second) for run in planned)
     is_first = True
@@ -222,10 +225,15 @@ def _do_study(
         is_first = fabric.is_global_zero
         if is_first:
             click.echo(describe_runs(outcomes), err=True)
+            pending = [each.run for each in outcomes if each.state != "finished"]
+            if pending:
+                seconds = project_study(pending, fabric.device.type, fabric.world_size)
+                text = f"projected: about {format_duration(seconds)} of training at most"
+                click.echo(f"{text}, reading left out", err=True)
         outcomes = run_study(planned, fabric, report_work, second, begin=_announce)
     if not is_first:
         return
-    result = StudyResult(study, outcomes, name, incomparable)
+    result = StudyResult(study, outcomes, second, incomparable)
     if as_json:
         echo_json(to_record(result))
     elif dry_run:
