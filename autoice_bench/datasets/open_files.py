@@ -59,7 +59,7 @@ class OpenFiles:
                 file.n_users -= 1
 
     def drop(self, key: object) -> None:
-        """Have a file that is no longer in use closed, when the next one is opened.
+        """Have a file that nobody uses any more closed, at the next ``open`` of any file.
 
         Takes no lock: the garbage collector calls this, and may run while this thread holds it.
         """
@@ -73,21 +73,23 @@ class OpenFiles:
 
     def _acquire(self, key: object, path: Path) -> _OpenFile:
         with self._lock:
+            while self._dropped:
+                dropped = self._files.pop(self._dropped.popleft(), None)
+                if dropped is not None:
+                    os.close(dropped.descriptor)
             file = self._files.get(key)
             if file is None:
-                self._close_some()
+                self._make_room()
                 file = self._files[key] = _OpenFile(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
             else:
                 self._files.move_to_end(key)
             file.n_users += 1
             return file
 
-    def _close_some(self) -> None:
-        """Close what was dropped, and what has to go for one more file."""
-        while self._dropped:
-            file = self._files.pop(self._dropped.popleft(), None)
-            if file is not None:
-                os.close(file.descriptor)
-        unused = [key for key, file in self._files.items() if not file.n_users]
-        for key in unused[: max(0, len(self._files) + 1 - self.limit)]:
-            os.close(self._files.pop(key).descriptor)
+    def _make_room(self) -> None:
+        """Close what has to go for one more file."""
+        surplus = len(self._files) + 1 - self.limit
+        if surplus > 0:
+            unused = [key for key, file in self._files.items() if not file.n_users]
+            for key in unused[:surplus]:
+                os.close(self._files.pop(key).descriptor)
