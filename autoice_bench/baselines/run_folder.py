@@ -84,26 +84,18 @@ class RunFolder:
                 be written.
         """
         run = cls(path)
-        identity = {
-            "seed": seed,
-            "split_hash": split.hash,
-            "store_fingerprint": store.fingerprint,
-        }
+        run.require_same(recipe, seed=seed, split=split, store=store)
         try:
-            if (path / RUN_FILE).is_file():
-                run._require_same(recipe, identity)
-                run._write_json(CONFIG_FILE, recipe.to_dict())
-                return run
-            if path.exists() and any(path.iterdir()):
-                raise BaselineError(f"run {path}: holds something else; choose another --name")
             run.checkpoints.mkdir(parents=True, exist_ok=True)
             run._write_json(CONFIG_FILE, recipe.to_dict())
+            if run.exists:
+                return run
             record = {
                 "format": RUN_FORMAT,
                 "state": "new",
                 "recipe": recipe.name,
                 "recipe_fingerprint": recipe.fingerprint(),
-                **identity,
+                **_identify(seed, split, store),
                 "split": split.name,
                 "train_scenes": list(split.train),
                 "val_scenes": list(split.val),
@@ -136,6 +128,11 @@ class RunFolder:
         return self.path.name
 
     @property
+    def exists(self) -> bool:
+        """Whether there is a run in the folder."""
+        return (self.path / RUN_FILE).is_file()
+
+    @property
     def checkpoints(self) -> Path:
         """Folder of the checkpoints."""
         return self.path / CHECKPOINTS
@@ -144,6 +141,34 @@ class RunFolder:
     def recipe(self) -> Recipe:
         """The resolved recipe of the last start."""
         return Recipe.from_dict(self._read_json(CONFIG_FILE), str(self.path / CONFIG_FILE))
+
+    def require_same(self, recipe: Recipe, *, seed: int, split: Split, store: Store) -> None:
+        """Check that ``create`` would find its own run here, or none.
+
+        Raises:
+            BaselineError: the folder holds a run of other settings, or something else.
+        """
+        if not self.exists:
+            if self.path.exists() and not (self.path.is_dir() and self._is_unfinished()):
+                raise BaselineError(
+                    f"run {self.path}: something else is there; choose another --name"
+                )
+            return
+        record = self.read()
+        there = self.recipe.science() | {name: record[name] for name in _IDENTITY}
+        here = recipe.science() | _identify(seed, split, store)
+        for name in sorted(there.keys() | here.keys()):
+            if there.get(name) != here.get(name):
+                raise BaselineError(
+                    f"run {self.path}: was begun with {name} {_shorten(there.get(name))}, now it "
+                    f"is {_shorten(here.get(name))}; choose another --name, or start anew with "
+                    "--overwrite"
+                )
+
+    def _is_unfinished(self) -> bool:
+        """Whether the folder holds no more than a ``create`` that was killed leaves."""
+        names = {path.name.split(".json.")[0] for path in self.path.iterdir()}
+        return names <= {CHECKPOINTS, CONFIG_FILE, "config", "run"}
 
     def read_state(self) -> State:
         """Where the run is; ``interrupted`` also for one that was killed while running."""
@@ -235,20 +260,6 @@ class RunFolder:
         except OSError:  # a folder that may only be read
             return False
 
-    def _require_same(self, recipe: Recipe, identity: Mapping[str, Any]) -> None:
-        record = self.read()
-        there: dict[str, Any] = {
-            **self.recipe.science(),
-            **{name: record[name] for name in _IDENTITY},
-        }
-        here: dict[str, Any] = {**recipe.science(), **identity}
-        for name in sorted(there.keys() | here.keys()):
-            if there.get(name) != here.get(name):
-                raise BaselineError(
-                    f"run {self.path}: was begun with {name} {_shorten(there.get(name))}, now it "
-                    f"is {_shorten(here.get(name))}; choose another --name, or remove the folder"
-                )
-
     def _read_rows(self) -> list[dict[str, Any]]:
         path = self.path / METRICS_FILE
         if not path.is_file():
@@ -275,6 +286,14 @@ class RunFolder:
     def _write_json(self, name: str, content: Mapping[str, Any]) -> None:
         text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
         write_atomically(self.path / name, text.encode())
+
+
+def _identify(seed: int, split: Split, store: Store) -> dict[str, Any]:
+    return {
+        "seed": seed,
+        "split_hash": split.hash,
+        "store_fingerprint": store.fingerprint,
+    }
 
 
 def find_runs(root: Path) -> list[RunFolder]:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
+import pandas as pd
+
 from autoice_bench.baselines.run_folder import find_runs
 from autoice_bench.scoring.leaderboard_text import format_table
 from autoice_bench.scoring.scores import COMBINED
@@ -25,7 +27,7 @@ def list_runs(root: Path) -> list[dict[str, Any]]:
     """
     rows = []
     for run in find_runs(root):
-        record = run.read()
+        record, metrics = run.read(), run.read_metrics()
         split = str(record.get("split"))
         rows.append(
             {
@@ -37,16 +39,29 @@ def list_runs(root: Path) -> list[dict[str, Any]]:
                 "seed": record["seed"],
                 "split": split,
                 "simulated": record.get("simulated"),
-                "epochs": record.get("epochs", 0),
+                "epochs": len(metrics),
                 "max_epochs": run.recipe.epochs,
-                "best_epoch": record.get("best_combined_epoch"),
-                "val_combined": record.get("best_combined"),
+                "val_combined": _find_best(metrics),
                 "test_combined": record.get("scores", {}).get(split, {}).get(COMBINED),
                 "scores": record.get("scores", {}),
-                "training_seconds": record.get("training_seconds"),
+                "training_seconds": _add_up_seconds(metrics),
             }
         )
     return rows
+
+
+def _find_best(metrics: pd.DataFrame) -> float | None:
+    """Highest combined score on the validation scenes; None where it is undefined."""
+    if metrics.empty or metrics["val_combined"].isna().all():
+        return None
+    return float(metrics["val_combined"].max())
+
+
+def _add_up_seconds(metrics: pd.DataFrame) -> float | None:
+    """Seconds of all epochs, those of earlier starts included; None before the first."""
+    if metrics.empty:
+        return None
+    return float(metrics["train_seconds"].sum() + metrics["val_seconds"].sum())
 
 
 def format_runs(rows: Sequence[dict[str, Any]]) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 
 from autoice_bench.baselines.features import Features, parse_features
 from autoice_bench.baselines.recipes import Recipe, load_recipe
-from autoice_bench.baselines.run_folder import RUN_FILE, RunFolder, name_experiment
+from autoice_bench.baselines.run_folder import RunFolder, name_experiment
 from autoice_bench.datasets.splits import Split, read_split
 from autoice_bench.datasets.store import Store, open_store
 from autoice_bench.datasets.variables import PIXEL_SPACING_M
@@ -65,15 +65,24 @@ class PlannedRun:
     @property
     def is_finished(self) -> bool:
         """Whether an earlier start of the same run has trained it to its end."""
-        is_there = (self.folder / RUN_FILE).is_file()
-        return is_there and RunFolder(self.folder).read()["state"] == "finished"
+        run = RunFolder(self.folder)
+        return run.exists and run.read()["state"] == "finished"
 
     @property
     def epochs_done(self) -> int:
         """Epochs that an earlier start of the same run has done."""
-        if not (self.folder / RUN_FILE).is_file():
-            return 0
-        return len(RunFolder(self.folder).read_metrics())
+        run = RunFolder(self.folder)
+        return len(run.read_metrics()) if run.exists else 0
+
+    def require_same(self) -> None:
+        """Check that the run's folder is free, or holds this run.
+
+        Raises:
+            BaselineError: it holds a run of other settings, or something else.
+        """
+        RunFolder(self.folder).require_same(
+            self.recipe, seed=self.seed, split=self.split, store=self.store
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """The plan as JSON knows values."""

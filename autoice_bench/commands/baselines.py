@@ -197,6 +197,9 @@ def run(
         preds=preds,
         name=name,
     )
+    if not overwrite:
+        for each in planned:
+            each.require_same()
     if dry_run:
         _show_plan(planned, device, devices * nodes, as_json)
         return

@@ -62,8 +62,14 @@ def test_other_settings_are_refused(tmp_path: Path) -> None:
 
 def test_a_folder_with_something_else_is_refused(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine")
-    with pytest.raises(BaselineError, match="holds something else"):
+    with pytest.raises(BaselineError, match="something else is there"):
         create(tmp_path)
+
+
+def test_a_create_that_was_killed_is_repeated(tmp_path: Path) -> None:
+    run = create(tmp_path / "r")
+    (run.path / "run.json").rename(run.path / "run.json.0123.tmp")
+    assert create(run.path).read_state() == "new"
 
 
 @pytest.mark.parametrize(
