@@ -26,6 +26,7 @@ from autoice_bench.baselines.memory import estimate_peak_bytes
 from autoice_bench.baselines.outputs import Outputs, to_classes, to_probabilities
 from autoice_bench.baselines.strips import take_rows
 from autoice_bench.baselines.tiles import Tiling, blending_weights, find_tiles, pad_size
+from autoice_bench.charts import CHARTS
 from autoice_bench.datasets.available_memory import available_bytes
 from autoice_bench.datasets.patch_reader import WindowReader
 from autoice_bench.datasets.patches import Window
@@ -324,24 +325,41 @@ def _collect(
     probabilities: bool,
 ) -> ScenePrediction:
     """Average the members' bands, and turn them into classes as they come."""
-    lines, samples = shape
+    steps = {view.member.step for view in views}
+    # Members of one resolution are averaged at that, a hundredth of the pixels at 800 m.
+    step = steps.pop() if len(steps) == 1 else 1
+    lines, samples = shape if step == 1 else views[0].shape
     readers = [
-        RowReader(of_member, view.member.step, view.shape, samples)
+        RowReader(of_member, view.member.step // step, view.shape, samples)
         for of_member, view in zip(bands, views, strict=True)
     ]
-    classes = np.empty((3, lines, samples), np.uint8)
-    stored: tuple[NDArray[np.uint8], ...] | None = None
+    classes = np.empty((len(CHARTS), lines, samples), np.uint8)
+    stored: list[NDArray[np.uint8]] = []
     for first in range(0, lines, _BAND_LINES):
         stop = min(first + _BAND_LINES, lines)
         mean = _average([reader.read(first, stop) for reader in readers])
         classes[:, first:stop] = to_classes(mean)[0].cpu().numpy()
-        if probabilities:
-            if stored is None:
-                stored = tuple(np.empty((maps.shape[1], lines, samples), np.uint8) for maps in mean)
-            for chart, maps in enumerate(mean):
-                is_regression = chart == 0 and mean.sic_is_regression
-                stored[chart][:, first:stop] = _quantise(maps[0], is_regression)
-    return ScenePrediction(classes, stored)
+        if not probabilities:
+            continue
+        stored = stored or [np.empty((maps.shape[1], lines, samples), np.uint8) for maps in mean]
+        for chart, maps in enumerate(mean):
+            is_regression = chart == 0 and mean.sic_is_regression
+            stored[chart][:, first:stop] = _quantise(maps[0], is_regression)
+    return ScenePrediction(
+        _repeat(classes, step, shape),
+        tuple(_repeat(maps, step, shape) for maps in stored) if probabilities else None,
+    )
+
+
+def _repeat(values: NDArray[np.uint8], step: int, shape: tuple[int, int]) -> NDArray[np.uint8]:
+    """(..., lines, samples) at 80 m from every pixel ``r // step``."""
+    if step == 1:
+        return values
+    lines, samples = (
+        np.minimum(np.arange(size) // step, n - 1)
+        for size, n in zip(shape, values.shape[-2:], strict=True)
+    )
+    return np.asarray(values.take(lines, axis=-2).take(samples, axis=-1))
 
 
 def _average(members: Sequence[Outputs]) -> Outputs:
