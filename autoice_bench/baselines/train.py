@@ -154,7 +154,8 @@ def train(
         identity = identify(recipe, store, train_ids, val_ids, seed)
         last = _read_last(run, identity, fabric)
         state = _start(recipe, last)
-        if not state.is_over:
+        was_over = state.is_over
+        if not was_over:
             patches = open_patches(recipe, store, train_ids, seed)
             state.skipped = list(patches.skipped)
             loader = stack.enter_context(open_loader(recipe, patches, fabric))
@@ -210,19 +211,7 @@ def _run_epochs(
         batches = job.loader.epoch(state.epoch, start_step=state.step)
         with closing(batches), searched_kernels(not recipe.deterministic):  # type: ignore[type-var]
             for batch in waiting.measure(() if stopped else batches):
-                seeds = (job.seed, state.epoch, state.step, fabric.global_rank)
-                seed_torch(job.seed, "step", *seeds[1:])
-                _set_learning_rate(job, state, n_steps)
-                inputs, charts = job.augment(
-                    job.assemble(batch), batch["charts"], job.channels, seeds
-                )
-                outputs = job.model(inputs.contiguous(memory_format=job.memory_format))
-                loss, parts = job.loss(outputs, charts)
-                watch.add(loss, state.epoch, state.step, batch["scene_id"])
-                job.optimiser.zero_grad(set_to_none=True)
-                fabric.backward(loss)
-                job.optimiser.step()
-                sums += torch.stack([loss.detach(), *parts.values()])
+                sums += _take_step(job, state, batch, watch)
                 state.step += 1
                 if progress is not None:
                     progress(state.epoch * n_steps + state.step, recipe.epochs * n_steps)
@@ -252,6 +241,31 @@ def _run_epochs(
         if fabric.is_global_zero:
             run.append_metrics(state.row)
         log(describe_epoch(row, recipe.epochs))
+
+
+def _take_step(
+    job: Job, state: TrainingState, batch: Mapping[str, Any], watch: LossWatch
+) -> Tensor:
+    """One step of the optimiser.
+
+    Returns:
+        (4,) float32 losses on the device: the weighted sum, then SIC, SOD and FLOE.
+    """
+    # Every random choice follows from where the step is, so that a resumed run repeats it.
+    position = (state.epoch, state.step, job.fabric.global_rank)
+    seed_torch(job.seed, "step", *position)
+    for group in job.optimiser.param_groups:
+        group["lr"] = _learning_rate(job.recipe, state, state.step, len(job.loader))
+    inputs, charts = job.augment(
+        job.assemble(batch), batch["charts"], job.channels, (job.seed, *position)
+    )
+    outputs = job.model(inputs.contiguous(memory_format=job.memory_format))
+    loss, parts = job.loss(outputs, charts)
+    watch.add(loss, state.epoch, state.step, batch["scene_id"])
+    job.fabric.backward(loss)
+    job.optimiser.step()
+    job.optimiser.zero_grad(set_to_none=True)
+    return torch.stack([loss.detach(), *parts.values()])
 
 
 def _read_last(run: RunFolder, identity: Mapping[str, Any], fabric: Fabric) -> Checkpoint | None:
@@ -295,12 +309,6 @@ def _learning_rate(recipe: Recipe, state: TrainingState, step: int, n_steps: int
         period = recipe.restart_epochs * n_steps
         return cosine_restarts(state.epoch * n_steps + step, recipe.lr, period, recipe.min_lr)
     return state.plateau.lr
-
-
-def _set_learning_rate(job: Job, state: TrainingState, n_steps: int) -> None:
-    lr = _learning_rate(job.recipe, state, state.step, n_steps)
-    for group in job.optimiser.param_groups:
-        group["lr"] = lr
 
 
 def _agree_to_stop(stop: StopRequest, fabric: Fabric, step: int) -> bool:

@@ -19,9 +19,10 @@ from autoice_bench.baselines.losses import MultiTaskLoss
 from autoice_bench.baselines.networks import build_network, initialise_network
 from autoice_bench.baselines.recipe_fields import Recipe
 from autoice_bench.baselines.seeding import seed_torch
-from autoice_bench.baselines.validate import SceneReader, share_scenes
+from autoice_bench.baselines.validate import PaddedScenes, SceneReader, share_scenes
+from autoice_bench.datasets.patch_sources import open_windows
 from autoice_bench.datasets.store import Store
-from autoice_bench.datasets.torch_datasets import PatchDataset, PatchLoader, SceneDataset
+from autoice_bench.datasets.torch_datasets import PatchDataset, PatchLoader
 from autoice_bench.errors import BaselineError
 
 
@@ -165,11 +166,8 @@ def prepare_job(
     if last is not None:
         restore_optimiser(optimiser, last, last.metadata["optimiser"])
     compiled: Any = torch.compile(network) if recipe.compile else network
-    scenes = SceneDataset(
-        store,
-        share_scenes(val_ids, fabric.global_rank, fabric.world_size),
-        **_reading(recipe),
-    )
+    share = share_scenes(val_ids, fabric.global_rank, fabric.world_size)
+    scenes = PaddedScenes(open_windows(store, share, **_reading(recipe)), share)
     return Job(
         recipe=recipe,
         seed=identity["seed"],

@@ -1,10 +1,11 @@
 """Validation over whole scenes: the pooled loss and the challenge's scores.
 
-One forward per scene, as the ASPP study predicts. Pixels of all scenes are pooled: the loss of a
-chart is its mean over every labelled pixel, and the scores come from summed joint histograms, so
-that neither depends on the order of the scenes or on how they are shared out to processes. Where a
-recipe downscales, the labels are those of its own pixels; ``predict`` and ``score`` use those of
-80 m.
+One forward per scene, as ``predict`` does without tiles: the same padding, and the same way from
+coarse logits to pixels, so that the network chosen here is the one that scores best there. Pixels
+of all scenes are pooled: the loss of a chart is its mean over every labelled pixel, and the scores
+come from summed joint histograms, so that neither depends on the order of the scenes or on how they
+are shared out to processes. Where a recipe downscales, the labels are those of its own pixels;
+``score`` uses those of 80 m.
 """
 
 from __future__ import annotations
@@ -21,9 +22,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from autoice_bench.baselines.devices import explained_memory_errors
+from autoice_bench.baselines.inference import CoarseNetwork
 from autoice_bench.baselines.losses import MultiTaskLoss
 from autoice_bench.baselines.outputs import Outputs, to_classes
+from autoice_bench.baselines.strips import take_rows
+from autoice_bench.baselines.tiles import pad_size
 from autoice_bench.charts import CHARTS, FILL_VALUE
+from autoice_bench.datasets.patch_reader import WindowReader
+from autoice_bench.datasets.patches import Window
 from autoice_bench.scoring.histograms import Histogram
 from autoice_bench.scoring.metrics import chart_score, official_combined, official_score
 
@@ -38,7 +44,7 @@ _MASKED_BIN: Final = _BINS * _BINS - 1
 
 
 class Scenes(Protocol):
-    """Whole scenes as batches of one, such as a ``SceneDataset``."""
+    """Whole scenes as batches of one, such as ``PaddedScenes`` or a ``SceneDataset``."""
 
     def __len__(self) -> int: ...
 
@@ -62,6 +68,30 @@ class Validation:
     scores: dict[str, float]
     combined: float
     histograms: dict[str, Histogram]
+
+
+class PaddedScenes:
+    """Whole scenes of a store, padded with nodata to the size that prediction pads them to.
+
+    Args:
+        windows: reads the scenes.
+        scene_ids: which.
+    """
+
+    def __init__(self, windows: WindowReader, scene_ids: Sequence[str]) -> None:
+        self._windows = windows
+        self._scene_ids = tuple(scene_ids)
+
+    def __len__(self) -> int:
+        return len(self._scene_ids)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        scene_id = self._scene_ids[index]
+        lines, samples = self._windows.scenes.scene(scene_id).shape
+        window = Window(0, 0, pad_size(lines), pad_size(samples))
+        arrays = self._windows.read_window(scene_id, window, index)
+        tensors = {name: torch.from_numpy(values) for name, values in arrays.items()}
+        return {**tensors, "scene_id": [scene_id]}
 
 
 class SceneReader:
@@ -136,12 +166,13 @@ def validate(
     counts = torch.zeros(n_charts, dtype=torch.int64, device=device)
     pairs = torch.zeros(n_charts, _BINS * _BINS, dtype=torch.int64, device=device)
     network.eval()
+    forward = network.forward_coarse if isinstance(network, CoarseNetwork) else network
     with torch.inference_mode(), _explained_memory():
         for scene in scenes:
             batch = {name: _move(value, device) for name, value in scene.items()}
             inputs = assemble(batch).contiguous(memory_format=memory_format)
             with autocast():
-                outputs: Outputs = network(inputs)
+                outputs = forward(inputs)
             del inputs
             for part, charts in _strips(outputs, batch["charts"]):
                 strip_sums, strip_counts = loss.chart_sums(part, charts)
@@ -168,8 +199,8 @@ def _strips(outputs: Outputs, charts: Tensor) -> Iterator[tuple[Outputs, Tensor]
     lines, samples = charts.shape[-2:]
     step = max(1, _STRIP_PIXELS // samples)
     for first in range(0, lines, step):
-        strip = slice(first, first + step)
-        yield Outputs(*(logits[:, :, strip] for logits in outputs)), charts[:, :, strip]
+        stop = min(first + step, lines)
+        yield take_rows(outputs, (lines, samples), first, stop), charts[:, :, first:stop]
 
 
 def count_pairs(truth: Tensor, prediction: Tensor) -> Tensor:

@@ -43,6 +43,8 @@ def serve(connection: Connection, memory: int) -> None:
 
 
 if __name__ == "__main__":
-    # Ctrl-C goes to every process of the terminal; the trainer alone decides when to stop.
+    # Ctrl-C goes to every process of the terminal, SIGTERM to every process of a cluster's job; the
+    # trainer alone decides when to stop.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     serve(Connection(int(sys.argv[1])), int(sys.argv[2]))

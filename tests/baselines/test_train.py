@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import torch
 from lightning_fabric import Fabric
@@ -31,10 +32,10 @@ from autoice_bench.baselines.outputs import Outputs
 from autoice_bench.baselines.recipe_fields import Recipe
 from autoice_bench.baselines.run_folder import RunFolder
 from autoice_bench.baselines.train import TrainResult, train
-from autoice_bench.baselines.validate import SceneReader, validate
+from autoice_bench.baselines.validate import PaddedScenes, SceneReader, validate
+from autoice_bench.datasets.patch_sources import open_windows
 from autoice_bench.datasets.splits import Split
 from autoice_bench.datasets.store import Store, open_store
-from autoice_bench.datasets.torch_datasets import SceneDataset
 from autoice_bench.errors import AutoIceError, BaselineError, PatchError, SplitError
 
 UNET = Recipe(
@@ -223,6 +224,19 @@ def test_signal_at_the_end_of_an_epoch(
     assert (stopped.outcome, stopped.epochs) == ("interrupted", step // 4 - 1)
     run_training(tmp_path, UNET, store)
     assert_same_run(uninterrupted(UNET), tmp_path)
+
+
+def test_signal_to_the_whole_job(store: Store, tmp_path: Path) -> None:
+    """Clusters send SIGTERM to the reading processes too."""
+
+    def progress(done: int, _: int) -> None:
+        if done == 2:
+            for process in (*psutil.Process().children(), psutil.Process()):
+                process.terminate()
+
+    recipe = replace(UNET, workers=2)
+    stopped = run_training(tmp_path, recipe, store, progress=progress)
+    assert stopped.outcome == "interrupted"
 
 
 def test_signal_during_validation(
@@ -477,11 +491,12 @@ def test_two_processes_share_batches_and_scenes(store: Store, tmp_path: Path) ->
     network = build_network(recipe, 7)
     restore_network(network, read_checkpoint(checkpoint_path(run.checkpoints, "last")))
     features = parse_features(recipe.features)
-    scenes = SceneDataset(store, store.scene_ids()[3:6], arrays=features.arrays | {"charts"})
+    windows = open_windows(store, (), arrays=features.arrays | {"charts"})
+    scenes = PaddedScenes(windows, store.scene_ids()[3:6])
     alone = validate(
         network.to(memory_format=torch.channels_last),
         SceneReader(scenes),
-        FeatureAssembler(features, scenes.geometry),
+        FeatureAssembler(features, windows.geometry),
         MultiTaskLoss(recipe.loss_weights, recipe.sic_loss),
         torch.device("cpu"),
         memory_format=torch.channels_last,

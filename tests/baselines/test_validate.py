@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,11 +10,13 @@ import pytest
 import torch
 from sklearn.metrics import f1_score, r2_score
 from torch import Tensor, nn
+from torch.nn import functional
 
 from autoice_bench.baselines import validate as validation_module
 from autoice_bench.baselines.losses import MultiTaskLoss
 from autoice_bench.baselines.outputs import N_CLASSES, Outputs
 from autoice_bench.baselines.validate import (
+    PaddedScenes,
     SceneReader,
     count_pairs,
     share_scenes,
@@ -21,6 +24,8 @@ from autoice_bench.baselines.validate import (
     validate,
 )
 from autoice_bench.charts import CHARTS, FILL_VALUE
+from autoice_bench.datasets.patch_sources import open_windows
+from autoice_bench.datasets.store import open_store
 from autoice_bench.errors import BaselineError
 from autoice_bench.scoring.histograms import joint_histogram
 
@@ -182,6 +187,46 @@ def test_too_little_memory_names_the_ways_out() -> None:
 
     with pytest.raises(BaselineError, match=r"out of memory while validating .* tiles"):
         validate(Greedy(), SceneReader(SCENES), assemble, MultiTaskLoss(), CPU)
+
+
+class Coarse(Lookup):
+    """Every pixel of the input stands for four of the outputs' pixels, on either axis."""
+
+    def forward_coarse(self, x: Tensor) -> Outputs:
+        return super().forward(x[:, :, ::4, ::4])
+
+    def forward(self, x: Tensor) -> Outputs:
+        size = x.shape[-2:]
+        return Outputs(
+            *(functional.interpolate(m, size, mode="bilinear") for m in self.forward_coarse(x))
+        )
+
+
+def test_coarse_logits_are_upsampled_strip_by_strip(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(validation_module, "_STRIP_PIXELS", 200)
+    found = validate(Coarse(), SceneReader(SCENES), assemble, MultiTaskLoss(), CPU)
+    whole = Coarse()
+    loss = MultiTaskLoss()
+    sums = [loss.chart_sums(whole(scene["sar"]), scene["charts"]) for scene in SCENES]
+    added, counted = (torch.stack(each).sum(dim=0) for each in zip(*sums, strict=True))
+    expected, _ = loss.pool(added, counted)
+    assert found is not None
+    assert found.loss == pytest.approx(float(expected), rel=1e-6)
+
+
+def test_scenes_are_padded_to_multiples_of_32(prepared_store: Path) -> None:
+    store = open_store(prepared_store)
+    scene_ids = store.scene_ids()[:2]
+    windows = open_windows(store, scene_ids, arrays=frozenset({"sar", "charts"}))
+    scenes = PaddedScenes(windows, scene_ids)
+    assert len(scenes) == 2
+    scene = scenes[1]
+    assert scene["scene_id"] == [scene_ids[1]]
+    assert scene["sar"].shape == (1, 3, 320, 352)
+    inside = windows.read_scene(scene_ids[1])["charts"]
+    np.testing.assert_array_equal(scene["charts"][:, :, :300, :327], inside)
+    assert (scene["charts"][:, :, 300:] == FILL_VALUE).all()
+    assert (scene["sar"][:, :, :, 327:] == 0).all()
 
 
 class CountedScenes:
