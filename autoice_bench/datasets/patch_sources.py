@@ -11,7 +11,12 @@ from autoice_bench.datasets.downscaled_scenes import DownscaledOnDemand, Downsca
 from autoice_bench.datasets.downscaling import DownscaleMethod, Downscaling
 from autoice_bench.datasets.eligible_scenes import find_scene_windows
 from autoice_bench.datasets.patch_plan import PatchPlan
-from autoice_bench.datasets.patch_reader import PatchReader, SceneCollection, WindowReader
+from autoice_bench.datasets.patch_reader import (
+    PatchReader,
+    SceneCollection,
+    WindowReader,
+    require_charts,
+)
 from autoice_bench.datasets.patches import Alignment, Geometry, count_required
 from autoice_bench.datasets.splits import read_split
 from autoice_bench.datasets.store import Store, open_store
@@ -71,7 +76,8 @@ def open_windows(
 
     Raises:
         StoreError: the store is missing, unfinished or damaged.
-        PatchError: an array that does not exist, a ratio below 1, or too little memory.
+        PatchError: an array that does not exist, a ratio below 1, too little memory, or, with
+            `keep`, a scene without labels.
     """
     store = store if isinstance(store, Store) else open_store(store, require_complete=True)
     if downscale < 1:
@@ -85,6 +91,8 @@ def open_windows(
     windows = WindowReader(StoreScenes(store), geometry, arrays)
     if downscale == 1:
         return windows
+    if keep:
+        require_charts(windows.scenes, scene_ids)
     how = Downscaling(downscale, downscale_method)
     scenes: SceneCollection = (
         DownscaledScenes(store, scene_ids, how, arrays | {"charts"}, progress)

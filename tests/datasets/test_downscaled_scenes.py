@@ -163,6 +163,8 @@ def test_scenes_without_labels_have_no_charts(tmp_path: Path, rtt_source: Path) 
         scene = DownscaledScenes(store, test_ids, how, ARRAYS).scene(test_ids[0])
         assert "charts" not in scene
         assert "sar" in scene
+    with pytest.raises(PatchError, match="has no labels"):
+        open_patches(store, "nearest")
 
 
 @pytest.mark.parametrize(
