@@ -32,8 +32,8 @@ from autoice_bench.datasets.patch_reader import WindowReader
 from autoice_bench.datasets.patches import Window
 
 _BAND_LINES: Final = 256
-_KERNEL_SHARE: Final = 1.3
-"""What kernels copy and reorder comes on top of the tensors; measured, about a quarter."""
+_MEMORY_MARGIN: Final = 1.25
+"""On top of a network's tensors: what kernels and the bands of probabilities take."""
 _REMEDY: Final = "choose a smaller --tile"
 
 Bands = Iterator[Outputs]
@@ -201,7 +201,7 @@ def _find_excess(views: Sequence[SceneView]) -> str | None:
         shape = (1, member.assemble.features.n_channels, view.whole.lines, view.whole.samples)
         coarse = isinstance(member.network, CoarseNetwork)
         method = "forward_coarse" if coarse else "forward"
-        needed = _KERNEL_SHARE * estimate_peak_bytes(member.network, shape, method)
+        needed = _MEMORY_MARGIN * estimate_peak_bytes(member.network, shape, method)
         if needed > available:
             return f"about {needed / 2**30:.1f} of {available / 2**30:.1f} GiB memory"
     return None

@@ -1,6 +1,7 @@
 import torch
 from torch import Tensor, nn
 
+from autoice_bench.baselines.aspp import Aspp
 from autoice_bench.baselines.memory import estimate_peak_bytes
 
 
@@ -31,3 +32,9 @@ def test_peak_is_what_exists_together() -> None:
 def test_large_inputs_cost_nothing_to_estimate() -> None:
     assert estimate_peak_bytes(Chain().eval(), (1, 2, 10**6, 10**6)) == 4 * 10**12 * 14
     assert torch.is_grad_enabled()
+
+
+def test_a_full_size_scene_fits_with_room_to_spare() -> None:
+    # 17 channels of 5000 x 5229 pixels are 1.8 GB; upsampled logits would be 2.5 GB more.
+    peak = estimate_peak_bytes(Aspp(17).eval(), (1, 17, 5024, 5248), "forward_coarse")
+    assert peak < 4.5e9
