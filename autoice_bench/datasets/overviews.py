@@ -120,7 +120,10 @@ def _write_group(
     attributes: Mapping[str, Any],
     arrays: Sequence[WrittenArray] | None,
 ) -> WrittenArray:
-    """Write a group's metadata; what consolidates a parent's leaves out that of the arrays."""
+    """Write a group's metadata, with those of its arrays in it so that it opens by itself.
+
+    What is returned, for the scene's consolidated metadata, holds the group alone.
+    """
     if arrays is not None:
         arrays = [
             WrittenArray(array.name.rpartition("/")[2], array.metadata, ()) for array in arrays
