@@ -32,6 +32,8 @@ the one with the highest combined score on the validation scenes."""
 
 CHECKPOINT_NAMES: Final[tuple[CheckpointName, ...]] = get_args(CheckpointName)
 CHECKPOINT_FORMAT: Final = 1
+EXPORTED_NETWORK: Final = "network.safetensors"
+"""In a run's folder: the network to test, for others to use."""
 NETWORK: Final = "network."
 OPTIMISER: Final = "optimiser."
 TRAINING: Final = "training."

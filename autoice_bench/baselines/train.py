@@ -22,10 +22,12 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from autoice_bench.baselines.checkpoints import (
+    EXPORTED_NETWORK,
     TRAINING,
     Checkpoint,
     CheckpointName,
     checkpoint_path,
+    export_safetensors,
     network_tensors,
     optimiser_tensors,
     read_checkpoint,
@@ -154,8 +156,7 @@ def train(
         identity = identify(recipe, store, train_ids, val_ids, seed)
         last = _read_last(run, identity, fabric)
         state = _start(recipe, last)
-        was_over = state.is_over
-        if not was_over:
+        if not state.is_over:
             patches = open_patches(recipe, store, train_ids, seed)
             state.skipped = list(patches.skipped)
             loader = stack.enter_context(open_loader(recipe, patches, fabric))
@@ -169,10 +170,13 @@ def train(
             log(describe_start(job, state, len(patches)))
             with _explained_memory(recipe):
                 _run_epochs(job, state, _read_sums(last, fabric), run, stop, log, progress)
-            if state.is_over and state.epoch < recipe.epochs:
-                log(describe_early_stop(recipe.early_stopping))
         result = _conclude(recipe, state)
+        if result.outcome == "stopped-early":
+            log(describe_early_stop(recipe.early_stopping))
         if fabric.is_global_zero:
+            if state.is_over:
+                tested = checkpoint_path(run.checkpoints, result.tested)
+                export_safetensors(tested, run.path / EXPORTED_NETWORK)
             run.update(**_summarise(state, result))
     return result
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -18,10 +19,10 @@ from torch import Tensor
 from autoice_bench.baselines import training_job
 from autoice_bench.baselines.checkpoints import (
     CHECKPOINT_NAMES,
+    EXPORTED_NETWORK,
     NETWORK,
     CheckpointName,
     checkpoint_path,
-    export_safetensors,
     read_checkpoint,
     restore_network,
 )
@@ -29,6 +30,7 @@ from autoice_bench.baselines.features import FeatureAssembler, parse_features
 from autoice_bench.baselines.losses import MultiTaskLoss
 from autoice_bench.baselines.networks import build_network
 from autoice_bench.baselines.outputs import Outputs
+from autoice_bench.baselines.predict import predict
 from autoice_bench.baselines.recipe_fields import Recipe
 from autoice_bench.baselines.run_folder import RunFolder
 from autoice_bench.baselines.train import TrainResult, train
@@ -37,6 +39,10 @@ from autoice_bench.datasets.patch_sources import open_windows
 from autoice_bench.datasets.splits import Split
 from autoice_bench.datasets.store import Store, open_store
 from autoice_bench.errors import AutoIceError, BaselineError, PatchError, SplitError
+from autoice_bench.scoring.evaluate import score
+from autoice_bench.scoring.score_text import summarise
+from autoice_bench.scoring.scores import build_scores
+from autoice_bench.scoring.store_truth import StoreTruth
 
 UNET = Recipe(
     name="tiny",
@@ -179,14 +185,29 @@ def test_learning_rate_follows_the_schedule(uninterrupted: Callable[..., Path]) 
     assert rates[1] < rates[0]
 
 
-def test_network_is_exported_with_its_recipe(
-    uninterrupted: Callable[..., Path], tmp_path: Path
-) -> None:
-    source = checkpoint_path(uninterrupted(UNET) / "checkpoints", "best-combined")
-    export_safetensors(source, tmp_path / "tiny.safetensors")
-    found = read_checkpoint(tmp_path / "tiny.safetensors")
+def test_network_to_test_is_exported_with_its_recipe(uninterrupted: Callable[..., Path]) -> None:
+    path = uninterrupted(UNET)
+    found = read_checkpoint(path / EXPORTED_NETWORK)
+    assert found.metadata["checkpoint"] == "best-combined"
     assert found.metadata["recipe"]["widths"] == [4, 8]
     assert found.metadata["store_fingerprint"]
+    for name, tensor in read_tensors(path, "best-combined").items():
+        assert torch.equal(found.tensors[name], tensor)
+
+
+@pytest.mark.parametrize("recipe", [UNET, ASPP], ids=lambda recipe: recipe.network)
+def test_validation_is_what_predicting_and_scoring_find(
+    store: Store, uninterrupted: Callable[..., Path], tmp_path: Path, recipe: Recipe
+) -> None:
+    path = uninterrupted(recipe)
+    split = tmp_path / "tiny.json"
+    split.write_text(json.dumps(split_of(store).to_dict()))
+    predict([path], store.path, split=str(split), subset="val", out=tmp_path / "preds")
+    evaluation = score(tmp_path / "preds", StoreTruth(store.path), split=str(split), subset="val")
+    summary = summarise(evaluation, build_scores(evaluation, "tiny"), "tiny", None)
+    metadata = read_checkpoint(checkpoint_path(path / "checkpoints", "best-combined")).metadata
+    for row in summary["scores"]:
+        assert row["official"] == metadata["metrics"][f"val_{row['chart']}"]
 
 
 @pytest.mark.parametrize(
@@ -262,6 +283,7 @@ def test_signal_during_validation(
 KILLED = """
 import json, os, signal, sys
 from pathlib import Path
+from autoice_bench.baselines.predict import predict
 from autoice_bench.baselines.recipe_fields import Recipe
 from autoice_bench.baselines.run_folder import RunFolder
 from autoice_bench.baselines.train import train
