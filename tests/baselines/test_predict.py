@@ -10,6 +10,7 @@ import torch
 import xarray as xr
 from click.testing import CliRunner
 
+from autoice_bench.baselines import inference
 from autoice_bench.baselines import predict as predicting
 from autoice_bench.baselines.checkpoints import (
     Checkpoint,
@@ -305,6 +306,29 @@ def test_scenes_that_were_trained_on_are_confessed(
     description = json.loads((tmp_path / "p" / "description.json").read_text())
     n_train = len(read_split(prepared_store, "official").train)
     assert description["trained_on_test"] == f"yes: {n_train} of the scenes"
+
+
+def test_a_run_of_other_scenes_is_noted(prepared_store: Path, tmp_path: Path) -> None:
+    made = make_run(prepared_store, tmp_path / "run", UNET)
+    run = RunFolder.open(made)
+    run.update(simulated=False, training_seconds=5400.0)
+    result = predict([made], prepared_store, out=tmp_path / "p")
+    (note,) = result.notes
+    assert note.startswith("run run was trained on real scenes; those of ")
+    assert note.endswith(" are simulated")
+    description = json.loads((tmp_path / "p" / "description.json").read_text())
+    assert description["training_hours"] == 1.5
+
+
+def test_a_scene_that_falls_back_to_tiles_says_so(
+    prepared_store: Path, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inference, "available_bytes", lambda: 2**20)
+    result = predict([run], prepared_store, out=tmp_path / "p", overlap=64)
+    assert len(result.notes) == 2
+    assert "predicted in tiles of 768 pixels" in result.notes[0]
+    with xr.open_dataset(tmp_path / "p" / f"{result.scene_ids[0]}.nc") as written:
+        assert written.attrs["tiles"] == "tiles of 768 pixels, overlap 64"
 
 
 @pytest.mark.parametrize(
