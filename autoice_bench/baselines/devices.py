@@ -210,6 +210,12 @@ def explained_memory_errors(doing: str, remedy: str) -> Iterator[None]:
         raise BaselineError(f"out of memory while {doing}; {remedy}") from error
 
 
+def reset_peak_memory(device: torch.device) -> None:
+    """Begin anew with ``peak_memory_bytes``; a process's own peak cannot be set back."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+
+
 def peak_memory_bytes(device: torch.device) -> int:
     """Most memory used so far: by tensors on the GPU, or by the process on the CPU."""
     if device.type == "cuda":

@@ -39,6 +39,7 @@ from autoice_bench.baselines.devices import (
     explained_memory_errors,
     open_fabric,
     peak_memory_bytes,
+    reset_peak_memory,
     searched_kernels,
 )
 from autoice_bench.baselines.interruption import StopRequest
@@ -160,7 +161,9 @@ def train(
             patches = open_patches(recipe, store, train_ids, seed)
             state.skipped = list(patches.skipped)
             loader = stack.enter_context(open_loader(recipe, patches, fabric))
+            reset_peak_memory(fabric.device)
             job = prepare_job(recipe, store, val_ids, fabric, patches, loader, identity, last)
+            sums, last = _read_sums(last, fabric), None
             if fabric.is_global_zero:
                 run.update(state="running", start_weights=job.provenance["start_weights"])
                 if state.row:  # may be missing after a kill between checkpoint and metrics
@@ -169,7 +172,7 @@ def train(
                 log(describe_skipped(patches.skipped, len(train_ids)))
             log(describe_start(job, state, len(patches)))
             with _explained_memory(recipe):
-                _run_epochs(job, state, _read_sums(last, fabric), run, stop, log, progress)
+                _run_epochs(job, state, sums, run, stop, log, progress)
         result = _conclude(recipe, state)
         if result.outcome == "stopped-early":
             log(describe_early_stop(recipe.early_stopping))
