@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -72,7 +72,6 @@ class _Scene:
 class _Job:
     """What to do with every scene."""
 
-    runs: tuple[TrainedRun, ...]
     tiling: Tiling | None
     fallback: Tiling
     probabilities: bool
@@ -133,9 +132,9 @@ def predict(
         device=choose_device(device),
         precision=precision,
     )
-    job = _Job(trained, tiling, fallback, probabilities, progress)
+    job = _Job(tiling, fallback, probabilities, progress)
     job.notes.extend(_compare_stores(trained, opened))
-    windows = [open_windows(opened, scene_ids, **_window_options(run)) for run in trained]
+    windows = _share_windows(trained, lambda options: open_windows(opened, scene_ids, **options))
     scenes = (_open_stored(opened, scene_id, trained, windows) for scene_id in scene_ids)
     attributes = {
         **identify(trained),
@@ -143,9 +142,7 @@ def predict(
         "split": split,
         "subset": subset,
     }
-    trained_on = _find_training_scenes(trained)
-    seen = None if trained_on is None else sorted(trained_on.intersection(scene_ids))
-    description = _describe(trained, job.tiling, seen)
+    description = _describe(trained, job.tiling, scene_ids)
     return _predict(job, scenes, scene_ids, attributes, description, out, overwrite=overwrite)
 
 
@@ -185,30 +182,24 @@ def predict_files(
         device=choose_device(device),
         precision=precision,
     )
-    job = _Job(trained, tiling, fallback, probabilities, progress)
+    job = _Job(tiling, fallback, probabilities, progress)
     dtype = origin.get("dtype", "float16")
 
     def read(file: SceneFile) -> _Scene:
         arrays = read_scene(file, dtype)
-        views = tuple(
-            SceneView(
-                run.member,
-                open_array_windows(arrays, grid_anchor=grid_anchor, **_window_options(run)),
-                file.scene_id,
-            )
-            for run in trained
+        windows = _share_windows(
+            trained,
+            lambda options: open_array_windows(arrays, grid_anchor=grid_anchor, **options),
         )
+        views = _view(file.scene_id, trained, windows)
         _, lines, samples = arrays.sar.shape
         return _Scene(file.scene_id, (lines, samples), find_tie_points(arrays), views)
 
+    scene_ids = tuple(file.scene_id for file in scene_files)
+    description = _describe(trained, job.tiling, scene_ids)
+    scenes = map(read, scene_files)
     return _predict(
-        job,
-        map(read, scene_files),
-        tuple(file.scene_id for file in scene_files),
-        identify(trained),
-        _describe(trained, job.tiling, None),
-        out,
-        overwrite=overwrite,
+        job, scenes, scene_ids, identify(trained), description, out, overwrite=overwrite
     )
 
 
@@ -262,22 +253,39 @@ def _predict(
     return PredictResult(out, tuple(scene_ids), tuple(job.notes))
 
 
-def _window_options(run: TrainedRun) -> dict[str, Any]:
-    return {
-        # SAR is read in any case: it carries the size of a window.
-        "arrays": run.member.assemble.features.arrays | {"sar"},
-        "downscale": run.recipe.downscale,
-        "downscale_method": run.recipe.downscale_method,
-    }
+def _share_windows(
+    runs: Sequence[TrainedRun], open_them: Callable[[dict[str, Any]], WindowReader]
+) -> list[WindowReader]:
+    """Where each run reads; runs that read the same share it, and what it keeps in memory."""
+    opened: dict[tuple[Any, ...], WindowReader] = {}
+    windows = []
+    for run in runs:
+        options = {
+            # SAR is read in any case: it carries the size of a window.
+            "arrays": run.member.assemble.features.arrays | {"sar"},
+            "downscale": run.recipe.downscale,
+            "downscale_method": run.recipe.downscale_method,
+        }
+        key = tuple(options.values())
+        if key not in opened:
+            opened[key] = open_them(options)
+        windows.append(opened[key])
+    return windows
+
+
+def _view(
+    scene_id: str, runs: Sequence[TrainedRun], windows: Sequence[WindowReader]
+) -> tuple[SceneView, ...]:
+    return tuple(
+        SceneView(run.member, of_run, scene_id) for run, of_run in zip(runs, windows, strict=True)
+    )
 
 
 def _open_stored(
     store: Store, scene_id: str, runs: Sequence[TrainedRun], windows: Sequence[WindowReader]
 ) -> _Scene:
     reader = open_scene_reader(store, scene_id)
-    views = tuple(
-        SceneView(run.member, of_run, scene_id) for run, of_run in zip(runs, windows, strict=True)
-    )
+    views = _view(scene_id, runs, windows)
     return _Scene(scene_id, reader.shape, reader.tie_points(), views)
 
 
@@ -304,18 +312,18 @@ def _compare_stores(runs: Sequence[TrainedRun], store: Store) -> Iterator[str]:
             )
 
 
-def _find_training_scenes(runs: Sequence[TrainedRun]) -> set[str] | None:
-    """Training and validation scenes of the runs; None where a run does not tell."""
+def _count_seen(runs: Sequence[TrainedRun], scene_ids: Sequence[str]) -> int | None:
+    """How many of the scenes were trained or validated on; None where a run does not tell."""
     found: set[str] = set()
     for run in runs:
         if "train_scenes" not in run.record:
             return None
         found.update(run.record["train_scenes"], run.record["val_scenes"])
-    return found
+    return len(found.intersection(scene_ids))
 
 
 def _describe(
-    runs: Sequence[TrainedRun], tiling: Tiling | None, seen: Sequence[str] | None
+    runs: Sequence[TrainedRun], tiling: Tiling | None, scene_ids: Sequence[str]
 ) -> dict[str, Any]:
     """The submission's description for the scorer; what several runs do not share is left out."""
     names = ", ".join(f"{run.name} ({run.checkpoint})" for run in runs)
@@ -332,8 +340,9 @@ def _describe(
     known = [value for value in seconds if value is not None]
     if len(known) == len(runs):
         description["training_hours"] = round(sum(known) / 3600, 3)
+    seen = _count_seen(runs, scene_ids)
     if seen is not None:
-        description["trained_on_test"] = "no" if not seen else f"yes: {len(seen)} of the scenes"
+        description["trained_on_test"] = f"yes: {seen} of the scenes" if seen else "no"
     return {key: value for key, value in description.items() if value is not None}
 
 
@@ -367,7 +376,8 @@ def _whole_folder(out: Path, *, overwrite: bool) -> Iterator[Path]:
 
     What ``out`` holds beside predictions stays.
     """
-    partial = out.with_name(f".{out.name}.{uuid.uuid4().hex}.partial")
+    target = out.resolve()  # "." has no name
+    partial = target.with_name(f".{target.name}.{uuid.uuid4().hex}.partial")
     try:
         partial.mkdir(parents=True)
         yield partial

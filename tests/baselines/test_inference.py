@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -116,6 +117,14 @@ def test_tiles_differ_where_the_network_sees_further(prepared_store: Path) -> No
     tiled = join(tiled_scene(scene, Tiling(64, 0)))
     assert (whole.sic - tiled.sic).abs().max() > 1e-3
     torch.testing.assert_close(tiled.sic.sum(dim=1), torch.ones(1, *SHAPE))
+
+
+def test_bf16_predicts_nearly_the_same(prepared_store: Path) -> None:
+    scene = view(prepared_store, lambda n: Convolutions(n, 2))
+    coarser = replace(scene, member=replace(scene.member, precision="bf16"))
+    assert coarser.read_inputs(scene.whole).dtype == torch.bfloat16
+    full, half = (predict_scene([each], SHAPE).classes for each in (scene, coarser))
+    assert (full != half).mean() < 0.1
 
 
 @pytest.mark.parametrize("features", ["amsr2", "amsr2-18-36", "mmseaice-16"])
