@@ -30,6 +30,7 @@ from autoice_bench.baselines.tiles import pad_size
 from autoice_bench.charts import CHARTS, FILL_VALUE
 from autoice_bench.datasets.patch_reader import WindowReader
 from autoice_bench.datasets.patches import Window
+from autoice_bench.errors import BaselineError
 from autoice_bench.scoring.histograms import Histogram
 from autoice_bench.scoring.metrics import chart_score, official_combined, official_score
 
@@ -159,7 +160,7 @@ def validate(
         None if stopped.
 
     Raises:
-        BaselineError: a scene does not fit into memory.
+        BaselineError: a scene has no labels, or does not fit into memory.
     """
     n_charts = len(CHARTS)
     sums = torch.zeros(n_charts, dtype=torch.float64, device=device)
@@ -169,6 +170,11 @@ def validate(
     forward = network.forward_coarse if isinstance(network, CoarseNetwork) else network
     with torch.inference_mode(), _explained_memory():
         for scene in scenes:
+            if "charts" not in scene:
+                raise BaselineError(
+                    f"scene {scene['scene_id'][0]}: has no labels; validation needs them: leave "
+                    "it out of the split's validation scenes"
+                )
             batch = {name: _move(value, device) for name, value in scene.items()}
             inputs = assemble(batch).contiguous(memory_format=memory_format)
             with autocast():

@@ -180,6 +180,12 @@ def test_a_process_without_scenes_adds_nothing() -> None:
     assert found.histograms["SIC"].sum() == 0
 
 
+def test_scene_without_labels() -> None:
+    scene = {key: value for key, value in SCENES[0].items() if key != "charts"}
+    with pytest.raises(BaselineError, match="scene scene 0: has no labels"):
+        run([scene])
+
+
 def test_too_little_memory_names_the_ways_out() -> None:
     class Greedy(nn.Module):
         def forward(self, x: Tensor) -> Outputs:
