@@ -201,16 +201,18 @@ def _refuse(settings: Mapping[str, str], own: set[str] | frozenset[str], whose: 
         )
 
 
-def select_part(study: Study, part: str) -> Study:
+def select_part(study: Study, part: str | None) -> Study:
     """Every N-th experiment of a study, beginning with the K-th.
 
     Args:
         study: whole.
-        part: ``K/N``, such as ``3/18``; with N experiments it is the K-th.
+        part: ``K/N``, such as ``3/18``; with N experiments it is the K-th. None for all.
 
     Raises:
         BaselineError: it is not K/N, or there are fewer experiments than N.
     """
+    if part is None:
+        return study
     try:
         number, count = (int(text) for text in part.split("/"))
     except ValueError:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -17,6 +18,7 @@ from autoice_bench.commands.base import (
     fail,
 )
 from autoice_bench.commands.baselines import parse_seeds_option, report_work, require_torch
+from autoice_bench.errors import BaselineError
 from autoice_bench.wording import format_duration
 
 if TYPE_CHECKING:
@@ -109,21 +111,20 @@ def study(
     require_torch(recipe)
     from autoice_bench.baselines.recipes import load_recipe
     from autoice_bench.baselines.study import Tiled, choose_tiling
-    from autoice_bench.baselines.study_plan import plan_aspp_study
+    from autoice_bench.baselines.study_plan import plan_aspp_study, select_part
     from autoice_bench.baselines.tiles import Tiling
     from autoice_bench.datasets.splits import read_split
 
-    chosen = _collect_settings(settings, epochs)
-    second = None
-    if tile != "none":
+    name = read_split(store, split).name
+    with _usage_errors():
+        chosen = _collect_settings(settings, epochs)
         tiling = choose_tiling(load_recipe(recipe, chosen))
-        if tile is not None:
-            tiling = Tiling(_parse_tile(tile), min(tiling.overlap, _parse_tile(tile) // 64 * 32))
-        second = Tiled(tiling)
-    planned = plan_aspp_study(
-        recipe, chosen, split=read_split(store, split).name, extended=extended
-    )
-    _do_study(planned, only, second, store=store, split=split, **options)
+        if tile not in (None, "none"):
+            size = _parse_tile(str(tile))
+            tiling = Tiling(size, min(tiling.overlap, size // 64 * 32))
+        planned = select_part(plan_aspp_study(recipe, chosen, split=name, extended=extended), only)
+    second = None if tile == "none" else Tiled(tiling)
+    _do_study(planned, second, store=store, split=split, **options)
 
 
 @click.command("unet-study", cls=AutoIceCommand)
@@ -150,12 +151,23 @@ def unet_study(
     """
     require_torch(recipe)
     from autoice_bench.baselines.study import CoarseLabels
-    from autoice_bench.baselines.study_plan import plan_unet_study
+    from autoice_bench.baselines.study_plan import plan_unet_study, select_part
     from autoice_bench.datasets.splits import read_split
 
-    chosen = _collect_settings(settings, epochs)
-    planned = plan_unet_study(recipe, chosen, split=read_split(store, split).name)
-    _do_study(planned, only, CoarseLabels(), store=store, split=split, **options)
+    name = read_split(store, split).name
+    with _usage_errors():
+        chosen = _collect_settings(settings, epochs)
+        planned = select_part(plan_unet_study(recipe, chosen, split=name), only)
+    _do_study(planned, CoarseLabels(), store=store, split=split, **options)
+
+
+@contextmanager
+def _usage_errors() -> Iterator[None]:
+    """What is wrong with options is wrong usage."""
+    try:
+        yield
+    except BaselineError as error:
+        raise click.UsageError(str(error)) from None
 
 
 def _collect_settings(settings: tuple[str, ...], epochs: str | None) -> dict[str, str]:
@@ -178,7 +190,6 @@ def _parse_tile(text: str) -> int:
 
 def _do_study(
     study: Study,
-    only: str | None,
     second: SecondScore | None,
     *,
     store: Path,
@@ -199,7 +210,7 @@ def _do_study(
         read_outcome,
         run_study,
     )
-    from autoice_bench.baselines.study_plan import explain_incomparable, select_part
+    from autoice_bench.baselines.study_plan import explain_incomparable
     from autoice_bench.baselines.study_table import (
         describe_failures,
         describe_runs,
@@ -207,8 +218,6 @@ def _do_study(
         to_record,
     )
 
-    if only is not None:
-        study = select_part(study, only)
     planned = plan_study_runs(study, store=store, split=split, seeds=seeds, runs=runs, preds=preds)
     incomparable = explain_incomparable(planned[0].planned.store, planned[0].planned.split)
     outcomes = tuple(read_outcome(run, second) for run in planned)

@@ -575,6 +575,30 @@ def test_a_tiny_study_end_to_end(
     assert again.stdout == result.stdout
 
 
+@pytest.mark.parametrize(
+    ("command", "options", "message"),
+    [
+        ("study", ["--only", "19/18"], "N at most 18"),
+        ("study", ["--set", "rates=1,2,3"], "the study sets it itself"),
+        ("study", ["--set", "learning=1"], "learning"),
+        ("study", ["--recipe", "asp"], "no recipe 'asp'"),
+        ("study", ["--tile", "100"], "multiple of 32"),
+        ("study", ["--tile", "big"], "expected none or pixels"),
+        ("study", ["--epochs", "2", "--set", "epochs=2"], "give one of them"),
+        ("study", ["--seeds", "1,1"], "different"),
+        ("unet-study", ["--set", "features=sar"], "a configuration sets it itself"),
+        ("unet-study", ["--only", "1/10"], "N at most 9"),
+    ],
+)
+def test_wrong_usage_is_said_before_anything_is_done(
+    command: str, options: list[str], message: str, prepared_store: Path, tmp_path: Path
+) -> None:
+    result = invoke(command, prepared_store, tmp_path, *options)
+    assert result.exit_code == 2, result.output
+    assert message in " ".join(result.stderr.split())
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_failure_is_named_at_the_end(prepared_store: Path, tmp_path: Path) -> None:
     settings = TINY_ASPP | {"weights": str(tmp_path / "absent.pth")}
     options = ("--only", "1/18", "--epochs", "1", "--seeds", "0", "--tile", "none")
