@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from autoice_bench.datasets.downscaled_scenes import DownscaledScene
 from autoice_bench.datasets.downscaling import DownscaleMethod, Downscaling, downscale_array
+from autoice_bench.datasets.memory_scene import MemoryScene
 from autoice_bench.datasets.patch_reader import WindowReader
 from autoice_bench.datasets.patches import Geometry
 from autoice_bench.datasets.scenes import SceneArrays
@@ -15,9 +15,9 @@ from autoice_bench.datasets.window_reader import TiePoints
 
 @dataclass(frozen=True)
 class _OneScene:
-    held: DownscaledScene
+    held: MemoryScene
 
-    def scene(self, scene_id: str) -> DownscaledScene:
+    def scene(self, scene_id: str) -> MemoryScene:
         return self.held
 
 
@@ -48,7 +48,7 @@ def open_array_windows(
             for name, values in pixels.items()
             if name in arrays
         }
-    held = DownscaledScene(
+    held = MemoryScene(
         shape=(-(-scene.sar.shape[1] // downscale), -(-scene.sar.shape[2] // downscale)),
         n_cells=(scene.amsr2.shape[1], scene.amsr2.shape[2]),
         arrays={**pixels, "amsr2": scene.amsr2, "era5": scene.era5},

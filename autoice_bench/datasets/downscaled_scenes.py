@@ -10,89 +10,27 @@ import math
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from autoice_bench.charts import FILL_VALUE
 from autoice_bench.datasets.available_memory import available_bytes
 from autoice_bench.datasets.downscaling import DOWNSCALED_ARRAYS, Downscaling, downscale_array
+from autoice_bench.datasets.memory_scene import MemoryScene
 from autoice_bench.datasets.overviews import overview_path, overviews_from_attributes
 from autoice_bench.datasets.store import Store
-from autoice_bench.datasets.window_reader import SceneReader, TiePoints, open_scene_reader
+from autoice_bench.datasets.window_reader import SceneReader, open_scene_reader
 from autoice_bench.errors import PatchError
 from autoice_bench.wording import format_count, format_size
 
 _CELL_ARRAYS: Final = ("amsr2", "era5")
-_FILL: Final = {"charts": FILL_VALUE}
 _STRIP_LINES: Final = 1024
 _CHUNK_LINES: Final = 128
 """Strips of whole inner chunks decode none of them twice."""
 _KEPT_SCENES: Final = 2
-
-
-@dataclass(frozen=True, eq=False)
-class DownscaledScene:
-    """One scene in memory; reads like the `SceneReader` it comes from. Safe in threads.
-
-    Attributes:
-        shape: lines and samples, in its own pixels.
-        n_cells: lines and samples of its 2 km grid.
-        arrays: (..., lines, samples) `sar`, `charts`, `distance_map` downscaled, `amsr2`, `era5`
-            as stored, as far as the scene has them and they are wanted.
-        points: tie points, at positions in 80 m pixels; None unless wanted.
-    """
-
-    shape: tuple[int, int]
-    n_cells: tuple[int, int]
-    arrays: Mapping[str, NDArray[Any]]
-    points: TiePoints | None = None
-
-    def __contains__(self, name: str) -> bool:
-        return name in self.arrays
-
-    def dtype(self, name: str) -> np.dtype[Any]:
-        """Dtype of an array."""
-        return self.arrays[name].dtype
-
-    def tie_points(self) -> TiePoints:
-        """Latitude and longitude, at positions in 80 m pixels."""
-        if self.points is None:
-            raise PatchError("positions were not read; ask for the array 'positions'")
-        return self.points
-
-    def valid_counts(self) -> None:
-        """Not kept: a downscaled chart is small enough to be looked at whole."""
-
-    def read_pixels(self, name: str, line: int, sample: int, out: NDArray[Any]) -> None:
-        """Fill (..., lines, samples) from a window; beyond the scene with nodata or 255."""
-        values = self.arrays[name]
-        # Where the window meets the scene, in pixels of either.
-        ends = (line + out.shape[-2], sample + out.shape[-1])
-        lines, samples = (
-            slice(min(max(start, 0), size), min(max(end, 0), size))
-            for start, end, size in zip((line, sample), ends, self.shape, strict=True)
-        )
-        window = values[..., lines, samples]
-        if window.shape != out.shape:
-            out[...] = _FILL.get(name, 0)
-            top, left = lines.start - line, samples.start - sample
-            out = out[..., top : top + window.shape[-2], left : left + window.shape[-1]]
-        out[...] = window
-
-    def read_cells(
-        self,
-        name: str,
-        lines: NDArray[np.int64],
-        samples: NDArray[np.int64],
-        out: NDArray[np.float32],
-    ) -> None:
-        """Fill (channels, lines, samples) from cells, given by clamped, rising indices."""
-        out[...] = self.arrays[name].take(lines, axis=1).take(samples, axis=2)
 
 
 class DownscaledScenes:
@@ -127,7 +65,7 @@ class DownscaledScenes:
             readers = list(executor.map(lambda scene_id: open_scene_reader(store, scene_id), ids))
             self.n_bytes = sum(estimate_bytes(reader, how, arrays) for reader in readers)
             _require_memory(self.n_bytes, len(ids), how)
-            self._scenes: dict[str, DownscaledScene] = {}
+            self._scenes: dict[str, MemoryScene] = {}
             loaded = executor.map(lambda reader: read_downscaled(reader, how, arrays), readers)
             try:
                 for scene_id, scene in zip(ids, loaded, strict=True):
@@ -138,7 +76,7 @@ class DownscaledScenes:
                 executor.shutdown(cancel_futures=True)
                 raise
 
-    def scene(self, scene_id: str) -> DownscaledScene:
+    def scene(self, scene_id: str) -> MemoryScene:
         """A scene, by its id."""
         return self._scenes[scene_id]
 
@@ -156,13 +94,13 @@ class DownscaledOnDemand:
         self._store = store
         self._how = how
         self._arrays = frozenset(arrays)
-        self._kept: OrderedDict[str, DownscaledScene] = OrderedDict()
+        self._kept: OrderedDict[str, MemoryScene] = OrderedDict()
         self._lock = threading.Lock()
 
     def __reduce__(self) -> tuple[type[DownscaledOnDemand], tuple[Any, ...]]:
         return DownscaledOnDemand, (self._store, self._how, self._arrays)
 
-    def scene(self, scene_id: str) -> DownscaledScene:
+    def scene(self, scene_id: str) -> MemoryScene:
         """Read a scene, or give one that was read just before.
 
         Raises:
@@ -180,7 +118,7 @@ class DownscaledOnDemand:
         return scene
 
 
-def read_downscaled(scene: SceneReader, how: Downscaling, arrays: Iterable[str]) -> DownscaledScene:
+def read_downscaled(scene: SceneReader, how: Downscaling, arrays: Iterable[str]) -> MemoryScene:
     """Read a scene, from its overview where it has the one asked for.
 
     Args:
@@ -203,7 +141,7 @@ def read_downscaled(scene: SceneReader, how: Downscaling, arrays: Iterable[str])
             read[name] = scene.read_whole(overview_path(how.ratio, name))
         else:
             read[name] = _downscale_in_strips(scene, name, how)
-    return DownscaledScene(
+    return MemoryScene(
         shape=_downscaled_shape(scene, how),
         n_cells=scene.n_cells,
         arrays=read,

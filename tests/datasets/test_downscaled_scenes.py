@@ -15,7 +15,6 @@ from autoice_bench.baselines.features import FeatureAssembler, Features, parse_f
 from autoice_bench.datasets import downscaled_scenes
 from autoice_bench.datasets.downscaled_scenes import (
     DownscaledOnDemand,
-    DownscaledScene,
     DownscaledScenes,
     estimate_bytes,
     read_downscaled,
@@ -26,6 +25,7 @@ from autoice_bench.datasets.downscaling import (
     Downscaling,
     downscale_array,
 )
+from autoice_bench.datasets.memory_scene import MemoryScene
 from autoice_bench.datasets.patch_reader import ARRAYS
 from autoice_bench.datasets.prepare import prepare
 from autoice_bench.datasets.store import Store, open_store
@@ -54,7 +54,7 @@ def labelled_ids(store: Store) -> tuple[str, ...]:
     return store.scene_ids()
 
 
-def assert_same_scene(one: DownscaledScene, other: DownscaledScene) -> None:
+def assert_same_scene(one: MemoryScene, other: MemoryScene) -> None:
     assert (one.shape, one.n_cells) == (other.shape, other.n_cells)
     assert one.arrays.keys() == other.arrays.keys()
     for name, values in one.arrays.items():
