@@ -23,5 +23,5 @@ def test_every_step_runs_and_a_second_demo_goes_on(tmp_path: Path) -> None:
     for _ in range(2):
         result = CliRunner().invoke(main, ["demo", str(tmp_path / "demo")])
         assert result.exit_code == 0, result.output
-        assert "12 compared with rtt: no problem" in result.output
+        assert "30 compared with rtt: no problem" in result.output
         assert "splits check official" in result.output
