@@ -14,7 +14,7 @@ from autoice_bench.datasets.splits import Split
 from autoice_bench.datasets.store import Store, StoreOptions
 from autoice_bench.errors import BaselineError
 
-RECIPE = load_recipe("demo")
+RECIPE = replace(load_recipe("demo"), lr=0.002)
 SPLIT = Split("official", "by hand", None, ("a", "b"), ("c",), ("d",))
 STORE = Store(Path("autoice.zarr"), StoreOptions(simulated=True), "complete", "f" * 64)
 

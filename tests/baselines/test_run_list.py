@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from autoice_bench.baselines.recipes import load_recipe
@@ -15,7 +16,7 @@ STORE = Store(Path("autoice.zarr"), StoreOptions(simulated=True), "complete", "f
 
 
 def create(root: Path, seed: int) -> RunFolder:
-    recipe = load_recipe("demo")
+    recipe = replace(load_recipe("demo"), epochs=12)
     return RunFolder.create(root / f"demo-seed{seed}", recipe, seed=seed, split=SPLIT, store=STORE)
 
 
