@@ -16,6 +16,7 @@ from autoice_bench.baselines.features import (
     parse_features,
 )
 from autoice_bench.datasets.patches import Geometry, Window, upsample
+from autoice_bench.datasets.store import open_store
 from autoice_bench.datasets.torch_datasets import PatchDataset, SceneDataset
 from autoice_bench.errors import PatchError
 
@@ -157,6 +158,23 @@ def test_hand_computed_channels() -> None:
     expected = [(degrees - mean) / std for degrees in (-50, -35, -20, -20)]
     np.testing.assert_allclose(inputs[4, 0], expected, rtol=1e-6)
     assert inputs[5, 2, 0].item() == pytest.approx(np.sin(np.radians(70)))
+
+
+@pytest.mark.parametrize(
+    ("month", "expected"), [(0, -1.0), (1, -9 / 11), (5, -1 / 11), (6, 1 / 11), (11, 1.0)]
+)
+def test_months_run_from_minus_one_to_one(month: int, expected: float) -> None:
+    batch = hand_made_batch(month=torch.tensor([month]))
+    inputs = FeatureAssembler(parse_features("month"), Geometry())(batch)
+    assert inputs[0, 0, :3].unique().tolist() == pytest.approx([expected])
+
+
+def test_the_month_is_that_of_the_scene_id(prepared_store: Path) -> None:
+    scene_ids = open_store(prepared_store).scene_ids()
+    scenes = SceneDataset(prepared_store, scene_ids, arrays=frozenset({"sar"}))
+    assert [int(scenes[k]["month"]) for k in range(len(scene_ids))] == [
+        int(scene_id[4:6]) - 1 for scene_id in scene_ids
+    ]
 
 
 def test_padding_is_zero_in_every_channel() -> None:
