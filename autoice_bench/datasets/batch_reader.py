@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pickle
 import socket
 import subprocess
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Literal, Protocol, Self
 
@@ -50,6 +52,9 @@ class _Worker(Protocol):
 
     def answer(self) -> list[str]: ...
 
+    def drain(self) -> None:
+        """Wait for what was requested and not answered yet, and forget it."""
+
     def close(self) -> None: ...
 
 
@@ -67,6 +72,9 @@ class _Here:
         slot, epoch, indices = self._requests.popleft()
         return self._reader.read_batch(epoch, indices, self._ring.views(slot))
 
+    def drain(self) -> None:
+        self._requests.clear()
+
     def close(self) -> None:
         self._requests.clear()
 
@@ -82,22 +90,29 @@ class _Thread:
         self._answers.append(self._executor.submit(self._reader.read_batch, epoch, indices, views))
 
     def answer(self) -> list[str]:
+        wait([self._answers[0]])  # an interrupted wait leaves the answer to `drain`
         return self._answers.popleft().result()
+
+    def drain(self) -> None:
+        wait(self._answers)
+        self._answers.clear()
 
     def close(self) -> None:
         self._executor.shutdown(cancel_futures=True)
 
 
 class _Process:
-    def __init__(self, reader: PatchReader, ring: BatchRing, batch_size: int) -> None:
+    def __init__(self, ring: BatchRing) -> None:
         ours, theirs = socket.socketpair()
         # The worker finds what this process can import, and nothing of it is imported.
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        paths = os.pathsep.join(path or str(Path.cwd()) for path in sys.path)
+        environment = {**os.environ, "PYTHONPATH": paths}
         with theirs:
             descriptors = (theirs.fileno(), ring.descriptor)
             self._process = subprocess.Popen(
                 [
                     sys.executable,
+                    "-P",  # a file of the working folder must not hide a library's
                     "-m",
                     "autoice_bench.datasets.batch_worker",
                     *map(str, descriptors),
@@ -107,33 +122,52 @@ class _Process:
                 stdin=subprocess.DEVNULL,
             )
         self._connection = Connection(ours.detach())
-        self._send((reader, batch_size, ring.n_slots))
+        self._n_pending = 0
+
+    def set_up(self, message: bytes) -> None:
+        """Send what the worker needs to know before its first request, pickled."""
+        self._send(message)
 
     def request(self, slot: int, epoch: int, indices: Sequence[int]) -> None:
-        self._send((slot, epoch, list(indices)))
+        self._send(pickle.dumps((slot, epoch, list(indices))))
+        self._n_pending += 1
 
     def answer(self) -> list[str]:
         try:
             answer = self._connection.recv()
         except (EOFError, OSError):
             raise self._death() from None
+        self._n_pending -= 1
         if isinstance(answer, Exception):
             raise answer
         return list(answer)
 
+    def drain(self) -> None:
+        while self._n_pending:
+            with contextlib.suppress(Exception):
+                self.answer()
+
     def close(self) -> None:
-        self._connection.close()
+        if not self._connection.closed:
+            # Closing is not enough: a child that the trainer forked may hold the socket, too.
+            with (
+                contextlib.suppress(OSError),
+                socket.socket(fileno=os.dup(self._connection.fileno())) as both_ends,
+            ):
+                both_ends.shutdown(socket.SHUT_RDWR)
+            self._connection.close()
+        self._n_pending = 0
         self._process.wait()
 
-    def _send(self, message: object) -> None:
+    def _send(self, message: bytes) -> None:
         try:
-            self._connection.send(message)
+            self._connection.send_bytes(message)
         except OSError:
             raise self._death() from None
 
     def _death(self) -> PatchError:
-        self._connection.close()
-        status = self._process.wait()
+        self.close()
+        status = self._process.returncode
         how = f"killed by signal {-status}" if status < 0 else f"ended with status {status}"
         return PatchError(
             f"a reading process was {how}; was memory short? Try fewer workers or smaller batches"
@@ -155,7 +189,8 @@ class BatchReader:
             patches.
 
     Raises:
-        PatchError: an epoch does not fill a single batch.
+        PatchError: an epoch does not fill a single batch, the batches do not fit in memory, or an
+            argument is out of its range.
     """
 
     def __init__(
@@ -168,6 +203,12 @@ class BatchReader:
         rank: int = 0,
         world_size: int = 1,
     ) -> None:
+        if batch_size < 1 or workers < 0:
+            raise PatchError(
+                f"batch_size {batch_size}, workers {workers}: expected at least 1 and at least 0"
+            )
+        if not 0 <= rank < world_size:
+            raise PatchError(f"rank {rank} of world_size {world_size}: ranks count from 0")
         self._reader, self._batch_size = reader, batch_size
         self._rank, self._world_size = rank, world_size
         if not len(self):
@@ -177,14 +218,29 @@ class BatchReader:
             )
         self._ahead = _AHEAD * workers if workers else 1
         self._ring = BatchRing(reader.fields, batch_size, self._ahead + _HELD)
+        self._next_slot = 0
+        self._running: object = None
         self._workers: list[_Worker] = []
-        for _ in range(max(workers, 1)):
-            if not workers:
-                self._workers.append(_Here(reader, self._ring))
-            elif mode == "thread":
-                self._workers.append(_Thread(reader, self._ring))
-            else:
-                self._workers.append(_Process(reader, self._ring, batch_size))
+        try:
+            self._start_workers(workers, mode)
+        except BaseException:
+            self.close()
+            raise
+
+    def _start_workers(self, workers: int, mode: Mode) -> None:
+        if not workers:
+            self._workers.append(_Here(self._reader, self._ring))
+        elif mode == "thread":
+            self._workers += [_Thread(self._reader, self._ring) for _ in range(workers)]
+        else:
+            # All at once: each imports for half a second before it listens.
+            message = pickle.dumps((self._reader, self._batch_size, self._ring.n_slots))
+            started: list[_Process] = []
+            for _ in range(workers):
+                started.append(_Process(self._ring))
+                self._workers.append(started[-1])
+            for process in started:
+                process.set_up(message)
 
     def __len__(self) -> int:
         """Batches in an epoch."""
@@ -207,16 +263,25 @@ class BatchReader:
 
         Raises:
             StoreError: a scene is damaged.
-            PatchError: a reading process died.
+            PatchError: a reading process died, the reader is closed, or, in an iterator that is
+                asked for more, another epoch was begun meanwhile.
         """
+        if start < 0:
+            raise PatchError(f"start {start}: batches count from 0")
+        if not self._workers:
+            raise PatchError("the batch reader is closed; make a new one")
+        self._drain()  # of an epoch that was left, but whose iterator is still there
+        running = self._running = object()
         outstanding: deque[tuple[_Worker, int]] = deque()
+        # Not from slot 0: the caller may still use the last batches of the epoch before.
+        offset = self._next_slot - start
         requested = start
 
         def request() -> None:
             nonlocal requested
             if requested < len(self):
                 worker = self._workers[requested % len(self._workers)]
-                slot = requested % self._ring.n_slots
+                slot = (requested + offset) % self._ring.n_slots
                 if before_reuse is not None:
                     before_reuse(slot)
                 worker.request(slot, epoch, self._indices(requested))
@@ -229,13 +294,21 @@ class BatchReader:
             while outstanding:
                 worker, slot = outstanding.popleft()
                 scene_ids = worker.answer()
+                self._next_slot = (slot + 1) % self._ring.n_slots
                 yield NumpyBatch(slot, self._ring.views(slot), scene_ids)
+                if self._running is not running:
+                    raise PatchError(
+                        f"epoch {epoch} cannot go on: another was begun, or the reader was closed"
+                    )
                 request()
         finally:
             # Left early: the answers still to come must not be taken for those of another epoch.
-            for worker, _ in outstanding:
-                with contextlib.suppress(Exception):
-                    worker.answer()
+            if self._running is running:
+                self._drain()
+
+    def _drain(self) -> None:
+        for worker in self._workers:
+            worker.drain()
 
     def _indices(self, step: int) -> range:
         first = (step * self._world_size + self._rank) * self._batch_size
@@ -243,9 +316,9 @@ class BatchReader:
 
     def close(self) -> None:
         """End the workers."""
-        for worker in self._workers:
-            worker.close()
-        self._workers.clear()
+        self._running = None
+        while self._workers:
+            self._workers.pop().close()
         self._ring.close()
 
     def __enter__(self) -> Self:

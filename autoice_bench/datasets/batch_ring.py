@@ -10,13 +10,17 @@ from __future__ import annotations
 import math
 import mmap
 import os
+import weakref
 from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from autoice_bench.datasets.available_memory import available_bytes
 from autoice_bench.datasets.patch_reader import Field
+from autoice_bench.errors import PatchError
+from autoice_bench.wording import format_size
 
 _ALIGNMENT: Final = 4096
 
@@ -33,6 +37,9 @@ class BatchRing:
     Attributes:
         n_slots: batches.
         descriptor: file descriptor of the memory, to hand to another process.
+
+    Raises:
+        PatchError: a new ring does not fit in memory.
     """
 
     def __init__(
@@ -48,9 +55,17 @@ class BatchRing:
         self._offsets, self._slot_bytes = _lay_out(fields, batch_size)
         n_bytes = self._slot_bytes * n_slots
         if descriptor is None:
+            available = available_bytes()
+            if available is not None and n_bytes > available:
+                raise PatchError(
+                    f"{n_slots} batches of {batch_size} patches take {format_size(n_bytes)} of "
+                    f"memory, {format_size(available)} are available; lower the batch size or the "
+                    "number of workers"
+                )
             descriptor = os.memfd_create("autoice-bench-batches")
             os.ftruncate(descriptor, n_bytes)
         self.descriptor = descriptor
+        self._close_descriptor = weakref.finalize(self, os.close, descriptor)
         self._memory = np.frombuffer(mmap.mmap(descriptor, n_bytes), np.uint8)
 
     @property
@@ -72,9 +87,8 @@ class BatchRing:
     def close(self) -> None:
         """Let go of the memory; it stays for as long as an array of it is in use."""
         self._memory = np.empty(0, np.uint8)
-        if self.descriptor >= 0:
-            os.close(self.descriptor)
-            self.descriptor = -1
+        self._close_descriptor()
+        self.descriptor = -1
 
 
 def _lay_out(fields: Mapping[str, Field], batch_size: int) -> tuple[dict[str, int], int]:

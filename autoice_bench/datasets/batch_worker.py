@@ -38,7 +38,7 @@ def serve(connection: Connection, memory: int) -> None:
             except Exception:
                 answer = RuntimeError(f"a reading process failed:\n{traceback.format_exc()}")
             connection.send(answer)
-    except (EOFError, BrokenPipeError):
+    except (EOFError, ConnectionError):
         return
 
 

@@ -110,7 +110,7 @@ class WindowReader:
         """Arrays of one window.
 
         Args:
-            scene_id: a scene; all of a store have the same dtypes.
+            scene_id: a scene; all of a store have the same dtypes, but for `distance_map`.
             size: lines and samples of the window.
             tie_shape: tie points along lines and samples, at least the scene's own.
         """
@@ -175,7 +175,16 @@ class WindowReader:
                 )
                 scene.read_cells(name, lines, samples, out[name][at])
             else:
-                scene.read_pixels(name, window.line, window.sample, out[name][at])
+                _read_pixels(scene, name, window, out[name][at])
+
+
+def _read_pixels(scene: ScenePixels, name: str, window: Window, out: NDArray[Any]) -> None:
+    """Fill (..., lines, samples), of the scene's dtype or of one that holds its values."""
+    stored = scene.dtype(name)
+    values = out if stored == out.dtype else np.empty(out.shape, stored)
+    scene.read_pixels(name, window.line, window.sample, values)
+    if values is not out:
+        out[...] = values
 
 
 def _fill_tie_points(points: TiePoints, out: Buffers, at: int) -> None:
@@ -219,6 +228,11 @@ class PatchReader:
             tie_shape = (max(shape[0] for shape in shapes), max(shape[1] for shape in shapes))
         size = (self.patch_size, self.patch_size)
         fields = self.windows.fields(scene_ids[0], size, tie_shape)
+        if DISTANCE_MAP.name in fields:
+            # Zones that are not whole numbers are float32; a batch may hold scenes of both kinds.
+            scenes = (self.windows.scenes.scene(scene_id) for scene_id in scene_ids)
+            dtype = np.result_type(*{scene.dtype(DISTANCE_MAP.name) for scene in scenes})
+            fields[DISTANCE_MAP.name] = Field(fields[DISTANCE_MAP.name].shape, dtype)
         object.__setattr__(self, "fields", fields)
 
     def __len__(self) -> int:

@@ -133,6 +133,8 @@ def open_patches(
         patches_per_scene = STUDY_PATCHES_PER_SCENE
     if min(n for n in (patches_per_scene, patches_per_epoch) if n is not None) < 1:
         raise PatchError("patches_per_scene and patches_per_epoch: expected at least 1")
+    if seed < 0:
+        raise PatchError(f"seed {seed}: expected at least 0")
     if not scene_ids:
         raise PatchError("no scenes to draw patches from; choose a split with training scenes")
     required = _count_required(patch_size, max_masked, min_valid, min_valid_pixels)

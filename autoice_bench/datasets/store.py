@@ -14,9 +14,7 @@ import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final, Literal
-
-import xarray as xr
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from autoice_bench import __version__
 from autoice_bench.charts import CHARTS, FILL_VALUE
@@ -41,6 +39,9 @@ from autoice_bench.datasets.variables import (
     Variable,
 )
 from autoice_bench.errors import StoreError
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 FORMAT_NAME: Final = "autoice-bench store"
 FORMAT_VERSION: Final = 1
@@ -274,6 +275,8 @@ def open_scene(store: Store | Path | str, scene_id: str) -> xr.Dataset:
     Raises:
         StoreError: no such store or scene.
     """
+    import xarray as xr  # half a second that reading processes need not spend
+
     store = store if isinstance(store, Store) else open_store(store)
     path = store.scene_path(scene_id)
     if not (path / METADATA_NAME).is_file():

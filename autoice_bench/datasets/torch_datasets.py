@@ -118,8 +118,14 @@ class PatchDataset(Dataset[Batch]):
     def __len__(self) -> int:
         return len(self.reader)
 
+    def __iter__(self) -> Iterator[Batch]:
+        """The patches of one epoch; indices alone have no end."""
+        return (self[index] for index in range(len(self)))
+
     def __getitem__(self, index: int) -> Batch:
         """Read a patch; an index beyond the epoch's end goes on in the next one."""
+        if index < 0:
+            raise IndexError(f"patch {index}; expected 0 or more")
         epochs, index = divmod(index, len(self))
         arrays = allocate(self.reader.fields, 1)
         scene_id = self.reader.read(self._epoch + epochs, index, arrays)
@@ -162,7 +168,7 @@ class PatchSampler(Sampler[int]):
 
     def __len__(self) -> int:
         steps = self._n_patches // (self._batch_size * self._world_size) - self._start_step
-        return steps * self._batch_size
+        return max(steps, 0) * self._batch_size
 
     def __iter__(self) -> Iterator[int]:
         begin = self._epoch * self._n_patches
@@ -188,7 +194,8 @@ class PatchLoader:
         rank, world_size: this process among those that share the epochs.
 
     Raises:
-        PatchError: an epoch does not fill one batch.
+        PatchError: an epoch does not fill one batch, the batches do not fit in memory, or an
+            argument is out of its range.
     """
 
     def __init__(
@@ -223,7 +230,8 @@ class PatchLoader:
 
         Raises:
             StoreError: a scene is damaged.
-            PatchError: a reading process died.
+            PatchError: a reading process died, the loader is closed, or, in an iterator that is
+                asked for more, another epoch was begun meanwhile.
         """
         for batch in self._batches.epoch(epoch, start_step, self._wait_for_copy):
             tensors = {

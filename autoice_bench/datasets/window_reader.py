@@ -10,10 +10,9 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 
 from autoice_bench.datasets.shard_reader import ArrayReader, open_array, read_array
@@ -21,6 +20,9 @@ from autoice_bench.datasets.shards import METADATA_NAME
 from autoice_bench.datasets.store import Store, open_store
 from autoice_bench.datasets.variables import GRID_2KM_DIMS, PIXELS_PER_CELL, SAR_DIMS
 from autoice_bench.errors import StoreError
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 _PIXEL_ARRAYS: Final = ("sar", "charts", "distance_map")
 _CELL_ARRAYS: Final = ("amsr2", "era5")
@@ -239,6 +241,8 @@ def read_window(
         StoreError: no such store or scene, or a file is missing or damaged.
         ValueError: the window does not touch the scene.
     """
+    import xarray as xr  # half a second that reading processes need not spend
+
     scene = open_scene_reader(store, scene_id)
     starts, extents = (line, sample), (lines, samples)
     if any(
