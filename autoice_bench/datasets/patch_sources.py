@@ -26,6 +26,8 @@ from autoice_bench.errors import PatchError
 STUDY_MAX_MASKED: Final = 0.3
 STUDY_PATCHES_PER_SCENE: Final = 20
 
+_SUBSETS: Final = ("train", "val", "test")
+
 
 class StoreScenes:
     """The scenes of a store, opened at the first use of each; can be handed to other processes."""
@@ -50,11 +52,17 @@ def resolve_scenes(store: Store | Path | str, split: str | Path, subset: str) ->
     """Scene ids of a split's subset.
 
     Raises:
+        PatchError: no such subset.
         SplitError: no such split.
-        StoreError: no such store.
+        StoreError: the store is missing, unfinished or damaged.
     """
-    path = store.path if isinstance(store, Store) else open_store(store).path
-    return tuple(getattr(read_split(path, split), subset))
+    if subset not in _SUBSETS:
+        raise PatchError(f"no subset {subset!r} of a split; expected {', '.join(_SUBSETS)}")
+    return tuple(getattr(read_split(_open_complete(store).path, split), subset))
+
+
+def _open_complete(store: Store | Path | str) -> Store:
+    return open_store(store.path if isinstance(store, Store) else store, require_complete=True)
 
 
 def open_windows(
@@ -79,7 +87,7 @@ def open_windows(
         PatchError: an array that does not exist, a ratio below 1, too little memory, or, with
             `keep`, a scene without labels.
     """
-    store = store if isinstance(store, Store) else open_store(store, require_complete=True)
+    store = _open_complete(store)
     if downscale < 1:
         raise PatchError(f"downscale {downscale}: expected a whole ratio of at least 1")
     geometry = Geometry(

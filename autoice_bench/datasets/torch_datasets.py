@@ -60,7 +60,7 @@ class PatchDataset(Dataset[Batch]):
 
     Raises:
         PatchError: options that contradict each other, a scene without labels, or no eligible
-            window in any scene.
+            window in any scene, or no such subset.
         SplitError: no such split.
         StoreError: the store is missing, unfinished or damaged.
     """

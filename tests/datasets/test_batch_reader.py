@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,7 @@ import numpy as np
 import psutil
 import pytest
 
+from autoice_bench.datasets import batch_ring
 from autoice_bench.datasets.batch_reader import BatchReader, Mode, NumpyBatch
 from autoice_bench.datasets.patch_reader import ARRAYS, PatchReader, allocate
 from autoice_bench.datasets.patch_sources import open_patches, resolve_scenes
@@ -61,9 +65,10 @@ def epoch_one(patches: PatchReader) -> list[dict[str, Any]]:
     return expected
 
 
-@pytest.mark.parametrize(
-    ("workers", "mode"), [(0, "process"), (1, "process"), (3, "process"), (2, "thread")]
-)
+WORKERS: tuple[tuple[int, Mode], ...] = ((0, "process"), (3, "process"), (2, "thread"))
+
+
+@pytest.mark.parametrize(("workers", "mode"), WORKERS)
 def test_batches_do_not_depend_on_the_workers(
     patches: PatchReader, epoch_one: list[dict[str, Any]], workers: int, mode: Mode
 ) -> None:
@@ -105,6 +110,85 @@ def test_a_batch_stays_valid_until_the_one_after_the_next(patches: PatchReader) 
                 time.sleep(0.01)
                 assert_same([copied(before[0])], [before[1]])
             before = batch, copied(batch)
+
+
+def test_another_epoch_ends_the_one_before(
+    patches: PatchReader, epoch_one: list[dict[str, Any]]
+) -> None:
+    for workers, mode in WORKERS:
+        with BatchReader(patches, 4, workers=workers, mode=mode) as batches:
+            kept = batches.epoch(0)
+            next(kept)
+            assert_same([copied(batch) for batch in batches.epoch(1)], epoch_one)
+            with pytest.raises(PatchError, match="epoch 0 cannot go on: another was begun"):
+                next(kept)
+            assert_same([copied(batch) for batch in batches.epoch(1)], epoch_one)
+
+
+@pytest.mark.parametrize("n_read", [2, 3])
+def test_the_last_batches_outlive_the_start_of_the_next_epoch(
+    patches: PatchReader, n_read: int
+) -> None:
+    """Whether all batches of an epoch were read or it was left early."""
+    with BatchReader(patches, 4, workers=2, mode="thread") as batches:
+        last = [(batch, copied(batch)) for batch in islice(batches.epoch(0), n_read)][-1]
+        next(batches.epoch(1))
+        for worker in batches._workers:
+            worker.drain()
+        assert_same([copied(last[0])], [last[1]])
+
+
+def test_a_closed_reader_says_so(patches: PatchReader) -> None:
+    batches = BatchReader(patches, 4, workers=1)
+    epoch = batches.epoch(0)
+    next(epoch)
+    batches.close()
+    batches.close()
+    with pytest.raises(PatchError, match="the reader was closed"):
+        next(epoch)
+    with pytest.raises(PatchError, match="the batch reader is closed"):
+        next(batches.epoch(0))
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
+def test_closing_does_not_wait_for_children_of_the_trainer(patches: PatchReader) -> None:
+    batches = BatchReader(patches, 4, workers=1)
+    worker = psutil.Process().children()[-1]
+    # It inherits the trainer's end of the worker's socket, as a DataLoader's workers do.
+    child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(600,))
+    child.start()
+    try:
+        closing = threading.Thread(target=batches.close, daemon=True)
+        closing.start()
+        closing.join(60)
+        assert not closing.is_alive()
+        assert not worker.is_running()
+    finally:
+        child.kill()
+        child.join()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"batch_size": 0}, "batch_size 0, workers 2: expected at least 1"),
+        ({"workers": -1}, "workers -1: expected"),
+        ({"rank": 2, "world_size": 2}, "rank 2 of world_size 2"),
+    ],
+)
+def test_arguments_out_of_range(
+    patches: PatchReader, options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(PatchError, match=message):
+        BatchReader(patches, **{"batch_size": 1, **options})
+
+
+def test_batches_that_do_not_fit_in_memory_are_refused(
+    patches: PatchReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batch_ring, "available_bytes", lambda: 1000)
+    with pytest.raises(PatchError, match=r"6 batches of 4 patches take .* 0.001 MB are available"):
+        BatchReader(patches, 4, workers=2)
 
 
 def test_an_epoch_smaller_than_a_batch_is_refused(patches: PatchReader) -> None:

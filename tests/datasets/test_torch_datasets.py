@@ -14,6 +14,8 @@ import xarray as xr
 from torch.utils.data import DataLoader
 
 from autoice_bench.datasets.patches import Window, cell_indices, count_cells
+from autoice_bench.datasets.shards import ArraySpec, Codec, write_array
+from autoice_bench.datasets.store import create_store, open_store
 from autoice_bench.datasets.torch_datasets import (
     PatchDataset,
     PatchLoader,
@@ -140,9 +142,47 @@ def test_the_starter_kit_moves_cells_but_no_pixel(prepared_store: Path) -> None:
     assert moved
 
 
+def test_iterating_ends_with_the_epoch(prepared_store: Path) -> None:
+    dataset = open_patches(prepared_store)
+    assert [int(patch["index"]) for patch in dataset] == list(range(len(dataset)))
+    with pytest.raises(IndexError, match="patch -1"):
+        dataset[-1]
+
+
+def test_zones_of_both_dtypes_in_one_batch(prepared_store: Path, tmp_path: Path) -> None:
+    store = copy_store(prepared_store, tmp_path)
+    scene_ids = json.loads((store / "splits/official.json").read_text())["train"]
+    path = store / "scenes" / scene_ids[1]
+    with xr.open_zarr(path, chunks=None) as scene:
+        zones = scene["distance_map"].values + np.float32(0.25)
+    shutil.rmtree(path / "distance_map")
+    dims = ("sar_lines", "sar_samples")
+    spec = ArraySpec("distance_map", dims, (256, 256), 0, Codec(), {})
+    document = json.loads((path / "zarr.json").read_text())
+    document["consolidated_metadata"]["metadata"]["distance_map"] = write_array(
+        path, zones, spec
+    ).metadata
+    (path / "zarr.json").write_text(json.dumps(document))
+    dataset = PatchDataset(
+        store, scene_ids=scene_ids, patch_size=320, min_valid_pixels=1, patches_per_scene=1,
+        arrays={"distance_map"},
+    )  # fmt: skip
+    with PatchLoader(dataset, len(dataset), workers=0) as batches:
+        (batch,) = batches.epoch(0)
+    assert batch["distance_map"].dtype == torch.float32
+    at = batch["scene_id"].index(scene_ids[1])
+    line, sample = int(batch["line"][at]), int(batch["sample"][at])
+    expected = zones[line : line + 320, sample : sample + 320]
+    np.testing.assert_array_equal(batch["distance_map"][at, : len(expected)], expected)
+    others = [k for k in range(len(dataset)) if k != at]
+    assert (batch["distance_map"][others] % 1 == 0).all()
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        ({"subset": "trian"}, "no subset 'trian' of a split; expected train, val, test"),
+        ({"seed": -1}, "seed -1"),
         ({"patches_per_epoch": 5}, "expected one of them"),
         ({"patches_per_scene": 0}, "at least 1"),
         ({"patch_size": 0}, "patch_size 0"),
@@ -177,6 +217,12 @@ def test_a_scene_without_labels_cannot_train(prepared_store: Path, tmp_path: Pat
 
 
 def test_unfinished_and_missing_stores_are_refused(prepared_store: Path, tmp_path: Path) -> None:
+    unfinished = create_store(tmp_path / "unfinished.zarr", open_store(prepared_store).options)
+    for store in (unfinished, unfinished.path):
+        with pytest.raises(StoreError, match="state is 'preparing'"):
+            PatchDataset(store)
+        with pytest.raises(StoreError, match="state is 'preparing'"):
+            SceneDataset(store, [])
     with pytest.raises(StoreError, match="found nothing"):
         PatchDataset(tmp_path / "none.zarr", scene_ids=["20180607T184326_dmi"])
     with pytest.raises(StoreError, match="no scene 20180607T184326_dmi"):
