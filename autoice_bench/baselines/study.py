@@ -50,6 +50,10 @@ class SecondScore(Protocol):
     def label(self) -> str:
         """The same in a word, for a column."""
 
+    @property
+    def is_published(self) -> bool:
+        """Whether the study's published scores are of this kind, not official ones."""
+
     def compute(self, planned: PlannedRun, device: str, report: Reporter) -> Scores:
         """The score of a run that is trained and has predicted its test scenes."""
 
@@ -71,6 +75,10 @@ class Tiled:
     @property
     def label(self) -> str:
         return "tiles"
+
+    @property
+    def is_published(self) -> bool:
+        return False
 
     def compute(self, planned: PlannedRun, device: str, report: Reporter) -> Scores:
         """Predict in tiles into a folder of its own, and score."""
@@ -105,6 +113,10 @@ class CoarseLabels:
     @property
     def label(self) -> str:
         return "protocol"
+
+    @property
+    def is_published(self) -> bool:
+        return True
 
     def compute(self, planned: PlannedRun, device: str, report: Reporter) -> Scores:
         with report(f"scoring {planned.name} by the published protocol", "scenes") as (progress, _):

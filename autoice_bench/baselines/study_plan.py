@@ -145,8 +145,8 @@ def plan_unet_study(
     """Table 4 of Chen et al. 2024: nine configurations of the U-Net.
 
     Args:
-        recipe: what every configuration starts from; of another than ``unet``, configuration N
-            sets what ``unet-N`` sets.
+        recipe: what every configuration starts from; with another than ``unet``, configuration N
+            has inputs, decoders and SIC of ``unet-N``, and 2 alone sets the resolution.
         settings: set in every configuration.
         split: name of the split; published results are of ``official``.
 
@@ -155,7 +155,11 @@ def plan_unet_study(
     """
     shared = dict(settings or {})
     differences = [_find_difference(name) for name in _CONFIGURATIONS]
-    _refuse(shared, frozenset().union(*differences), "a configuration")
+    own = frozenset().union(*differences)
+    _refuse(shared, own, "a configuration")
+    # Another recipe may have other inputs: those of configuration 1 are what the others lack.
+    first = load_recipe(_CONFIGURATIONS[0]).to_dict()
+    common = {key: format_value(first[key]) for key in sorted(own - {"downscale"})}
     as_published = recipe == _CONFIGURATIONS[0]
     base = name_experiment(load_recipe(recipe, shared), load_recipe(recipe), split)
     experiments = []
@@ -172,7 +176,11 @@ def plan_unet_study(
             Experiment(labels, name, shared, published)
             if as_published
             else Experiment(
-                labels, recipe, {**shared, **difference}, published, f"{base}-config-{number}"
+                labels,
+                recipe,
+                {**shared, **common, **difference},
+                published,
+                f"{base}-config-{number}",
             )
         )
     return Study(

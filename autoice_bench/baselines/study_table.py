@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final, NamedTuple
 
-from autoice_bench.baselines.study import RunOutcome, Scores, StudyResult
+from autoice_bench.baselines.study import RunOutcome, Scores, SecondScore, StudyResult
 from autoice_bench.baselines.study_plan import Experiment, Study
 from autoice_bench.baselines.workflow import SCORED
 from autoice_bench.scoring.leaderboard_text import format_table
@@ -89,7 +89,7 @@ def average_difference(pairs: Sequence[tuple[float | None, float | None]]) -> Di
 
 
 def compare_published(
-    study: Study, outcomes: Sequence[RunOutcome], *, comparable: bool
+    study: Study, outcomes: Sequence[RunOutcome], *, comparable: bool, by_second: bool = False
 ) -> list[Row]:
     """Each experiment beside its published results; one row without any.
 
@@ -97,11 +97,13 @@ def compare_published(
         study: the experiments.
         outcomes: their runs.
         comparable: whether differences mean anything.
+        by_second: compare the second score, where it is the one that was published.
     """
     several = any(len(experiment.published) > 1 for experiment in study.experiments)
     rows = []
     for experiment, runs in _by_experiment(study, outcomes):
-        scores = [run.scores for run in runs if run.scores is not None]
+        of_runs = [run.second if by_second else run.scores for run in runs]
+        scores = [values for values in of_runs if values is not None]
         for published in experiment.published or (None,):
             beside = () if not several else ("" if published is None else published.name,)
             ours = _average_scores(scores)
@@ -168,16 +170,39 @@ def _read_published(result: PublishedResult) -> dict[str, Statistic | None]:
     }
 
 
+def _published_as(result: StudyResult) -> SecondScore | None:
+    """The second score, where it is the one that was published; None: the official one was."""
+    return result.second if result.second is not None and result.second.is_published else None
+
+
+def _compare_like(result: StudyResult) -> list[Row]:
+    """Each experiment beside its published results, like with like."""
+    return compare_published(
+        result.study,
+        result.outcomes,
+        comparable=result.incomparable is None,
+        by_second=_published_as(result) is not None,
+    )
+
+
 def format_result(result: StudyResult) -> str:
     """The tables of a study, for people."""
     study, comparable = result.study, result.incomparable is None
-    rows = compare_published(study, result.outcomes, comparable=comparable)
+    rows = _compare_like(result)
     header = study.header
     if any(len(row.labels) > len(header) for row in rows):
         header = (*header, "published by")
+    alike = _published_as(result)
     parts = [
-        f"{study.title}: mean over runs, percent, beside the published mean",
-        _format_rows(header, rows, ("ours", "published"), with_difference=comparable),
+        f"{study.title}: "
+        + ("" if alike is None else f"{alike.name}, ")
+        + "mean over runs, percent, beside the published mean",
+        _format_rows(
+            header,
+            rows,
+            ("ours" if alike is None else alike.label, "published"),
+            with_difference=comparable,
+        ),
     ]
     parts += [_describe_unplaced(published) for published in study.unplaced]
     if not comparable:
@@ -257,15 +282,15 @@ def describe_failures(outcomes: Sequence[RunOutcome]) -> str:
 
 def to_record(result: StudyResult) -> dict[str, Any]:
     """Everything that the tables hold, and every run, as JSON knows values."""
-    study, comparable = result.study, result.incomparable is None
+    study, alike = result.study, _published_as(result)
     second = None
     if result.second is not None:
         rows = compare_second(study, result.outcomes)
         second = {"name": result.second.name, "rows": [_to_record(row) for row in rows]}
-    published = compare_published(study, result.outcomes, comparable=comparable)
     return {
         "study": study.title,
         "incomparable": result.incomparable,
+        "published_as": "official" if alike is None else alike.name,
         "experiments": [
             {
                 "labels": dict(zip(study.header, experiment.labels, strict=True)),
@@ -275,7 +300,7 @@ def to_record(result: StudyResult) -> dict[str, Any]:
             }
             for experiment, runs in _by_experiment(study, result.outcomes)
         ],
-        "published": [_to_record(row) for row in published],
+        "published": [_to_record(row) for row in _compare_like(result)],
         "second": second,
         "unplaced": [asdict(each) for each in study.unplaced],
     }

@@ -27,6 +27,7 @@ from autoice_bench.baselines.recipes import load_recipe
 from autoice_bench.baselines.run_folder import RunFolder
 from autoice_bench.baselines.run_plan import PlannedRun
 from autoice_bench.baselines.study import (
+    CoarseLabels,
     RunOutcome,
     StudyResult,
     StudyRun,
@@ -165,7 +166,7 @@ def test_configurations_on_another_recipe_set_what_the_published_ones_set() -> N
         published = load_recipe("unet" if number == 1 else f"unet-{number}")
         for field in ("features", "sic_output", "sic_loss", "separate_decoders"):
             assert getattr(ours, field) == getattr(published, field)
-        assert ours.downscale == (1 if number == 2 else 5)
+        assert ours.downscale == (1 if number == 2 else load_recipe("unet-demo").downscale)
         assert ours.epochs == 3
         assert experiment.name == f"unet-demo-epochs-3-config-{number}"
 
@@ -331,6 +332,34 @@ def test_an_experiment_stands_beside_its_published_row() -> None:
     assert [run["seed"] for run in record["experiments"][0]["runs"]] == [0, 1, 2]
 
 
+def test_what_was_published_by_the_second_score_stands_beside_that() -> None:
+    experiment = Experiment(("a",), "demo", {}, (published(86.0, 2.0, 90.0, 4),))
+    study = Study("t", ("name",), (experiment,))
+    outcomes = (
+        outcome(experiment, 0, scores=scores(80.0), second=scores(84.0)),
+        outcome(experiment, 1, scores=scores(81.0), second=scores(87.0)),
+        outcome(experiment, 2, scores=scores(10.0)),
+    )
+    result = StudyResult(study, outcomes, CoarseLabels(), None)
+    lines = format_result(result).splitlines()
+    assert "published protocol" in lines[0]
+    assert lines[2].split()[2:5] == ["protocol", "published", "difference"]
+    # Mean 85.5, s = sqrt(4.5); sqrt(4.5 / 2 + 4 / 4) = sqrt(3.25) = 1.80. The third has no such
+    # score yet.
+    assert lines[3].split()[:10] == [
+        *("a", "2/3", "85.50", "±", "2.12", "86.00", "±", "2.00", "-0.50", "±")
+    ]
+    assert lines[3].split()[10] == "1.80"
+    # Below: 85.5 beside the official 80.5 of the same runs; differences 4 and 6.
+    (beside,) = [line for line in lines[4:] if line.startswith("a ")]
+    assert beside.split()[2:11] == [
+        *("85.50", "±", "2.12", "80.50", "±", "0.71", "+5.00", "±", "1.00")
+    ]
+    record = to_record(result)
+    assert record["published_as"] == CoarseLabels().name
+    assert record["published"][0]["difference"]["combined"]["value"] == -0.5
+
+
 def test_what_is_not_comparable_has_no_differences() -> None:
     experiment = Experiment(("a",), "demo", {}, (published(86.0, 2.0, 90.0, 4),))
     study = Study("t", ("name",), (experiment,))
@@ -395,6 +424,7 @@ class FakeWork:
 class FakeScore:
     name = "another score"
     label = "another"
+    is_published = False
 
     def __init__(self) -> None:
         self.computed: list[str] = []
