@@ -144,10 +144,10 @@ def unet_study(
 ) -> None:
     """Run the nine configurations of the U-Net again.
 
-    Trains what is not trained yet, goes on where a run was interrupted, and prints scores beside
-    those of Chen et al. 2024, Table 4, with differences and their standard deviations. A second
-    table holds scores by the protocol of that paper: against labels as coarse as the network's
-    pixels. They are never ranked.
+    Trains what is not trained yet, goes on where a run was interrupted, and prints scores by the
+    protocol of Chen et al. 2024, against labels as coarse as the network's pixels, beside those of
+    their Table 4, with differences and their standard deviations. A second table holds the
+    official scores of the same runs, which alone are ranked.
     """
     require_torch(recipe)
     from autoice_bench.baselines.study import CoarseLabels
