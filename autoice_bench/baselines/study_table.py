@@ -238,7 +238,7 @@ def _format_row(row: Row, *, with_difference: bool) -> list[str]:
         with_std = name == SCORED[0]
         cells += [_format(values.get(name), ".2f", with_std) for values in (row.ours, row.other)]
         if with_difference:
-            cells.append(_format(row.differences[name], "+.2f", with_std))
+            cells.append(_format(row.differences[name], "+z.2f", with_std))
     return cells
 
 
