@@ -50,14 +50,31 @@ def initialise_encoder(encoder: Encoder, weights: str) -> str:
     Raises:
         BaselineError: the weights cannot be had, read, or do not fit the encoder.
     """
-    if weights == NONE:
+    path = find_weights(encoder.name, weights)
+    if path is None:
         return NONE
-    path = fetch_weights(encoder.name) if weights == IMAGENET else Path(weights).expanduser()
     state = read_weights(path)
     _validate(state, encoder, path)
     names = encoder.state_dict().keys() - {_FRESH}
     encoder.load_state_dict({name: state[name] for name in names & state.keys()}, strict=False)
     return f"{path.name} sha256:{_hash_file(path)}"
+
+
+def find_weights(encoder: str, weights: str) -> Path | None:
+    """The file of an encoder's weights, downloaded if need be; None for a random start.
+
+    Args:
+        encoder: one of ``aspp.ENCODERS``.
+        weights: as in ``initialise_encoder``.
+
+    Raises:
+        BaselineError: there is no such file, or it cannot be downloaded.
+    """
+    if weights == NONE:
+        return None
+    if weights == IMAGENET:
+        return fetch_weights(encoder)
+    return _require_file(Path(weights).expanduser())
 
 
 def fetch_weights(encoder: str) -> Path:
@@ -109,11 +126,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     Raises:
         BaselineError: the file is missing, unreadable or holds something else.
     """
-    if not path.is_file():
-        raise BaselineError(
-            f"weights {path}: no such file; expected {IMAGENET}, {NONE} or a file with the state "
-            "dict of a torchvision ResNet"
-        )
+    _require_file(path)
     try:
         if path.suffix == ".safetensors":
             state: Any = load_file(path)
@@ -129,6 +142,15 @@ def read_weights(path: Path) -> dict[str, Tensor]:
             f"weights {path}: holds something else than a state dict; expected one tensor per name"
         )
     return dict(state)
+
+
+def _require_file(path: Path) -> Path:
+    if not path.is_file():
+        raise BaselineError(
+            f"weights {path}: no such file; expected {IMAGENET}, {NONE} or a file with the state "
+            "dict of a torchvision ResNet"
+        )
+    return path
 
 
 def _validate(state: Mapping[str, Tensor], encoder: Encoder, path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Final
 from torch import nn
 
 from autoice_bench.baselines.aspp import Aspp
-from autoice_bench.baselines.encoder_weights import NONE, initialise_encoder
+from autoice_bench.baselines.encoder_weights import NONE, find_weights, initialise_encoder
 from autoice_bench.baselines.recipe_fields import Recipe
 from autoice_bench.baselines.unet import UNet
 
@@ -54,6 +54,16 @@ def build_network(recipe: Recipe, n_channels: int) -> nn.Module:
         BaselineError: a field is out of range.
     """
     return NETWORKS[recipe.network](recipe, n_channels)
+
+
+def find_start_weights(recipe: Recipe) -> None:
+    """Have the file at hand that a recipe's network starts from; it is downloaded if need be.
+
+    Raises:
+        BaselineError: there is none.
+    """
+    if recipe.network == "aspp":
+        find_weights(recipe.encoder, recipe.weights)
 
 
 def initialise_network(network: nn.Module, recipe: Recipe) -> str:

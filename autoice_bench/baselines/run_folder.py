@@ -80,34 +80,33 @@ class RunFolder:
             store: where they are read.
 
         Raises:
-            BaselineError: the folder holds a run of other settings, or something else, or cannot
-                be written.
+            BaselineError: the folder holds a run of other settings, or something else, cannot be
+                written, or another process is working on the run.
         """
         run = cls(path)
         run.require_same(recipe, seed=seed, split=split, store=store)
-        try:
+        record = {
+            "format": RUN_FORMAT,
+            "state": "new",
+            "recipe": recipe.name,
+            "recipe_fingerprint": recipe.fingerprint(),
+            **_identify(seed, split, store),
+            "split": split.name,
+            "train_scenes": list(split.train),
+            "val_scenes": list(split.val),
+            "store": str(store.path),
+            "simulated": store.options.simulated,
+            "dtype": store.options.dtype,
+            "grid_anchor": store.grid_anchor,
+            "created": _now(),
+        }
+        with run._explained():
             run.checkpoints.mkdir(parents=True, exist_ok=True)
+        # Another process may be working on the run: its recipe is not written over.
+        with run.lock():
             run._write_json(CONFIG_FILE, recipe.to_dict())
-            if run.exists:
-                return run
-            record = {
-                "format": RUN_FORMAT,
-                "state": "new",
-                "recipe": recipe.name,
-                "recipe_fingerprint": recipe.fingerprint(),
-                **_identify(seed, split, store),
-                "split": split.name,
-                "train_scenes": list(split.train),
-                "val_scenes": list(split.val),
-                "store": str(store.path),
-                "simulated": store.options.simulated,
-                "dtype": store.options.dtype,
-                "grid_anchor": store.grid_anchor,
-                "created": _now(),
-            }
-            run._write_json(RUN_FILE, record)
-        except OSError as error:
-            raise BaselineError(f"run {path}: cannot be written ({error.strerror})") from error
+            if not run.exists:
+                run._write_json(RUN_FILE, record)
         return run
 
     @classmethod
@@ -168,7 +167,7 @@ class RunFolder:
     def _is_unfinished(self) -> bool:
         """Whether the folder holds no more than a ``create`` that was killed leaves."""
         names = {path.name.split(".json.")[0] for path in self.path.iterdir()}
-        return names <= {CHECKPOINTS, CONFIG_FILE, "config", "run"}
+        return names <= {CHECKPOINTS, CONFIG_FILE, _LOCK_FILE, "config", "run"}
 
     def read_state(self) -> State:
         """Where the run is; ``interrupted`` also for one that was killed while running."""
@@ -220,7 +219,8 @@ class RunFolder:
         columns = {name: [each.get(name) for each in rows] for name in names}
         buffer = io.BytesIO()
         pq.write_table(pa.table(columns), buffer)
-        write_atomically(self.path / METRICS_FILE, buffer.getvalue())
+        with self._explained():
+            write_atomically(self.path / METRICS_FILE, buffer.getvalue())
 
     def read_metrics(self) -> pd.DataFrame:
         """One row per epoch done; empty before the first."""
@@ -228,7 +228,7 @@ class RunFolder:
 
     def log(self, line: str) -> None:
         """Add a line with the time to ``log.txt``."""
-        with (self.path / LOG_FILE).open("a", encoding="utf-8") as file:
+        with self._explained(), (self.path / LOG_FILE).open("a", encoding="utf-8") as file:
             file.write(f"{_now()} {line}\n")
 
     @contextmanager
@@ -236,9 +236,11 @@ class RunFolder:
         """Hold the run for the time of a ``with`` block; the kernel frees it with the process.
 
         Raises:
-            BaselineError: another process holds it.
+            BaselineError: another process holds it, or the folder cannot be written.
         """
-        descriptor = os.open(self.path / _LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        path = self.path / _LOCK_FILE
+        with self._explained():
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -252,13 +254,13 @@ class RunFolder:
             os.close(descriptor)
 
     def _is_locked(self) -> bool:
+        if not os.access(self.path, os.W_OK):
+            return False
         try:
             with self.lock():
                 return False
         except BaselineError:
             return True
-        except OSError:  # a folder that may only be read
-            return False
 
     def _read_rows(self) -> list[dict[str, Any]]:
         path = self.path / METRICS_FILE
@@ -285,7 +287,18 @@ class RunFolder:
 
     def _write_json(self, name: str, content: Mapping[str, Any]) -> None:
         text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-        write_atomically(self.path / name, text.encode())
+        with self._explained():
+            write_atomically(self.path / name, text.encode())
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Turn a failed write (a full disk, a folder that may only be read) into one line."""
+        try:
+            yield
+        except OSError as error:
+            raise BaselineError(
+                f"run {self.path}: cannot be written ({error.strerror or error})"
+            ) from error
 
 
 def _identify(seed: int, split: Split, store: Store) -> dict[str, Any]:

@@ -186,9 +186,10 @@ def format_plan(planned: PlannedRun) -> str:
     recipe, split, features = planned.recipe, planned.split, planned.features
     spacing = PIXEL_SPACING_M * recipe.downscale
     done = planned.epochs_done
+    state = "finished" if planned.is_finished else "goes on"
     lines = [
         f"{planned.name}: {recipe.description or recipe.name}, seed {planned.seed}"
-        + (f"; {format_count(done, 'epoch')} done, goes on" if done else ""),
+        + (f"; {format_count(done, 'epoch')} done, {state}" if done else ""),
         f"  split {split.name}: {len(split.train)} training, {len(split.val)} validation and "
         f"{len(split.test)} test scenes of {format_path(planned.store.path)}",
         f"  input: {features.name}, {format_count(features.n_channels, 'channel')}",

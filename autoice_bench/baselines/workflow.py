@@ -6,21 +6,23 @@ import shutil
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
 from lightning_fabric import Fabric
 
+from autoice_bench.baselines.checkpoints import checkpoint_path
 from autoice_bench.baselines.environment import describe_environment
+from autoice_bench.baselines.networks import find_start_weights
 from autoice_bench.baselines.predict import predict
-from autoice_bench.baselines.run_folder import RunFolder
+from autoice_bench.baselines.run_folder import RunFolder, State
 from autoice_bench.baselines.run_plan import PlannedRun
 from autoice_bench.baselines.train import train
 from autoice_bench.charts import CHART_NAMES
 from autoice_bench.datasets.splits import Side
 from autoice_bench.datasets.store_index import read_index
-from autoice_bench.errors import AutoIceError
+from autoice_bench.errors import AutoIceError, BaselineError
 from autoice_bench.scoring.evaluate import board_name
 from autoice_bench.scoring.evaluate import score as count_scores
 from autoice_bench.scoring.score_text import format_summary, summarise
@@ -98,6 +100,7 @@ def do_run(
         AutoIceError: a split, store or prediction is not usable.
     """
     if fabric.is_global_zero:
+        require_start_weights([planned], overwrite=overwrite)
         if overwrite:
             _remove(planned)
         _create(planned)
@@ -117,6 +120,17 @@ def do_run(
     return RunReport(planned, record["outcome"], record["epochs"], summary)
 
 
+def require_start_weights(planned: Sequence[PlannedRun], *, overwrite: bool = False) -> None:
+    """Have at hand what new runs start from, before anything that takes long.
+
+    Raises:
+        BaselineError: the weights can neither be found nor downloaded.
+    """
+    begun = [checkpoint_path(RunFolder(each.folder).checkpoints, "last") for each in planned]
+    if overwrite or not all(path.is_file() for path in begun):
+        find_start_weights(planned[0].recipe)
+
+
 def _remove(planned: PlannedRun) -> None:
     if planned.folder.exists():
         # Only what is a run is removed, and only while nobody works on it.
@@ -132,14 +146,15 @@ def _create(planned: PlannedRun) -> None:
         split=planned.split,
         store=planned.store,
     )
-    run.update(
-        split_spec=planned.split_spec,
-        n_channels=planned.features.n_channels,
-        truth_fingerprints={
-            side: _fingerprint_truth(planned, planned.split.scenes(side))
-            for side in ("val", "test")
-        },
-    )
+    fingerprints = {
+        side: _fingerprint_truth(planned, planned.split.scenes(side)) for side in ("val", "test")
+    }
+    with run.lock():
+        run.update(
+            split_spec=planned.split_spec,
+            n_channels=planned.features.n_channels,
+            truth_fingerprints=fingerprints,
+        )
 
 
 def _fingerprint_truth(planned: PlannedRun, scene_ids: Sequence[str]) -> str | None:
@@ -163,12 +178,18 @@ def _held(run: RunFolder, fabric: Fabric) -> Iterator[None]:
         try:
             yield
         except BaseException as error:
-            stopped = isinstance(error, KeyboardInterrupt)
-            # What failed after training leaves the trained run as it is.
-            if run.read()["state"] != "finished":
-                run.update(state="interrupted" if stopped else "failed", error=_describe(error))
-            run.log(f"{'interrupted' if stopped else 'failed'}: {_describe(error)}")
+            # Where this cannot be written either (a full disk), the first error is the one to tell.
+            with suppress(BaselineError):
+                _record_failure(run, error)
             raise
+
+
+def _record_failure(run: RunFolder, error: BaseException) -> None:
+    became: State = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+    # What failed after training leaves the trained run as it is.
+    if run.read()["state"] != "finished":
+        run.update(state=became, error=_describe(error))
+    run.log(f"{became}: {_describe(error)}")
 
 
 def _describe(error: BaseException) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -237,15 +238,13 @@ def _run_floor(
 
 def require_torch(recipe: str) -> None:
     """Say in one line what is missing where networks cannot run."""
-    try:
-        import lightning_fabric  # noqa: F401
-        import torch  # noqa: F401
-        import torchvision  # noqa: F401
-    except ModuleNotFoundError as error:
-        raise BaselineError(
-            f"recipe {recipe} needs {error.name}, which is not installed; install "
-            "'autoice-bench[train]', or run a floor: autoice-bench baseline majority"
-        ) from None
+    for name in ("lightning_fabric", "torch", "torchvision"):
+        # Looked for, not imported: that takes seconds, which wrong options need not wait for.
+        if find_spec(name) is None:
+            raise BaselineError(
+                f"recipe {recipe} needs {name}, which is not installed; install "
+                "'autoice-bench[train]', or run a floor: autoice-bench baseline majority"
+            )
 
 
 def _resolve_name(recipe: str, config: int | None) -> str:
@@ -280,7 +279,8 @@ def _collect_settings(
     from autoice_bench.baselines.recipes import load_recipe, parse_settings
 
     short = {field: text for field, text in shorthands.items() if text is not None}
-    load_recipe(recipe)
+    if recipe.endswith(_RECIPE_SUFFIXES):
+        load_recipe(recipe)
     try:
         chosen = parse_settings(settings)
         twice = sorted(short.keys() & chosen.keys())
@@ -354,6 +354,7 @@ def _do_runs(
         do_run,
         format_report,
         format_seeds,
+        require_start_weights,
         suggest_next,
         summarise_seeds,
     )
@@ -365,6 +366,7 @@ def _do_runs(
     )
     is_first = fabric.is_global_zero
     if is_first and any(overwrite or not each.is_finished for each in planned):
+        require_start_weights(planned, overwrite=overwrite)
         projection = project_runs(planned, fabric.device.type, fabric.world_size)
         click.echo(format_projection(projection, planned[0].recipe), err=True)
     reports: list[RunReport] = []

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import errno
 import json
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from autoice_bench.baselines import run_folder
 from autoice_bench.baselines.environment import describe_environment, read_git_revision
 from autoice_bench.baselines.recipes import load_recipe
 from autoice_bench.baselines.run_folder import RunFolder, find_runs, name_run
@@ -128,6 +132,34 @@ def test_a_run_is_held_by_one_process_and_a_killed_one_counts_as_interrupted(
             pass
     with run.lock():
         pass
+
+
+def test_a_run_in_work_keeps_its_recipe(tmp_path: Path) -> None:
+    run = create(tmp_path / "r")
+    elsewhere = replace(RECIPE, workers=7)
+    with run.lock(), pytest.raises(BaselineError, match="another process is working on it"):
+        RunFolder.create(run.path, elsewhere, seed=0, split=SPLIT, store=STORE)
+    assert run.recipe == RECIPE
+
+
+def test_a_full_disk_is_said_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = create(tmp_path / "r")
+
+    def fill(path: Path, *_: Any, **__: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr(run_folder, "write_atomically", fill)
+    monkeypatch.setattr(Path, "open", fill)
+    writes: list[Callable[[], None]] = [
+        lambda: run.log("line"),
+        lambda: run.append_metrics({"epoch": 1}),
+        lambda: run.write_environment({}),
+    ]
+    for write in writes:
+        with pytest.raises(
+            BaselineError, match=r"r: cannot be written \(No space left on device\)"
+        ):
+            write()
 
 
 def test_environments_that_differed_are_kept(tmp_path: Path) -> None:
