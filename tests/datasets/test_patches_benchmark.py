@@ -8,7 +8,7 @@ import pytest
 pytest.importorskip("psutil")
 pytest.importorskip("xbatcher")
 
-from benchmarks import measure
+from benchmarks import delivery, measure
 from benchmarks import patches as benchmark
 
 
@@ -34,3 +34,6 @@ def test_benchmark_compares_the_readers_and_writes_its_tables(
     for name in benchmark.READERS:
         assert sum(line.startswith(f"| {name} |") for line in text.splitlines()) == 2
     assert "| times starter kit at 128 | 90 |" in text
+    for name in delivery.LOADERS:
+        assert sum(line.startswith(f"| {name} |") for line in text.splitlines()) == 2
+    assert "| times `DataLoader`, 2 workers at 128 | 2 |" in text
