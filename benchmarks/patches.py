@@ -539,8 +539,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "channels and three uint8 charts per patch, read at the same random windows by all; their "
         f"values were compared. Median of {options.rounds} rounds of {options.seconds:g} s each "
         f"(one round for {', '.join(SLOW)}), half of that where cold. "
-        "One process is pinned to one core. Only ours, memmap and the copy fill memory that is used "
-        "again; the others return new arrays. Ours and the Zarr readers verify checksums, "
+        "One process is pinned to one core. Only ours, memmap and the copy fill memory that is "
+        "used again; the others return new arrays. Ours and the Zarr readers verify checksums, "
         "memmap and the copy verify nothing.",
         one_process_table(measured, sizes),
         scaling_table(measured, sizes),
