@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 import shutil
@@ -335,9 +336,15 @@ def ok(*args: object) -> str:
     return result.stdout
 
 
+@functools.lru_cache(maxsize=1)
+def decode(path: Path) -> U8:
+    """The pixels of a picture; every test writes its own."""
+    return np.asarray(np.round(imread(path)[..., :3] * 255).astype(np.uint8))
+
+
 def panel(path: Path, box: layout.Box) -> U8:
     """The pixels of a panel: (lines, samples, 3) uint8."""
-    pixels = np.round(imread(path)[..., :3] * 255).astype(np.uint8)
+    pixels = decode(path)
     top, left = round(box.top * DOTS_PER_INCH), round(box.left * DOTS_PER_INCH)
     height, width = round(box.height * DOTS_PER_INCH), round(box.width * DOTS_PER_INCH)
     return np.asarray(pixels[top : top + height, left : left + width])
@@ -383,7 +390,7 @@ def test_the_picture_shows_the_right_colours_at_the_right_places(
     assert ok(prepared_store, scene_id, "--out", out) == f"{out} written\n"
     view = view_scene(open_scene_reader(prepared_store, scene_id), parse_channels("HH"))
     made = layout.arrange(300, 327, 6, charts=True, predictions=False)
-    height, width = imread(out).shape[:2]
+    height, width = decode(out).shape[:2]
     assert (width, height) == (
         pytest.approx(made.width * DOTS_PER_INCH, abs=1),
         pytest.approx(made.height * DOTS_PER_INCH, abs=1),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import multiprocessing
 import os
@@ -33,6 +32,7 @@ from autoice_bench.datasets.shard_reader import (
 )
 from autoice_bench.datasets.shards import ArraySpec, Codec, write_array
 from autoice_bench.errors import StoreError
+from tests.datasets.window_process import WINDOWS, put_windows, read_windows
 
 SHAPE = (3, 37, 50)
 LABEL = "scene 20180607T184326_dmi: array sar"
@@ -72,7 +72,7 @@ def bits(values: NDArray[Any]) -> bytes:
 axis = st.integers(1, 30)
 
 
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(data=st.data())
 def test_any_window_is_what_zarr_reads(data: st.DataObject) -> None:
     leading = data.draw(st.lists(st.integers(1, 3), max_size=2))
@@ -205,7 +205,7 @@ def test_every_flipped_byte_is_an_error_that_names_the_chunk(tmp_path: Path) -> 
     path = write_values(tmp_path, make_values(shape=(3, 12, 20)))
     shard = shard_of(path)
     content = shard.read_bytes()
-    for at in range(0, len(content), 3):
+    for at in range(0, len(content), 7):
         damaged = bytearray(content)
         damaged[at] ^= 0x10
         shard.write_bytes(damaged)
@@ -293,23 +293,11 @@ def test_files_of_discarded_readers_are_closed(
     monkeypatch.setattr(shard_reader, "OPEN_FILES", files)
     path = write_values(tmp_path, make_values())
     for _ in range(10):
-        read(open_at(path), 0, 0, 8, 8)
-        gc.collect()
+        read(open_at(path), 0, 0, 8, 8)  # nothing refers to the reader any more
     assert len(files) == 1
 
 
 # Readers in other processes and threads.
-
-WINDOWS = [(line, sample, 20, 30) for line in range(0, 18, 6) for sample in range(0, 21, 5)]
-
-
-def read_windows(array: ArrayReader) -> list[bytes]:
-    return [bits(read(array, *window)) for window in WINDOWS]
-
-
-def put_windows(array: ArrayReader, queue: Any) -> None:
-    queue.put(read_windows(array))
-
 
 READERS: dict[str, dict[str, Any]] = {"shard": {}, "zarr": OTHER_LAYOUTS["zstd"]}
 
