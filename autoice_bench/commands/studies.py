@@ -251,10 +251,11 @@ def _do_study(
         click.echo(format_result(result))
     if dry_run:
         return
+    reasons = [f"failed:\n{describe_failures(outcomes)}"] if result.failed else []
     if result.is_interrupted:
-        fail("interrupted; the same command goes on")
-    if result.failed:
-        fail(f"failed:\n{describe_failures(outcomes)}")
+        reasons.append("interrupted; the same command goes on")
+    if reasons:
+        fail("\n".join(reasons))
 
 
 def _announce(run: StudyRun) -> None:

@@ -639,6 +639,21 @@ def test_a_failure_is_named_at_the_end(prepared_store: Path, tmp_path: Path) -> 
     assert "absent.pth" in last[-1]
 
 
+def test_an_interruption_hides_no_failure(
+    work: FakeWork, prepared_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(study_module, "project_study", lambda *_: 1.0)
+    options = ("--only", "1/5", "--seeds", "0", "--set", "val=split")
+    work.failing, work.interrupting = {"unet-val-split-seed0"}, {"unet-6-val-split-seed0"}
+    result = invoke("unet-study", prepared_store, tmp_path, *options)
+    assert result.exit_code == 1
+    assert result.stderr.splitlines()[-3:] == [
+        "error: failed:",
+        "unet-val-split-seed0: no memory",
+        "interrupted; the same command goes on",
+    ]
+
+
 def test_all_nine_configurations_train_and_stand_in_one_table(
     prepared_store: Path, tmp_path: Path
 ) -> None:
