@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from autoice_bench.datasets import batch_ring
 from autoice_bench.datasets.batch_reader import BatchReader, Mode, NumpyBatch
@@ -34,10 +36,13 @@ def open_small(store: Path, **options: Any) -> PatchReader:
     return open_patches(
         store,
         resolve_scenes(store, "official", "train"),
-        patch_size=100,
-        seed=7,
-        arrays=frozenset(ARRAYS),
-        **{"patches_per_scene": 4, **options},
+        **{
+            "patch_size": 100,
+            "seed": 7,
+            "arrays": frozenset(ARRAYS),
+            "patches_per_scene": 4,
+            **options,
+        },
     )
 
 
@@ -75,6 +80,34 @@ def test_batches_do_not_depend_on_the_workers(
     with BatchReader(patches, 4, workers=workers, mode=mode) as batches:
         assert_same([copied(batch) for batch in batches.epoch(1)], epoch_one)
         assert_same([copied(batch) for batch in batches.epoch(1, start=2)], epoch_one[2:])
+
+
+@settings(max_examples=30)
+@given(
+    workers=st.integers(0, 3), batch_size=st.integers(1, 3), world_size=st.integers(1, 3),
+    epoch=st.integers(0, 5), start=st.integers(0, 4), seed=st.integers(0, 9),
+)  # fmt: skip
+def test_seed_epoch_and_index_decide_every_patch(
+    prepared_store: Path,
+    workers: int, batch_size: int, world_size: int, epoch: int, start: int, seed: int,
+) -> None:  # fmt: skip
+    """Whatever the number of workers and ranks, and the step that a run is resumed from."""
+    reader = open_small(prepared_store, patch_size=32, seed=seed, arrays=frozenset({"charts"}))
+    step = batch_size * world_size
+    expected = allocate(reader.fields, len(reader))
+    scene_ids = [reader.read(epoch, i, expected, i) for i in range(len(reader))]
+    for rank in range(world_size):
+        with BatchReader(
+            reader, batch_size, workers=workers, mode="thread", rank=rank, world_size=world_size
+        ) as batches:
+            n_read = 0
+            for at, batch in enumerate(batches.epoch(epoch, start), start):
+                own = slice(at * step + rank * batch_size, at * step + (rank + 1) * batch_size)
+                assert batch.scene_ids == scene_ids[own]
+                for name, values in batch.arrays.items():
+                    np.testing.assert_array_equal(values, expected[name][own], err_msg=name)
+                n_read += 1
+            assert n_read == max(len(reader) // step - start, 0)
 
 
 def test_ranks_share_the_batches_of_one(

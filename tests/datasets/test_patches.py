@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -148,6 +151,48 @@ def test_a_patch_of_an_upsampled_scene_is_the_upsampled_patch(
     scene = upsampled(Window(0, 0, height, width))
     patch = scene[:, window.line :, window.sample :][:, :size, :size]
     np.testing.assert_array_equal(upsampled(window), patch)
+
+
+def look_up(grid: NDArray[Any], position: Fraction, anchor: int) -> NDArray[np.float64]:
+    """Linear between the anchors around one position, flat beyond the outer ones."""
+    n = len(grid)
+    at = min(max((position - anchor) / 25, Fraction(0)), Fraction(n - 1))
+    low = min(int(at), n - 1)
+    high = min(low + 1, n - 1)
+    weight = float(at - low)
+    return np.asarray((1 - weight) * grid[low] + weight * grid[high])
+
+
+@given(
+    st.integers(1, 6), st.integers(1, 6), st.sampled_from([1, 2, 10]), st.booleans(),
+    st.sampled_from(["centre", "corner"]), st.integers(0, 150), st.integers(0, 150),
+    st.integers(1, 12), st.integers(1, 12),
+)  # fmt: skip
+def test_upsampling_is_that_of_a_naive_loop_over_pixels(
+    n_lines: int, n_samples: int, step: int, centred: bool, anchor: GridAnchor,
+    line: int, sample: int, lines: int, samples: int,
+) -> None:  # fmt: skip
+    """Windows anywhere, beyond the last cell included."""
+    grid = np.random.default_rng(1).normal(size=(n_lines, n_samples)).astype(np.float32)
+    geometry = Geometry(step, centred, anchor)
+    window = Window(line // step * step, sample // step * step, lines, samples)
+    cells = grid[
+        np.ix_(
+            cell_indices(window.line, lines, n_lines, geometry),
+            cell_indices(window.sample, samples, n_samples, geometry),
+        )
+    ]
+    nearest = upsample(cells, window, geometry, "nearest")
+    linear = upsample(cells, window, geometry, "linear")
+    middle = Fraction(step - 1, 2) if centred else Fraction(0)
+    anchor_pixel = 12 if anchor == "centre" else 0
+    for i in range(lines):
+        for j in range(samples):
+            r, c = window.line + i * step + middle, window.sample + j * step + middle
+            cell = (min(int(r // 25), n_lines - 1), min(int(c // 25), n_samples - 1))
+            assert nearest[i, j] == grid[cell]
+            expected = look_up(look_up(grid, r, anchor_pixel), c, anchor_pixel)
+            assert linear[i, j] == pytest.approx(float(expected), abs=1e-5)
 
 
 def test_linear_upsampling_is_exact_on_a_plane_and_flat_beyond_the_anchors() -> None:
