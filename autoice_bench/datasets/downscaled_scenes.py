@@ -61,7 +61,7 @@ class DownscaledScenes:
     ) -> None:
         arrays = frozenset(arrays)
         ids = tuple(dict.fromkeys(scene_ids))
-        with ThreadPoolExecutor(os.cpu_count()) as executor:
+        with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as executor:
             readers = list(executor.map(lambda scene_id: open_scene_reader(store, scene_id), ids))
             self.n_bytes = sum(estimate_bytes(reader, how, arrays) for reader in readers)
             _require_memory(self.n_bytes, len(ids), how)

@@ -57,7 +57,7 @@ def find_scene_windows(
         return find_windows(scenes.scene(scene_id), patch_size, min_valid_pixels)
 
     found = []
-    with ThreadPoolExecutor(os.cpu_count()) as executor:
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as executor:
         for scene_id, windows in zip(scene_ids, executor.map(find, scene_ids), strict=True):
             found.append((scene_id, windows))
             if progress is not None:
