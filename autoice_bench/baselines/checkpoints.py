@@ -90,7 +90,7 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         sync_folder(path.parent)
     except (OSError, RuntimeError) as error:  # torch reports a failed write as RuntimeError
         raise BaselineError(
-            f"checkpoint {path}: cannot be written ({_first_line(error)}); the former one is kept"
+            f"checkpoint {path}: cannot be written ({_find_reason(error)}); the former one is kept"
         ) from error
     finally:
         temporary.unlink(missing_ok=True)
@@ -224,6 +224,16 @@ def restore_optimiser(
 
 def _copy(tensor: Tensor) -> Tensor:
     return tensor.detach().to("cpu", copy=True)
+
+
+def _find_reason(error: BaseException) -> str:
+    """What the system said: torch tells only where in its file it was."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.strerror:
+            return cause.strerror
+        cause = cause.__cause__ or cause.__context__
+    return _first_line(error)
 
 
 def _first_line(error: BaseException) -> str:

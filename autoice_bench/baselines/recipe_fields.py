@@ -239,6 +239,9 @@ _SHARES: Final = (
     *("max_masked", "min_valid"),
 )
 
+_LEAST_FEATURES: Final = 2
+"""Per channel in a batch: one alone has no variance."""
+
 
 def _check_ranges(recipe: Recipe) -> None:
     for name in _POSITIVE:
@@ -272,12 +275,24 @@ def _check_combinations(recipe: Recipe) -> None:
             raise BaselineError(
                 f"recipe {recipe.name}: {found}; expected exactly one of {', '.join(group)}"
             )
+    if recipe.batch_size * _smallest_map(recipe) ** 2 < _LEAST_FEATURES:
+        raise BaselineError(
+            f"recipe {recipe.name}: batch_size {recipe.batch_size} of patch_size "
+            f"{recipe.patch_size} is too little for batch normalisation; make either larger"
+        )
     expected = {"classes": "cross-entropy", "regression": "mse"}[recipe.sic_output]
     if recipe.sic_loss != expected:
         raise BaselineError(
             f"recipe {recipe.name}: sic_loss is {recipe.sic_loss!r} with sic_output "
             f"{recipe.sic_output!r}; expected {expected!r}: set both"
         )
+
+
+def _smallest_map(recipe: Recipe) -> int:
+    """Side of a patch's coarsest feature map: that of the pooling branch, or of the bridge."""
+    if recipe.network == "aspp":
+        return max(1, -(-recipe.patch_size // 16) // 2)
+    return max(1, recipe.patch_size >> len(recipe.widths))
 
 
 def _require(recipe: Recipe, name: str, valid: bool, expected: str) -> None:

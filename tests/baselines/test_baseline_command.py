@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.error import URLError
 
 import pytest
 from click.testing import CliRunner, Result
@@ -126,6 +127,22 @@ def test_what_cannot_be_done_is_one_line(
     error = result.stderr.splitlines()[-1]
     assert error.startswith("error: ")
     assert message in error
+
+
+def test_missing_weights_are_said_before_anything_is_done(
+    invoke: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise URLError("Name or service not known")
+
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    monkeypatch.setattr("torch.hub.download_url_to_file", refuse)
+    result = invoke("aspp", "--set", "encoder=resnet18", *SMALL)
+    assert result.exit_code == 1
+    (line,) = result.stderr.splitlines()
+    for way_out in ("baseline fetch-weights", "--weights FILE", "--weights none"):
+        assert way_out in line
+    assert not (tmp_path / "runs").exists()
 
 
 def test_without_torch_floors_run_and_networks_say_what_to_install(

@@ -142,6 +142,7 @@ def test_a_setting_unsets_the_fields_that_it_excludes() -> None:
         ({"val": "random"}, "val is random; expected 'split' or 'random:N'"),
         ({"val": "random:0"}, "val is random:0"),
         ({"sic_output": "regression"}, "sic_loss is 'cross-entropy'.*expected 'mse': set both"),
+        ({"patch_size": "32", "batch_size": "1"}, "batch_size 1 of patch_size 32 is too little"),
         ({"max_masked": "none"}, "none is set; expected exactly one of max_masked"),
         ({"patches_per_scene": "0"}, "none is set; expected exactly one of patches_per_scene"),
         ({"min_valid": "0.3", "max_masked": "0.3"}, "max_masked and min_valid are set"),
