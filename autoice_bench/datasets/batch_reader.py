@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pickle
+import signal
 import socket
 import subprocess
 import sys
@@ -101,13 +102,23 @@ class _Thread:
         self._executor.shutdown(cancel_futures=True)
 
 
+@contextlib.contextmanager
+def _blocked_signals() -> Iterator[None]:
+    """Have a process that is started here not hear the signals that the trainer answers to."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 class _Process:
     def __init__(self, ring: BatchRing) -> None:
         ours, theirs = socket.socketpair()
         # The worker finds what this process can import, and nothing of it is imported.
         paths = os.pathsep.join(path or str(Path.cwd()) for path in sys.path)
         environment = {**os.environ, "PYTHONPATH": paths}
-        with theirs:
+        with theirs, _blocked_signals():
             descriptors = (theirs.fileno(), ring.descriptor)
             self._process = subprocess.Popen(
                 [

@@ -2,12 +2,13 @@
 
 It is a program of its own rather than a fork or a `multiprocessing` child: it shares no lock, no
 thread and no CUDA context with the trainer, imports neither torch nor the user's script, and ends
-when the trainer's end of the pipe closes, however the trainer ended.
+when the trainer's end of the pipe closes, however the trainer ended. It is started with SIGINT and
+SIGTERM blocked: Ctrl-C goes to every process of the terminal, SIGTERM to every process of a
+cluster's job, and the trainer alone decides when to stop.
 """
 
 from __future__ import annotations
 
-import signal
 import sys
 import traceback
 from multiprocessing.connection import Connection
@@ -43,8 +44,4 @@ def serve(connection: Connection, memory: int) -> None:
 
 
 if __name__ == "__main__":
-    # Ctrl-C goes to every process of the terminal, SIGTERM to every process of a cluster's job; the
-    # trainer alone decides when to stop.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     serve(Connection(int(sys.argv[1])), int(sys.argv[2]))

@@ -121,6 +121,23 @@ def cell_indices(start: int, size: int, n_cells: int, geometry: Geometry) -> NDA
     return np.clip(cells, 0, n_cells - 1)
 
 
+def cells_under(start: int, extent: int, n_cells: int, margin: int = 0) -> tuple[int, int]:
+    """Cells that pixels touch along one axis; the last one stands in where the grid has ended.
+
+    Args:
+        start: first 80 m pixel.
+        extent: 80 m pixels.
+        n_cells: cells of the scene along the axis.
+        margin: cells more on each side, where the grid has them.
+
+    Returns:
+        The first cell, and the last + 1.
+    """
+    first = start // PIXELS_PER_CELL - margin
+    last = (start + extent - 1) // PIXELS_PER_CELL + margin
+    return min(max(first, 0), n_cells - 1), min(last, n_cells - 1) + 1
+
+
 def linear_weights(
     start: int, size: int, geometry: Geometry
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:

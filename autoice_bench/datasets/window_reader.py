@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from autoice_bench.datasets.patches import cells_under
 from autoice_bench.datasets.shard_reader import ArrayReader, open_array, read_array
 from autoice_bench.datasets.shards import METADATA_NAME
 from autoice_bench.datasets.store import Store, open_store
-from autoice_bench.datasets.variables import GRID_2KM_DIMS, PIXELS_PER_CELL, SAR_DIMS
+from autoice_bench.datasets.variables import GRID_2KM_DIMS, SAR_DIMS
 from autoice_bench.errors import StoreError
 
 if TYPE_CHECKING:
@@ -254,7 +255,7 @@ def read_window(
             f"{scene.shape[0]}x{scene.shape[1]} pixels"
         )
     cells = [
-        _covering_cells(start, extent, n_cells)
+        np.arange(*cells_under(start, extent, n_cells, margin=1))
         for start, extent, n_cells in zip(starts, extents, scene.n_cells, strict=True)
     ]
     coordinates: dict[str, Any] = {
@@ -278,10 +279,3 @@ def read_window(
         coordinates |= {dim: list(scene.channels(name)) for dim in channel_dims}
         variables[name] = (scene.dims(name), values)
     return xr.Dataset(variables, coordinates, {"scene_id": scene_id})
-
-
-def _covering_cells(start: int, extent: int, n_cells: int) -> NDArray[np.int64]:
-    """Cells under the pixels and one more on each side; the last one stands in beyond the grid."""
-    first = min(max(start // PIXELS_PER_CELL - 1, 0), n_cells - 1)
-    last = min((start + extent - 1) // PIXELS_PER_CELL + 1, n_cells - 1)
-    return np.arange(first, last + 1)

@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from autoice_bench.datasets.patches import Window
+from autoice_bench.datasets.patches import Window, cells_under
 from autoice_bench.datasets.variables import PIXELS_PER_CELL, SAR_NODATA
 from autoice_bench.errors import PictureError
 
@@ -149,15 +149,13 @@ def cover_cells(window: Window, shape: tuple[int, ...]) -> Window:
         window: pixels.
         shape: (..., lines, samples) of the 2 km grid.
     """
-    first = [
-        min(start // PIXELS_PER_CELL, size - 1)
-        for start, size in zip((window.line, window.sample), shape[-2:], strict=True)
-    ]
-    ends = (window.line + window.lines, window.sample + window.samples)
-    last = [
-        min(-(-end // PIXELS_PER_CELL), size) for end, size in zip(ends, shape[-2:], strict=True)
-    ]
-    return Window(first[0], first[1], last[0] - first[0], last[1] - first[1])
+    (top, bottom), (left, right) = (
+        cells_under(start, extent, size)
+        for start, extent, size in zip(
+            (window.line, window.sample), (window.lines, window.samples), shape[-2:], strict=True
+        )
+    )
+    return Window(top, left, bottom - top, right - left)
 
 
 def cell_extent(cells: Window) -> Extent:

@@ -257,18 +257,34 @@ def test_a_killed_worker_is_an_error_not_a_wait(patches: PatchReader) -> None:
             list(epoch)
 
 
+def test_workers_leave_the_signals_to_the_trainer(patches: PatchReader) -> None:
+    """From the first moment on: they have not begun to import what they need."""
+    with BatchReader(patches, 1, workers=1) as batches:
+        worker = psutil.Process().children()[-1]
+        for number in (signal.SIGINT, signal.SIGTERM):
+            worker.send_signal(number)
+        assert len(list(batches.epoch(0))) == len(patches)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            worker.send_signal(number)
+        assert len(list(batches.epoch(1))) == len(patches)
+
+
 def test_workers_end_when_the_trainer_is_killed(prepared_store: Path) -> None:
+    scene_id = resolve_scenes(prepared_store, "official", "train")[0]
     script = (
         "import sys, time\n"
-        "from pathlib import Path\n"
-        "from tests.datasets.test_batch_reader import BatchReader, open_small\n"
-        "reader = BatchReader(open_small(Path(sys.argv[1])), 1, workers=2)\n"
+        "from autoice_bench.datasets.batch_reader import BatchReader\n"
+        "from autoice_bench.datasets.patch_sources import open_patches\n"
+        "store, scene_id = sys.argv[1:]\n"
+        "arrays = frozenset(['sar'])\n"
+        "patches = open_patches(store, [scene_id], patch_size=64, seed=0, arrays=arrays)\n"
+        "reader = BatchReader(patches, 1, workers=2)\n"
         "next(reader.epoch(0))\n"
         "print('ready', flush=True)\n"
         "time.sleep(60)\n"
     )
     trainer = subprocess.Popen(
-        [sys.executable, "-c", script, str(prepared_store)],
+        [sys.executable, "-c", script, str(prepared_store), scene_id],
         stdout=subprocess.PIPE,
         text=True,
         cwd=Path(__file__).parents[2],

@@ -17,6 +17,7 @@ from autoice_bench.datasets.patches import (
     Geometry,
     Window,
     cell_indices,
+    cells_under,
     count_cells,
     count_origins,
     count_required,
@@ -69,6 +70,24 @@ def test_cells_are_clamped_to_the_grid() -> None:
     # Pixel 62 is the anchor of cell 2 (2 * 25 + 12).
     assert first_cell(61, CENTRE) == 1
     assert first_cell(62, CENTRE) == 2
+
+
+@pytest.mark.parametrize(
+    ("start", "extent", "n_cells", "margin", "expected"),
+    [
+        (0, 1, 12, 0, (0, 1)),
+        (24, 2, 12, 0, (0, 2)),
+        (25, 25, 12, 0, (1, 2)),
+        (25, 25, 12, 1, (0, 3)),
+        (-30, 60, 12, 1, (0, 3)),
+        (290, 37, 12, 0, (11, 12)),  # the grid ends at pixel 300
+        (310, 5, 12, 1, (11, 12)),
+    ],
+)
+def test_cells_under_pixels(
+    start: int, extent: int, n_cells: int, margin: int, expected: tuple[int, int]
+) -> None:
+    assert cells_under(start, extent, n_cells, margin) == expected
 
 
 def test_linear_weights_at_a_centre_anchor() -> None:
