@@ -258,16 +258,17 @@ STARTER_KIT: Final = "NetCDF opened for every patch (starter kit)"
 XBATCHER: Final = "xbatcher on the store"
 XARRAY: Final = "xarray on the store"
 ZARR_PYTHON: Final = "zarr-python"
+ZARRS: Final = "zarrs"
 OURS: Final = "**ours**"
 MEMORY: Final = "copy out of memory"
-SLOW: Final = (STARTER_KIT, XBATCHER, XARRAY)
+SLOW: Final = (STARTER_KIT, XBATCHER, XARRAY, ZARRS)
 """Measured in one round: far from the others, whatever the machine does meanwhile."""
 READERS: Final[dict[str, Callable[[Scenes, int], Read]]] = {
     STARTER_KIT: netcdf_per_patch,
     XBATCHER: xbatcher_on_store,
     XARRAY: xarray_on_store,
     ZARR_PYTHON: zarr_python,
-    "zarrs": zarrs,
+    ZARRS: zarrs,
     "tensorstore": tensorstore,
     OURS: ours,
     "float16 memmap": memmap,

@@ -129,6 +129,7 @@ def test_scale_magnifies_the_content() -> None:
     assert shrunk_charts[0, 1, 0].tolist() == [255, 0, 0, 0, 255]
 
 
+@settings(max_examples=40)
 @given(sizes, seeds)
 def test_labels_follow_the_inputs(size: tuple[int, int], seed: int) -> None:
     # The same numbers in the inputs and in the labels: they stay equal through everything.
@@ -140,6 +141,7 @@ def test_labels_follow_the_inputs(size: tuple[int, int], seed: int) -> None:
     assert (moved_charts[~inside] == 255).all()
 
 
+@settings(max_examples=40)
 @given(squares, st.lists(st.sampled_from("slq"), max_size=5), st.booleans())
 def test_flips_and_quarter_turns_lose_nothing(
     size: tuple[int, int], moves: list[str], wind_aware: bool
@@ -242,6 +244,7 @@ def test_features_without_wind_are_left() -> None:
 # What must stay
 
 
+@settings(max_examples=30)
 @given(seeds)
 def test_nodata_stays_nodata(seed: int) -> None:
     # The lower right is outside the scene: 0 in every channel. In the middle SAR alone is nodata.
@@ -302,6 +305,7 @@ def test_devices_agree() -> None:
 # What is drawn
 
 
+@settings(max_examples=30)
 @given(seeds)
 def test_the_seed_decides(seed: int) -> None:
     x, charts = numbered(4, (6, 6)), labels_of(4, (6, 6))
