@@ -1,9 +1,14 @@
-"""Interruption: SIGTERM and SIGINT end a run at its next step, with everything saved."""
+"""Interruption: SIGTERM and SIGINT end a run at its next step, with everything saved.
+
+Elsewhere SIGTERM ends the process by way of its clean-up, as SIGINT does by itself.
+"""
 
 from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any, Final, Self
 
@@ -47,3 +52,20 @@ class StopRequest:
         if self.signal_name == "SIGINT" == signal.Signals(number).name:
             raise KeyboardInterrupt
         self.signal_name = signal.Signals(number).name
+
+
+@contextmanager
+def clean_termination() -> Iterator[None]:
+    """Let SIGTERM raise SystemExit in the main thread, so that nothing half written stays."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    former = signal.signal(signal.SIGTERM, _exit)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, former)
+
+
+def _exit(number: int, _: FrameType | None) -> None:
+    raise SystemExit(128 + number)

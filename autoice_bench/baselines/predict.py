@@ -19,6 +19,7 @@ from autoice_bench import __version__
 from autoice_bench.baselines.checkpoints import CheckpointName
 from autoice_bench.baselines.devices import choose_device
 from autoice_bench.baselines.inference import SceneView, predict_scene
+from autoice_bench.baselines.interruption import clean_termination
 from autoice_bench.baselines.probability_files import PROBABILITIES_SUFFIX, write_probabilities
 from autoice_bench.baselines.run_folder import RunFolder
 from autoice_bench.baselines.tiles import MULTIPLE, Tiling
@@ -222,7 +223,7 @@ def _predict(
     *,
     overwrite: bool,
 ) -> PredictResult:
-    with _whole_folder(out, overwrite=overwrite) as partial:
+    with clean_termination(), _whole_folder(out, overwrite=overwrite) as partial:
         for done, scene in enumerate(scenes, start=1):
             notes: list[str] = []
             prediction = predict_scene(

@@ -1,6 +1,8 @@
 import json
+import os
 import shutil
-from collections.abc import Mapping
+import signal
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -281,22 +283,40 @@ def test_existing_predictions_are_kept_unless_told(
     assert "best-loss" in (out / "description.json").read_text()
 
 
-def test_nothing_is_left_where_predicting_fails(
-    prepared_store: Path, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def fail() -> None:
+    raise PredictionError("no space left")
+
+
+def terminate() -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+@pytest.mark.parametrize(
+    ("end", "error"), [(fail, PredictionError), (terminate, SystemExit)], ids=("error", "SIGTERM")
+)
+def test_nothing_is_left_where_predicting_ends_early(
+    prepared_store: Path,
+    run: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    end: Callable[[], None],
+    error: type[BaseException],
 ) -> None:
+    before = signal.getsignal(signal.SIGTERM)
     original = write_prediction
     written: list[Path] = []
 
-    def fail_at_the_second(*args: Any) -> Path:
+    def end_at_the_second(*args: Any) -> Path:
         if written:
-            raise PredictionError("no space left")
+            end()
         written.append(original(*args))
         return written[-1]
 
-    monkeypatch.setattr(predicting, "write_prediction", fail_at_the_second)
-    with pytest.raises(PredictionError, match="no space left"):
+    monkeypatch.setattr(predicting, "write_prediction", end_at_the_second)
+    with pytest.raises(error):
         predict([run], prepared_store, out=tmp_path / "preds" / "p")
     assert list((tmp_path / "preds").iterdir()) == []
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_scenes_that_were_trained_on_are_confessed(
