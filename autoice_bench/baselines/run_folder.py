@@ -314,22 +314,16 @@ def find_runs(root: Path) -> list[RunFolder]:
     return [RunFolder(path.parent) for path in sorted(root.glob(f"*/{RUN_FILE}"))]
 
 
-def name_run(recipe: Recipe, published: Recipe, split: str, seed: int) -> str:
-    """The default name of a run: the recipe's, with what differs from it, and the seed.
+def name_experiment(recipe: Recipe, published: Recipe, split: str) -> str:
+    """The default name of a run without its seed: the recipe's, with what differs from it.
 
-    Such as ``aspp-rates-12-24-36-seed0``. Fields of the machine are not in it.
+    Such as ``aspp-rates-12-24-36``. Fields of the machine are not in it.
 
     Args:
         recipe: the resolved recipe.
         published: the recipe without settings.
         split: name of the split; ``official`` is not said.
-        seed: seed of the run.
     """
-    return f"{name_experiment(recipe, published, split)}-seed{seed}"
-
-
-def name_experiment(recipe: Recipe, published: Recipe, split: str) -> str:
-    """``name_run`` without the seed."""
     before = published.to_dict()
     changed = {
         key: value

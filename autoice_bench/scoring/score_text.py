@@ -15,6 +15,7 @@ from autoice_bench.scoring.leaderboard_text import format_table
 from autoice_bench.scoring.metric_table import headline_metric
 from autoice_bench.scoring.scores import COMBINED, OFFICIAL
 from autoice_bench.scoring.truth import PUBLISHED_RULE, LabelRule
+from autoice_bench.wording import format_count
 
 _LABELS = {"r2": "R2", "f1_weighted": "weighted F1", COMBINED: "2 : 2 : 1"}
 
@@ -71,8 +72,10 @@ def _summarise_score(overall: pd.DataFrame, chart: str, metric: str) -> dict[str
 
 def format_summary(summary: dict[str, Any]) -> str:
     """A record of ``summarise`` as text."""
-    kind = "simulated scenes" if summary["simulated"] else "scenes"
-    lines = [f"{summary['submission']}: {summary['n_scenes']} {kind}, split {summary['split']}"]
+    scenes = format_count(
+        summary["n_scenes"], "simulated scene" if summary["simulated"] else "scene"
+    )
+    lines = [f"{summary['submission']}: {scenes}, split {summary['split']}"]
     rule = LabelRule(**summary["label_rule"])
     if rule != PUBLISHED_RULE:
         lines.append(f"  labels {rule}: not comparable with scores on the released labels")

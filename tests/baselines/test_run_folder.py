@@ -13,7 +13,7 @@ import pytest
 from autoice_bench.baselines import run_folder
 from autoice_bench.baselines.environment import describe_environment, read_git_revision
 from autoice_bench.baselines.recipes import load_recipe
-from autoice_bench.baselines.run_folder import RunFolder, find_runs, name_run
+from autoice_bench.baselines.run_folder import RunFolder, find_runs, name_experiment
 from autoice_bench.datasets.splits import Split
 from autoice_bench.datasets.store import Store, StoreOptions
 from autoice_bench.errors import BaselineError
@@ -190,23 +190,22 @@ def test_runs_are_found_by_name(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("overrides", "split", "name"),
     [
-        ({}, "official", "aspp-seed0"),
-        ({"rates": "6,12,18", "workers": "0"}, "official", "aspp-seed0"),
-        ({"rates": "12,24,36"}, "official", "aspp-rates-12-24-36-seed0"),
-        ({"features": "sar"}, "cross-region", "aspp-sar-cross-region-seed0"),
-        ({"lr": "1e-3", "min_valid": "0.3"}, "official", "aspp-min-valid-0.3-lr-0.001-seed0"),
+        ({}, "official", "aspp"),
+        ({"rates": "6,12,18", "workers": "0"}, "official", "aspp"),
+        ({"rates": "12,24,36"}, "official", "aspp-rates-12-24-36"),
+        ({"features": "sar"}, "cross-region", "aspp-sar-cross-region"),
+        ({"lr": "1e-3", "min_valid": "0.3"}, "official", "aspp-min-valid-0.3-lr-0.001"),
     ],
 )
 def test_default_names(overrides: dict[str, str], split: str, name: str) -> None:
-    assert name_run(load_recipe("aspp", overrides), load_recipe("aspp"), split, 0) == name
+    assert name_experiment(load_recipe("aspp", overrides), load_recipe("aspp"), split) == name
 
 
 def test_long_names_are_shortened_and_differ() -> None:
     published = load_recipe("aspp")
-    names = [
-        name_run(replace(published, features=tuple(f"channel_{k}" for k in range(n))), published,
-                 "official", 12)
-        for n in (20, 21)
-    ]  # fmt: skip
+    recipes = [
+        replace(published, features=tuple(f"channel_{k}" for k in range(n))) for n in (20, 21)
+    ]
+    names = [name_experiment(recipe, published, "official") for recipe in recipes]
     assert names[0] != names[1]
-    assert all(len(name) <= 100 and name.endswith("-seed12") for name in names)
+    assert all(len(name) <= 85 for name in names)
