@@ -14,7 +14,7 @@ from autoice_bench.commands.base import PATH, AutoIceCommand
 from autoice_bench.errors import AutoIceError
 
 _BEFORE = (
-    ("Simulated scenes in the layout of the released ones", "simulate --train 24 --test 6 --size 500,523"),
+    ("Scenes, simulated in the official layout", "simulate --train 24 --test 6 --size 500,523"),
     ("The store: labels, SAR, AMSR2 and ERA5 of every scene as sharded Zarr", "prepare"),
     ("Proof that the store is whole and equals its source", "verify --source rtt"),
     ("What it holds", "info"),
