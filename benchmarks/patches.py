@@ -319,7 +319,10 @@ def measure_reader(
         if barrier is not None:
             barrier.wait(300)
         warm[size] = _rate(read, draw_windows(scenes, size, seed), seconds, None)
-        if with_cold and name != MEMORY:
+    if with_cold and name != MEMORY:
+        # After every warm size: what is dropped from the page cache is missing there.
+        for size in sizes:
+            read = READERS[name](scenes, size)
             evict = partial(_evict, scenes, getattr(read, "forget", None))
             cold[size] = _rate(read, draw_windows(scenes, size, seed + 1000), seconds / 2, evict)
     return Rates(warm, cold, digests)
