@@ -87,8 +87,8 @@ def compare_alignment(work: Path) -> str:
         "## Misaligned 2 km variables\n\n"
         "Training with the starter kit's crop (`--compat starter-kit`), which shifts AMSR2 by up "
         "to 2 km, and predicting with exact alignment. Two seeds of a small network at 320 m "
-        "pixels settle nothing; the command is there to measure the cost on the released scenes:\n\n"
-        + format_table(("compat", *SCORED), rows)
+        "pixels settle nothing; the command is there to measure the cost on the released "
+        "scenes:\n\n" + format_table(("compat", *SCORED), rows)
     )
 
 
