@@ -4,8 +4,8 @@ An array in the layout that ``prepare`` writes is read by ``ShardReader``: one `
 inner chunks into memory that is used again, checksum, decoding, one copy. Any other layout is left
 to zarr-python.
 
-Why not a library: on one core this reads patches about twice as fast as tensorstore, four times as
-fast as zarrs and more than seven times as fast as zarr-python (benchmarks/results/patches.md); and
+Why not a library: on one core this reads patches 1.6 to 2.2 times as fast as tensorstore, four to
+five times as fast as zarrs and 20 to 34 times as zarr-python (benchmarks/results/patches.md); and
 tensorstore aborts and zarrs hangs in a forked worker once the parent has read. zarr-python knows
 every layout, survives forks, and is required anyway.
 """
