@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
@@ -113,36 +113,21 @@ def predict(
         raise click.UsageError("several runs predict into one folder; name it with --out")
     target = out or Path("preds") / (runs[0].resolve().name + ("-scenes" if files else ""))
     with scene_progress("predicting") as progress:
+        options: dict[str, Any] = {
+            "out": target,
+            "tile": tile,
+            "overlap": overlap,
+            "probabilities": probabilities,
+            "checkpoint": checkpoint,
+            "device": device,
+            "precision": precision,
+            "overwrite": overwrite,
+            "progress": progress,
+        }
         if files:
-            result = predicting.predict_files(
-                runs,
-                files,
-                out=target,
-                tile=tile,
-                overlap=overlap,
-                probabilities=probabilities,
-                checkpoint=checkpoint,
-                device=device,
-                precision=precision,
-                overwrite=overwrite,
-                progress=progress,
-            )
+            result = predicting.predict_files(runs, files, **options)
         else:
-            result = predicting.predict(
-                runs,
-                store,
-                split=split,
-                subset=subset,
-                out=target,
-                tile=tile,
-                overlap=overlap,
-                probabilities=probabilities,
-                checkpoint=checkpoint,
-                device=device,
-                precision=precision,
-                overwrite=overwrite,
-                progress=progress,
-            )
+            result = predicting.predict(runs, store, split=split, subset=subset, **options)
     for note in result.notes:
         click.echo(f"note: {note}", err=True)
     click.echo(f"predictions of {format_count(len(result.scene_ids), 'scene')} written to {target}")

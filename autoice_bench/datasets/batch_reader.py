@@ -48,6 +48,12 @@ class NumpyBatch:
     scene_ids: list[str]
 
 
+def batch_indices(step: int, batch_size: int, rank: int, world_size: int) -> range:
+    """The patches of an epoch that make one process's batch of a step."""
+    first = (step * world_size + rank) * batch_size
+    return range(first, first + batch_size)
+
+
 class _Worker(Protocol):
     def request(self, slot: int, epoch: int, indices: Sequence[int]) -> None: ...
 
@@ -322,8 +328,7 @@ class BatchReader:
             worker.drain()
 
     def _indices(self, step: int) -> range:
-        first = (step * self._world_size + self._rank) * self._batch_size
-        return range(first, first + self._batch_size)
+        return batch_indices(step, self._batch_size, self._rank, self._world_size)
 
     def close(self) -> None:
         """End the workers."""

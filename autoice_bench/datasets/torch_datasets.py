@@ -9,16 +9,16 @@ Classes: 11 SIC, 6 SOD and 7 FLOE classes; 255 is unlabelled.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence, Sized
+from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import torch
-from torch import Tensor
+from numpy.typing import NDArray
 from torch.utils.data import Dataset, Sampler
 
-from autoice_bench.datasets.batch_reader import BatchReader, Mode
+from autoice_bench.datasets.batch_reader import BatchReader, Mode, batch_indices
 from autoice_bench.datasets.downscaling import DownscaleMethod
 from autoice_bench.datasets.patch_reader import DEFAULT_ARRAYS, allocate
 from autoice_bench.datasets.patch_sources import open_patches, open_windows, resolve_scenes
@@ -161,21 +161,20 @@ class PatchSampler(Sampler[int]):
         self._batch_size = batch_size
         self._start_step = start_step
         self._rank, self._world_size = rank, world_size
+        self._n_steps = self._n_patches // (batch_size * world_size)
 
     def set_epoch(self, epoch: int, start_step: int = 0) -> None:
         """Choose the epoch to give next."""
         self._epoch, self._start_step = epoch, start_step
 
     def __len__(self) -> int:
-        steps = self._n_patches // (self._batch_size * self._world_size) - self._start_step
-        return max(steps, 0) * self._batch_size
+        return max(self._n_steps - self._start_step, 0) * self._batch_size
 
     def __iter__(self) -> Iterator[int]:
         begin = self._epoch * self._n_patches
-        steps = self._n_patches // (self._batch_size * self._world_size)
-        for step in range(self._start_step, steps):
-            first = (step * self._world_size + self._rank) * self._batch_size
-            yield from range(begin + first, begin + first + self._batch_size)
+        for step in range(self._start_step, self._n_steps):
+            indices = batch_indices(step, self._batch_size, self._rank, self._world_size)
+            yield from (begin + index for index in indices)
 
 
 class PatchLoader:
@@ -324,12 +323,16 @@ class SceneDataset(Dataset[Batch]):
     def __getitem__(self, index: int) -> Batch:
         scene_id = self.scene_ids[index]
         arrays = self._windows.read_scene(scene_id, index)
-        tensors: dict[str, Tensor] = {name: torch.from_numpy(a) for name, a in arrays.items()}
-        return {**tensors, "scene_id": [scene_id]}
+        return _make_batch(scene_id, arrays)
 
     def window(self, index: int, window: Window) -> Batch:
         """Part of a scene, for one that does not fit in memory."""
         scene_id = self.scene_ids[index]
         arrays = self._windows.read_window(scene_id, window, index)
-        tensors: dict[str, Tensor] = {name: torch.from_numpy(a) for name, a in arrays.items()}
-        return {**tensors, "scene_id": [scene_id]}
+        return _make_batch(scene_id, arrays)
+
+
+def _make_batch(scene_id: str, arrays: Mapping[str, NDArray[Any]]) -> Batch:
+    """A batch of one scene, or of one window of it."""
+    tensors = {name: torch.from_numpy(values) for name, values in arrays.items()}
+    return {**tensors, "scene_id": [scene_id]}
