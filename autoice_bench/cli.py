@@ -10,18 +10,20 @@ import click
 
 from autoice_bench import __version__
 from autoice_bench.commands.base import AutoIceGroup
-from autoice_bench.commands.baselines import baseline
-from autoice_bench.commands.demonstration import demo
-from autoice_bench.commands.inspection import info, verify
-from autoice_bench.commands.labelling import labels
-from autoice_bench.commands.leaderboards import leaderboard
-from autoice_bench.commands.predicting import predict
-from autoice_bench.commands.preparation import prepare
-from autoice_bench.commands.scoring import convert, score
-from autoice_bench.commands.showing import show
-from autoice_bench.commands.simulation import simulate
-from autoice_bench.commands.splitting import splits
-from autoice_bench.commands.studies import study, unet_study
+from autoice_bench.commands.baseline.run import baseline
+from autoice_bench.commands.baseline.study import study, unet_study
+from autoice_bench.commands.convert import convert
+from autoice_bench.commands.demo import demo
+from autoice_bench.commands.info import info
+from autoice_bench.commands.labels import labels
+from autoice_bench.commands.leaderboard import leaderboard
+from autoice_bench.commands.predict import predict
+from autoice_bench.commands.prepare import prepare
+from autoice_bench.commands.score import score
+from autoice_bench.commands.show import show
+from autoice_bench.commands.simulate import simulate
+from autoice_bench.commands.splits import splits
+from autoice_bench.commands.verify import verify
 
 
 @click.group(cls=AutoIceGroup, context_settings={"help_option_names": ["-h", "--help"]})

@@ -44,8 +44,8 @@ def _deliver(name: str, dataset: Any, workers: int) -> Iterator[None]:
     """Epoch after epoch; yields when a batch is there."""
     from torch.utils.data import DataLoader
 
-    from autoice_bench.datasets.batch_reader import Mode
-    from autoice_bench.datasets.torch_datasets import PatchLoader, PatchSampler
+    from autoice_bench.datasets.batches.reader import Mode
+    from autoice_bench.datasets.batches.torch_datasets import PatchLoader, PatchSampler
 
     if name == PLAIN:
         sampler = PatchSampler(dataset, batch_size=BATCH_SIZE)
@@ -78,8 +78,8 @@ def measure_delivery(
     store: Path, sizes: Sequence[int], seconds: float, rounds: int
 ) -> dict[str, list[Rates]]:
     """Measure every loader in rounds, each in a process of its own, with warm files."""
-    from autoice_bench.datasets.store import open_store
-    from autoice_bench.datasets.torch_datasets import PatchDataset
+    from autoice_bench.datasets.batches.torch_datasets import PatchDataset
+    from autoice_bench.datasets.store.root import open_store
 
     scene_ids = open_store(store, require_complete=True).scene_ids()
     datasets = {

@@ -20,10 +20,10 @@ import numpy as np
 from numcodecs import blosc
 from numpy.typing import NDArray
 
-from autoice_bench.datasets.scene_folder import INNER_CHUNK
-from autoice_bench.datasets.scenes import read_scene
-from autoice_bench.datasets.shards import SHUFFLES, Codec, Shuffle
-from autoice_bench.datasets.sources import find_scenes
+from autoice_bench.datasets.sources.rtt import read_scene
+from autoice_bench.datasets.store.scene_writer import INNER_CHUNK
+from autoice_bench.formats.rtt_folder import find_scenes
+from autoice_bench.formats.shard_writer import SHUFFLES, Codec, Shuffle
 from benchmarks.measure import format_table, write_result
 
 PATCH_SIZES = (256, 768)
@@ -149,7 +149,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="autoice-layout-") as folder:
         source = arguments.source or Path(folder, "rtt")
         if arguments.source is None:
-            from autoice_bench.datasets.simulate import simulate
+            from autoice_bench.datasets.simulate.run import simulate
 
             simulate(source, n_train=1, n_test=0, size=(lines, samples))
         scene = read_scene(find_scenes(source).scenes[0])

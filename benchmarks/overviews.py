@@ -20,12 +20,12 @@ from typing import Final
 
 import numpy as np
 
-from autoice_bench.datasets.downscaled_scenes import DownscaledScenes
-from autoice_bench.datasets.downscaling import METHODS, DownscaleMethod, Downscaling
-from autoice_bench.datasets.patch_reader import ARRAYS
-from autoice_bench.datasets.prepare import prepare
-from autoice_bench.datasets.simulate import simulate
-from autoice_bench.datasets.store import open_store
+from autoice_bench.datasets.patches.windows import ARRAYS
+from autoice_bench.datasets.prepare.prepare import prepare
+from autoice_bench.datasets.readers.downscaled import DownscaledScenes
+from autoice_bench.datasets.simulate.run import simulate
+from autoice_bench.datasets.store.downscaling import METHODS, DownscaleMethod, Downscaling
+from autoice_bench.datasets.store.root import open_store
 from benchmarks.measure import Measurement, format_table, measure_alone, write_result
 
 WANTED: Final = frozenset(ARRAYS) - {"distance_map"}

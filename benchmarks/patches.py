@@ -27,12 +27,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autoice_bench.charts import CHART_NAMES
-from autoice_bench.datasets.prepare import prepare
-from autoice_bench.datasets.simulate import simulate
-from autoice_bench.datasets.sources import find_scenes
-from autoice_bench.datasets.store import open_store
-from autoice_bench.datasets.variables import SAR_VARIABLES
-from autoice_bench.datasets.window_reader import open_scene_reader
+from autoice_bench.datasets.prepare.prepare import prepare
+from autoice_bench.datasets.readers.scene import open_scene_reader
+from autoice_bench.datasets.simulate.run import simulate
+from autoice_bench.datasets.store.root import open_store
+from autoice_bench.formats.rtt_folder import find_scenes
+from autoice_bench.formats.variables import SAR_VARIABLES
 from benchmarks.delivery import delivery_paragraphs
 from benchmarks.measure import format_table, measure_alone, write_result
 

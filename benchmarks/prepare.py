@@ -27,17 +27,17 @@ from numpy.typing import NDArray
 from zarr.codecs import BloscCodec
 
 from autoice_bench.charts import CHART_NAMES
-from autoice_bench.datasets.buffers import BufferPool, keep_freed_memory
-from autoice_bench.datasets.executors import start_local_cluster
-from autoice_bench.datasets.prepare import prepare
-from autoice_bench.datasets.runs import start_run
-from autoice_bench.datasets.scene_folder import INNER_CHUNK, read_digest
-from autoice_bench.datasets.scene_job import SceneJob, prepare_scene
-from autoice_bench.datasets.shards import ArraySpec, Codec, write_array
-from autoice_bench.datasets.sources import find_scenes
-from autoice_bench.datasets.store import StoreOptions, create_store
-from autoice_bench.datasets.variables import DISTANCE_MAP, SAR_VARIABLES
-from autoice_bench.netcdf_chunks import NetcdfFile, open_netcdf
+from autoice_bench.datasets.prepare.executors import start_local_cluster
+from autoice_bench.datasets.prepare.holding import start_run
+from autoice_bench.datasets.prepare.job import SceneJob, prepare_scene
+from autoice_bench.datasets.prepare.prepare import prepare
+from autoice_bench.datasets.sources.buffers import BufferPool, keep_freed_memory
+from autoice_bench.datasets.store.root import StoreOptions, create_store
+from autoice_bench.datasets.store.scene_writer import INNER_CHUNK, read_digest
+from autoice_bench.formats.netcdf import NetcdfFile, open_netcdf
+from autoice_bench.formats.rtt_folder import find_scenes
+from autoice_bench.formats.shard_writer import ArraySpec, Codec, write_array
+from autoice_bench.formats.variables import DISTANCE_MAP, SAR_VARIABLES
 from benchmarks.measure import (
     Measurement,
     format_table,
@@ -258,7 +258,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="autoice-prepare-") as folder:
         source = arguments.source or Path(folder, "rtt")
         if arguments.source is None:
-            from autoice_bench.datasets.simulate import simulate
+            from autoice_bench.datasets.simulate.run import simulate
 
             simulate(source, n_train=arguments.scenes, n_test=0, size=(lines, samples), workers=2)
         scenes = find_scenes(source).scenes

@@ -21,12 +21,17 @@ from scipy.interpolate import RectBivariateSpline
 from scipy.ndimage import zoom
 
 from autoice_bench.charts import CHARTS, FILL_VALUE
-from autoice_bench.datasets.egg_codes import EggCode, format_polygon_codes, parse_polygon_codes
-from autoice_bench.datasets.label_tables import build_label_table, rasterise_labels
-from autoice_bench.datasets.labels import AUTOICE_2022, derive_labels
-from autoice_bench.datasets.raw_files import open_raw_file
-from autoice_bench.datasets.raw_scenes import convert_raw_scene
-from autoice_bench.datasets.variables import (
+from autoice_bench.datasets.labels.egg_codes import (
+    EggCode,
+    format_polygon_codes,
+    parse_polygon_codes,
+)
+from autoice_bench.datasets.labels.rules import derive_labels
+from autoice_bench.datasets.labels.tables import build_label_table, rasterise_labels
+from autoice_bench.datasets.sources.raw import open_raw_file
+from autoice_bench.datasets.sources.raw_conversion import convert_raw_scene
+from autoice_bench.formats.label_rule import AUTOICE_2022
+from autoice_bench.formats.variables import (
     AMSR2_VARIABLES,
     DISTANCE_MAP,
     ERA5_VARIABLES,

@@ -29,14 +29,14 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from autoice_bench.charts import CHART_NAMES, CHARTS, FILL_VALUE
-from autoice_bench.datasets.prepare import prepare
-from autoice_bench.datasets.simulate import simulate
+from autoice_bench.datasets.prepare.prepare import prepare
+from autoice_bench.datasets.simulate.run import simulate
 from autoice_bench.scoring.evaluate import score
-from autoice_bench.scoring.histograms import joint_histogram
-from autoice_bench.scoring.metrics import chart_score, combined_score
-from autoice_bench.scoring.prediction_files import write_prediction
+from autoice_bench.scoring.metrics.formulas import chart_score, combined_score
+from autoice_bench.scoring.metrics.histograms import joint_histogram
+from autoice_bench.scoring.predictions.writing import write_prediction
 from autoice_bench.scoring.scores import build_scores
-from autoice_bench.scoring.store_truth import StoreTruth
+from autoice_bench.scoring.truth.store_truth import StoreTruth
 from benchmarks.measure import Measurement, format_table, measure_alone, write_result
 
 SHIFT = 40
@@ -155,7 +155,7 @@ import sys, time, json, resource
 from pathlib import Path
 from autoice_bench.scoring.evaluate import score
 from autoice_bench.scoring.scores import build_scores
-from autoice_bench.scoring.store_truth import StoreTruth
+from autoice_bench.scoring.truth.store_truth import StoreTruth
 store, folder, workers = sys.argv[1:]
 started = time.perf_counter()
 evaluation = score(Path(folder), StoreTruth(Path(store)), workers=int(workers))

@@ -19,9 +19,11 @@ from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.metrics import r2_score
 
 from autoice_bench.charts import CHARTS
-from autoice_bench.datasets.simulate import SceneSpec, SimulatedScene, plan_scenes, simulate_scene
 from autoice_bench.datasets.simulate.run import Target, write_scene
-from autoice_bench.datasets.variables import AMSR2_VARIABLES, ERA5_VARIABLES, PIXELS_PER_CELL
+from autoice_bench.datasets.simulate.scenario import plan_scenes
+from autoice_bench.datasets.simulate.scene import SimulatedScene, simulate_scene
+from autoice_bench.datasets.simulate.scene_spec import SceneSpec
+from autoice_bench.formats.variables import AMSR2_VARIABLES, ERA5_VARIABLES, PIXELS_PER_CELL
 from benchmarks.measure import describe_machine, measure_alone
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -21,7 +21,8 @@ from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
 from autoice_bench.charts import CHARTS, FILL_VALUE, Chart
-from autoice_bench.datasets.simulate import SimulatedScene, plan_scenes, simulate_scene
+from autoice_bench.datasets.simulate.scenario import plan_scenes
+from autoice_bench.datasets.simulate.scene import SimulatedScene, simulate_scene
 
 ROOT = Path(__file__).resolve().parents[1]
 UNLABELLED = "#b4b4b4"

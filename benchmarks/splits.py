@@ -21,10 +21,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from autoice_bench import __version__
-from autoice_bench.datasets.created_splits import create_splits
-from autoice_bench.datasets.passes import group_passes, read_frames
-from autoice_bench.datasets.split_index import select_training, validate_split_index
-from autoice_bench.datasets.stratification import (
+from autoice_bench.datasets.splits.created import create_splits
+from autoice_bench.datasets.splits.passes import group_passes, read_frames
+from autoice_bench.datasets.splits.scene_table import select_training, validate_split_index
+from autoice_bench.datasets.splits.stratification import (
     BLOCKS,
     compute_objective,
     compute_total_variation,

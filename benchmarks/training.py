@@ -21,12 +21,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from autoice_bench.datasets.downscaling import Downscaling
-from autoice_bench.datasets.prepare import prepare
-from autoice_bench.datasets.simulate import simulate
-from autoice_bench.datasets.splits import Split
-from autoice_bench.datasets.store import Store, open_store
-from autoice_bench.datasets.store_index import read_index
+from autoice_bench.datasets.prepare.prepare import prepare
+from autoice_bench.datasets.simulate.run import simulate
+from autoice_bench.datasets.store.downscaling import Downscaling
+from autoice_bench.datasets.store.index import read_index
+from autoice_bench.datasets.store.root import Store, open_store
+from autoice_bench.formats.split_file import Split
 from benchmarks.measure import format_table, measure_alone, write_result
 
 Settings = Mapping[str, str]
@@ -104,9 +104,9 @@ def split_scenes(store: Store) -> Split:
 
 def train_run(bench: Bench, recipe_name: str, settings: Settings, name: str) -> Row:
     """Train a run; the metrics of its last epoch."""
-    from autoice_bench.baselines.recipes import load_recipe
-    from autoice_bench.baselines.run_folder import RunFolder
-    from autoice_bench.baselines.train import train
+    from autoice_bench.baselines.recipes.loading import load_recipe
+    from autoice_bench.baselines.runs.folder import RunFolder
+    from autoice_bench.baselines.training.loop import train
 
     recipe = load_recipe(recipe_name, {**bench.settings(recipe_name), **settings})
     store = open_store(bench.store, require_complete=True)
@@ -121,9 +121,9 @@ def load_batches(bench: Bench, recipe_name: str) -> float:
     """Patches per second of the loader alone, copies to the device included."""
     import torch
 
-    from autoice_bench.baselines.devices import open_fabric
-    from autoice_bench.baselines.recipes import load_recipe
-    from autoice_bench.baselines.training_job import open_loader, open_patches
+    from autoice_bench.baselines.machine.devices import open_fabric
+    from autoice_bench.baselines.recipes.loading import load_recipe
+    from autoice_bench.baselines.training.job import open_loader, open_patches
 
     recipe = load_recipe(recipe_name, bench.settings(recipe_name))
     store = open_store(bench.store, require_complete=True)
@@ -143,13 +143,13 @@ def predict_scenes(bench: Bench, name: str, tile: int | None) -> tuple[float, fl
     """Seconds from a scene in the store to its classes, and to its file; best of the scenes."""
     import torch
 
-    from autoice_bench.baselines.inference import SceneView, predict_scene
-    from autoice_bench.baselines.predict import predict
-    from autoice_bench.baselines.tiles import Tiling
-    from autoice_bench.baselines.trained_runs import open_trained_runs
-    from autoice_bench.datasets.patch_sources import open_windows
-    from autoice_bench.datasets.splits import write_split
-    from autoice_bench.datasets.window_reader import open_scene_reader
+    from autoice_bench.baselines.inference.predict import predict
+    from autoice_bench.baselines.inference.scene import SceneView, predict_scene
+    from autoice_bench.baselines.inference.tiles import Tiling
+    from autoice_bench.baselines.inference.trained_runs import open_trained_runs
+    from autoice_bench.datasets.patches.opening import open_windows
+    from autoice_bench.datasets.readers.scene import open_scene_reader
+    from autoice_bench.formats.split_file import write_split
 
     store = open_store(bench.store, require_complete=True)
     split = split_scenes(store)
@@ -272,7 +272,7 @@ def variants_table(
 
 def aspp_part(bench: Bench) -> list[str]:
     """Training and prediction of the ASPP network, as paragraphs."""
-    from autoice_bench.baselines.recipes import load_recipe
+    from autoice_bench.baselines.recipes.loading import load_recipe
 
     recipe = load_recipe("aspp", bench.settings("aspp"))
     loader = float(measure_alone(load_batches, bench, "aspp").value)
@@ -312,7 +312,7 @@ def aspp_part(bench: Bench) -> list[str]:
 
 def unet_part(bench: Bench) -> list[str]:
     """Training and prediction of the U-Net, as paragraphs."""
-    from autoice_bench.baselines.recipes import load_recipe
+    from autoice_bench.baselines.recipes.loading import load_recipe
 
     recipe = load_recipe("unet", bench.settings("unet"))
     loader = float(measure_alone(load_batches, bench, "unet").value)

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from autoice_bench.datasets.prepare import prepare
-from autoice_bench.datasets.simulate import SimulatedSource, simulate
+from autoice_bench.datasets.prepare.prepare import prepare
+from autoice_bench.datasets.simulate.run import SimulatedSource, simulate
 
 # The same examples every time where a failure must mean a change; new ones on a developer's desk.
 settings.register_profile("ci", derandomize=True, deadline=None)

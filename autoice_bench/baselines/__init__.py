@@ -1,1 +1,6 @@
-"""Baselines: simple floors, and the published networks."""
+"""Reference models: recipes, networks, training, prediction, studies.
+
+``inputs`` and ``tasks`` say what a network gets and what it predicts; a ``recipe`` puts them
+together with a network; ``training`` makes a run of it, ``inference`` predictions of the run,
+``experiments`` many runs. The only part of the package that computes with torch.
+"""

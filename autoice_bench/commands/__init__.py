@@ -1,1 +1,6 @@
-"""The commands, one module per subject. Thin: heavy imports stand inside the functions."""
+"""The command line: one file per command, named as it is typed.
+
+A command parses options, calls one function of the library and prints what ``text`` makes of its
+answer. Nothing imports a command, and modules here import heavy ones inside their functions, so
+that ``--help`` is instant. ``base`` holds what commands share, ``progress`` the bar.
+"""

@@ -19,7 +19,7 @@ PATH = click.Path(path_type=Path)
 
 def parse_threshold_option(_: click.Context, __: click.Parameter, value: str) -> int:
     """Read a dominance threshold, whole percent or a share (65 or 0.65), as percent."""
-    from autoice_bench.datasets.labels import parse_threshold
+    from autoice_bench.formats.label_rule import parse_threshold
 
     try:
         return parse_threshold(value)
@@ -129,7 +129,7 @@ LEADERBOARD_OPTION = click.option(
 @contextmanager
 def scene_progress(verb: str) -> Iterator[Callable[[int, int], None]]:
     """A callback (scenes done, scenes in all) that shows progress on standard error."""
-    from autoice_bench.progress import Progress
+    from autoice_bench.commands.progress import Progress
 
     with Progress(verb) as progress:
 

@@ -1,1 +1,5 @@
-"""Pictures of a scene, its charts and a prediction, for people to judge by eye."""
+"""Every drawing: scenes, charts, predictions, comparisons.
+
+Reads stores, predictions and tables, never networks; matplotlib is imported here and nowhere
+else. ``drawing`` is the door.
+"""

@@ -6,14 +6,14 @@ import difflib
 from dataclasses import dataclass
 from typing import Final
 
-from autoice_bench.datasets.variables import (
+from autoice_bench.errors import PictureError
+from autoice_bench.formats.variables import (
     AMSR2_VARIABLES,
     DISTANCE_MAP,
     ERA5_VARIABLES,
     SAR_VARIABLES,
     Variable,
 )
-from autoice_bench.errors import PictureError
 
 
 @dataclass(frozen=True)

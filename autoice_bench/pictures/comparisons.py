@@ -10,14 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autoice_bench.charts import CHARTS
-from autoice_bench.datasets.window_reader import SceneReader
+from autoice_bench.datasets.readers.scene import SceneReader
 from autoice_bench.errors import PredictionError
 from autoice_bench.pictures.rasters import cut, pick
 from autoice_bench.pictures.views import SceneView
 from autoice_bench.scene_id import is_scene_name, parse_scene_id
-from autoice_bench.scoring import metrics
-from autoice_bench.scoring.histograms import joint_histogram, to_classes
-from autoice_bench.scoring.predictions import NetcdfFolder, Predictions, open_predictions
+from autoice_bench.scoring.metrics import formulas as metrics
+from autoice_bench.scoring.metrics.histograms import joint_histogram, to_classes
+from autoice_bench.scoring.predictions.reading import NetcdfFolder, Predictions, open_predictions
 
 
 @dataclass(frozen=True)

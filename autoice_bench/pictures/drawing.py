@@ -18,8 +18,16 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from autoice_bench.charts import CHARTS, Chart
-from autoice_bench.datasets.store import write_atomically
-from autoice_bench.datasets.variables import PIXEL_SPACING_M
+from autoice_bench.formats.variables import PIXEL_SPACING_M
+from autoice_bench.formats.whole_files import write_atomically
+from autoice_bench.pictures.captions import (
+    choose_scale,
+    describe_errors,
+    describe_score,
+    list_facts,
+    list_remarks,
+    wrap_facts,
+)
 from autoice_bench.pictures.comparisons import Comparison
 from autoice_bench.pictures.kinds import (
     LAND_COLOUR,
@@ -42,15 +50,7 @@ from autoice_bench.pictures.layout import (
 )
 from autoice_bench.pictures.rasters import stretch_limits
 from autoice_bench.pictures.views import SceneView, hide_unseen
-from autoice_bench.pictures.wordings import (
-    choose_scale,
-    describe_errors,
-    describe_score,
-    list_facts,
-    list_remarks,
-    wrap_facts,
-)
-from autoice_bench.scoring import metrics
+from autoice_bench.scoring.metrics import formulas as metrics
 
 DOTS_PER_INCH: Final = 150
 

@@ -12,9 +12,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from autoice_bench.datasets.patches import Window, cells_under
-from autoice_bench.datasets.variables import PIXELS_PER_CELL, SAR_NODATA
+from autoice_bench.datasets.patches.geometry import Window, cells_under
 from autoice_bench.errors import PictureError
+from autoice_bench.formats.variables import PIXELS_PER_CELL, SAR_NODATA
 
 MOST_PIXELS: Final = 1000
 """Most pixels of an array along a side of a panel; panels have about 700."""

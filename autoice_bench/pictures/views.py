@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autoice_bench.charts import CHART_NAMES, FILL_VALUE
-from autoice_bench.datasets.patches import Window
-from autoice_bench.datasets.variables import VARIABLES, destandardise
-from autoice_bench.datasets.window_reader import SceneReader, TiePoints
+from autoice_bench.datasets.patches.geometry import Window
+from autoice_bench.datasets.readers.pixels import TiePoints
+from autoice_bench.datasets.readers.scene import SceneReader
+from autoice_bench.formats.variables import VARIABLES, destandardise
 from autoice_bench.pictures.channels import WIND, WIND_SPEED, Channel
 from autoice_bench.pictures.rasters import (
     Extent,

@@ -1,8 +1,7 @@
-"""Predictions in, scores and a leaderboard out. Needs neither torch nor the rest of the package.
+"""Scores of sea-ice charts: predictions and truth in, tables and leaderboards out.
 
-Every score is derived from joint (truth x prediction) histograms, one per scene and chart: they are
-the sufficient statistic, they add, and later metrics need no predictions. The modules in the order
-of the work: ``truth`` and ``predictions`` read, ``histograms`` counts, ``evaluate`` runs over the
-scenes, ``metrics`` and ``uncertainty`` turn counts into numbers, ``scores`` lays them out as rows,
-``submission`` and ``leaderboard`` keep and rank them.
+Stands alone: it imports neither torch nor the ``datasets`` and ``baselines`` beside it, so a
+third party scores with a light install. ``truth`` and ``predictions`` read, ``evaluate`` counts
+joint histograms, ``metrics`` makes scores of histograms, ``scores`` tables of them,
+``leaderboard`` keeps and compares them. Everything is exact on integers until the last step.
 """

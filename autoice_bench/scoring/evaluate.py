@@ -20,16 +20,16 @@ from numpy.typing import NDArray
 
 from autoice_bench.charts import CHART_NAMES, CHARTS
 from autoice_bench.errors import PredictionError
-from autoice_bench.scoring.histograms import Histogram, joint_histogram, to_classes
-from autoice_bench.scoring.predictions import Predictions, open_predictions
+from autoice_bench.formats.split_file import split_name
+from autoice_bench.formats.store_layout import hash_charts
+from autoice_bench.scoring.metrics.histograms import Histogram, joint_histogram, to_classes
+from autoice_bench.scoring.predictions.reading import Predictions, open_predictions
 from autoice_bench.scoring.scene_map import Progress, map_scenes
-from autoice_bench.scoring.split_files import split_name
-from autoice_bench.scoring.truth import (
+from autoice_bench.scoring.truth.protocol import (
     LabelRule,
     Truth,
     TruthScene,
     compute_truth_fingerprint,
-    hash_charts,
 )
 
 _MOST_PROBLEMS: Final = 10

@@ -13,7 +13,7 @@ from queue import SimpleQueue
 from typing import Final, TypeVar
 
 from autoice_bench.errors import AutoIceError
-from autoice_bench.scoring.truth import TruthScene
+from autoice_bench.scoring.truth.protocol import TruthScene
 
 Result = TypeVar("Result")
 

@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Final, NamedTuple
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from autoice_bench.charts import CHARTS, Chart
-from autoice_bench.scoring import metrics
 from autoice_bench.scoring.evaluate import Evaluation
-from autoice_bench.scoring.groups import GROUP_KINDS, Group, group_scenes, pool_groups
-from autoice_bench.scoring.metric_table import PERCENT, Metric, chart_metrics, headline_metric
-from autoice_bench.scoring.resampled import Resampled
-from autoice_bench.scoring.uncertainty import (
+from autoice_bench.scoring.metrics import formulas as metrics
+from autoice_bench.scoring.metrics.definitions import (
+    PERCENT,
+    Metric,
+    chart_metrics,
+    headline_metric,
+)
+from autoice_bench.scoring.metrics.formulas import chart_score, official_combined, official_score
+from autoice_bench.scoring.metrics.groups import GROUP_KINDS, Group, group_scenes, pool_groups
+from autoice_bench.scoring.metrics.histograms import Histogram
+from autoice_bench.scoring.metrics.uncertainty import (
     FEWEST_SCENES,
     RESAMPLES,
     SEED,
+    Resampled,
     compute_interval,
 )
 
@@ -273,3 +282,64 @@ def _worst_cells(cells: list[_Cell]) -> Iterator[_Cell]:
                     worst.n_scenes,
                     worst.reason,
                 )
+
+
+def compute_official_scores(pooled: Mapping[str, Histogram]) -> dict[str, float | None]:
+    """Official scores in percent, the combined first; None where undefined.
+
+    Args:
+        pooled: joint histogram of each chart, all scenes together.
+    """
+    charts = {c.name: float(official_score(chart_score(pooled[c.name], c))) for c in CHARTS}
+    scores = {COMBINED: float(official_combined(charts)), **charts}
+    return {name: value if math.isfinite(value) else None for name, value in scores.items()}
+
+
+def summarise(
+    evaluation: Evaluation, scores: pd.DataFrame, name: str, folder: Path | None
+) -> dict[str, Any]:
+    """The scores over all scenes as a record that JSON can hold.
+
+    Args:
+        evaluation: what was counted.
+        scores: its table, see ``scores.build_scores``.
+        name: the submission's name.
+        folder: where the submission was written, if it was.
+    """
+    overall = scores[scores["group_kind"] == "all"]
+    charts = [(chart.name, headline_metric(chart)) for chart in CHARTS]
+    return {
+        "submission": name,
+        "split": evaluation.board,
+        "simulated": evaluation.simulated,
+        "truth_fingerprint": evaluation.truth_fingerprint,
+        "label_rule": asdict(evaluation.rule),
+        "predictions_sha256": evaluation.predictions_sha256,
+        "n_scenes": len(evaluation.scenes),
+        "rankable": evaluation.rankable,
+        "missing": list(evaluation.missing),
+        "mask_class_pixels": evaluation.mask_class_pixels,
+        "scores": [
+            _summarise_score(overall, chart, metric)
+            for chart, metric in [(COMBINED, COMBINED), *charts]
+        ],
+        "folder": None if folder is None else str(folder),
+    }
+
+
+def _summarise_score(overall: pd.DataFrame, chart: str, metric: str) -> dict[str, Any]:
+    rows = overall[(overall["chart"] == chart) & overall["class_index"].isna()]
+    row = rows[rows["metric"] == metric].iloc[0]
+    official = rows[rows["metric"] == OFFICIAL].iloc[0]
+    numbers = {
+        "official": official["value"],
+        "value": row["value"],
+        "ci_low": row["ci_low"],
+        "ci_high": row["ci_high"],
+    }
+    return {
+        "chart": chart,
+        "metric": metric,
+        **{key: float(number) if np.isfinite(number) else None for key, number in numbers.items()},
+        "reason": row["reason"] if isinstance(row["reason"], str) else None,
+    }

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autoice_bench.charts import CHART_NAMES
-from autoice_bench.datasets.raw_scenes import ConvertedScene
-from autoice_bench.datasets.variables import (
+from autoice_bench.datasets.sources.raw_conversion import ConvertedScene
+from autoice_bench.formats.variables import (
     AMSR2_VARIABLES,
     DISTANCE_MAP,
     ERA5_VARIABLES,

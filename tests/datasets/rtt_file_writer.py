@@ -14,9 +14,10 @@ import pytest
 from numpy.typing import NDArray
 
 from autoice_bench.charts import CHARTS
-from autoice_bench.datasets.scenes import read_scene
-from autoice_bench.datasets.sources import SceneFile, Subset
-from autoice_bench.datasets.variables import (
+from autoice_bench.datasets.sources.rtt import read_scene
+from autoice_bench.errors import SceneError
+from autoice_bench.formats.rtt_folder import SceneFile, Subset
+from autoice_bench.formats.variables import (
     AMSR2_VARIABLES,
     DISTANCE_MAP,
     ERA5_VARIABLES,
@@ -27,7 +28,6 @@ from autoice_bench.datasets.variables import (
     TIE_POINT_DIMS,
     TIE_POINT_VARIABLES,
 )
-from autoice_bench.errors import SceneError
 
 SCENE_ID = "20300607T184326_dmi"
 SHAPE = (52, 76)

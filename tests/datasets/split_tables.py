@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from autoice_bench.datasets.split_index import CLASS_COLUMNS
+from autoice_bench.datasets.splits.scene_table import CLASS_COLUMNS
 from autoice_bench.official import OFFICIAL_TEST
 from autoice_bench.scene_id import parse_scene_id
 

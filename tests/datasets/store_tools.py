@@ -10,7 +10,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-from autoice_bench.datasets.prepare import prepare
+from autoice_bench.datasets.prepare.prepare import prepare
 
 
 def digest_scenes(store: Path) -> dict[str, str]:
@@ -46,7 +46,7 @@ def scene_files(source: Path) -> list[Path]:
 def start_prepare(source: Path, store: Path, **options: Any) -> BaseProcess:
     """Run ``prepare`` in a fresh process; modules are loaded beforehand, so it starts at once."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["autoice_bench.datasets.prepare"])
+    context.set_forkserver_preload(["autoice_bench.datasets.prepare.prepare"])
     process = context.Process(target=_run_prepare, args=(source, store, options))
     process.start()
     return process

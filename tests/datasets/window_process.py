@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from autoice_bench.datasets.shard_reader import ArrayReader
+from autoice_bench.datasets.readers.arrays import ArrayReader
 
 WINDOWS = [(line, sample, 20, 30) for line in range(0, 18, 6) for sample in range(0, 21, 10)]
 

@@ -12,12 +12,12 @@ from autoice_bench.charts import CHARTS
 from autoice_bench.errors import AutoIceError, PredictionError
 from autoice_bench.scoring import evaluate, scene_map
 from autoice_bench.scoring.evaluate import Evaluation, score
-from autoice_bench.scoring.groups import group_scenes
-from autoice_bench.scoring.prediction_files import convert
-from autoice_bench.scoring.predictions import open_predictions
-from autoice_bench.scoring.rtt_truth import RttTruth
+from autoice_bench.scoring.metrics.groups import group_scenes
+from autoice_bench.scoring.predictions.reading import open_predictions
+from autoice_bench.scoring.predictions.writing import convert
 from autoice_bench.scoring.scores import build_scores
-from autoice_bench.scoring.store_truth import StoreTruth
+from autoice_bench.scoring.truth.rtt_truth import RttTruth
+from autoice_bench.scoring.truth.store_truth import StoreTruth
 from tests.scoring.make import (
     SCENES,
     TRAIN,

@@ -8,11 +8,11 @@ import pandas as pd
 import pytest
 
 from autoice_bench.charts import CHARTS
-from autoice_bench.scoring import metrics
 from autoice_bench.scoring.evaluate import Evaluation, score
-from autoice_bench.scoring.groups import group_scenes
+from autoice_bench.scoring.metrics import formulas as metrics
+from autoice_bench.scoring.metrics.groups import group_scenes
 from autoice_bench.scoring.scores import ScoreRow, build_scores
-from autoice_bench.scoring.store_truth import StoreTruth
+from autoice_bench.scoring.truth.store_truth import StoreTruth
 
 
 @pytest.fixture(scope="module")

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autoice_bench.charts import FILL_VALUE
-from autoice_bench.datasets.egg_codes import NOT_FILLED, EggCode
-from autoice_bench.datasets.labels import PolygonLabels, derive_labels
+from autoice_bench.datasets.labels.egg_codes import NOT_FILLED, EggCode
+from autoice_bench.datasets.labels.rules import PolygonLabels, derive_labels
 
 STAGE_CODES: Final = {
     1: (81, 81, 82),

@@ -8,7 +8,12 @@ from typing import Final
 import numpy as np
 from scipy import ndimage
 
-from autoice_bench.datasets.simulate.fields import Array, coarse_shape, interpolate_at, smooth_field
+from autoice_bench.datasets.simulate.fields import (
+    Array,
+    coarse_shape,
+    interpolate_at,
+    smooth_field,
+)
 
 NATIVE_CELLS: Final = 8
 """Smallest structure, in 2 km cells: ERA5 resolves some 30 km, here half of it."""

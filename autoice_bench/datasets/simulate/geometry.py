@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from autoice_bench.datasets.tie_points import compute_raw_tie_positions
+from autoice_bench.datasets.sources.tie_points import compute_raw_tie_positions
 
 EARTH_RADIUS_M: Final = 6_371_000.0
 ORBIT_ALTITUDE_M: Final = 693_000.0

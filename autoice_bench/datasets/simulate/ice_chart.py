@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autoice_bench.charts import FILL_VALUE
-from autoice_bench.datasets.egg_codes import EggCode
-from autoice_bench.datasets.labels import derive_labels
+from autoice_bench.datasets.labels.egg_codes import EggCode
+from autoice_bench.datasets.labels.rules import derive_labels
 from autoice_bench.datasets.simulate.climatology import Climatology
 from autoice_bench.datasets.simulate.egg_builder import Wanted, build_ice_code, build_water_code
 from autoice_bench.datasets.simulate.land import Ground

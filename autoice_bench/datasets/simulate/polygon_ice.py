@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from autoice_bench.charts import FILL_VALUE
-from autoice_bench.datasets.egg_codes import EggCode
-from autoice_bench.datasets.labels import FLOE_CLASSES, SIC_CLASSES, SOD_CLASSES
+from autoice_bench.datasets.labels.egg_codes import EggCode
+from autoice_bench.datasets.labels.rules import FLOE_CLASSES, SIC_CLASSES, SOD_CLASSES
 from autoice_bench.datasets.simulate.backscatter import SIGNATURES
 from autoice_bench.datasets.simulate.egg_builder import FAST_ICE, type_fractions
 from autoice_bench.datasets.simulate.fields import Array, CoarseField, coarse_shape, smooth_field

@@ -10,7 +10,12 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
-from autoice_bench.datasets.simulate.fields import Array, coarse_shape, interpolate_at, smooth_field
+from autoice_bench.datasets.simulate.fields import (
+    Array,
+    coarse_shape,
+    interpolate_at,
+    smooth_field,
+)
 
 LABEL_FACTOR: Final = 8
 """Pixels per cell of the first, coarse labelling; borders are then refined to the pixel."""

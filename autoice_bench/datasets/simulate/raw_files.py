@@ -16,7 +16,7 @@ import netCDF4
 import numpy as np
 from numpy.typing import NDArray
 
-from autoice_bench.datasets.egg_codes import Padding, format_polygon_codes
+from autoice_bench.datasets.labels.egg_codes import Padding, format_polygon_codes
 from autoice_bench.datasets.simulate.fields import Array
 from autoice_bench.datasets.simulate.geometry import N_TIE_POINTS, tie_incidence
 from autoice_bench.datasets.simulate.netcdf_files import (
@@ -33,8 +33,8 @@ from autoice_bench.datasets.simulate.rtt_files import (
     zone_attributes,
 )
 from autoice_bench.datasets.simulate.scene import SimulatedScene
-from autoice_bench.datasets.tie_points import compute_raw_tie_positions
-from autoice_bench.datasets.variables import (
+from autoice_bench.datasets.sources.tie_points import compute_raw_tie_positions
+from autoice_bench.formats.variables import (
     AMSR2_VARIABLES,
     DISTANCE_MAP,
     ERA5_VARIABLES,

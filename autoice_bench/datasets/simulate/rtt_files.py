@@ -14,7 +14,7 @@ from autoice_bench.charts import CHARTS, FILL_VALUE
 from autoice_bench.datasets.simulate.land import ZONE_LIMITS_KM
 from autoice_bench.datasets.simulate.netcdf_files import Attributes, add_variable, write_netcdf
 from autoice_bench.datasets.simulate.scene import SimulatedScene
-from autoice_bench.datasets.variables import (
+from autoice_bench.formats.variables import (
     AMSR2_VARIABLES,
     DISTANCE_MAP,
     ERA5_VARIABLES,

@@ -11,11 +11,7 @@ from numpy.typing import NDArray
 from scipy.special import betaincinv
 
 from autoice_bench.datasets.simulate.cases import CasesOption, apply_case, place_cases
-from autoice_bench.datasets.simulate.climatology import (
-    Climatology,
-    read_climatology,
-    regions_of,
-)
+from autoice_bench.datasets.simulate.climatology import Climatology, read_climatology, regions_of
 from autoice_bench.datasets.simulate.geometry import (
     GROUND_SPEED_M_PER_S,
     N_TIE_POINTS,

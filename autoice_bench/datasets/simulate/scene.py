@@ -26,7 +26,7 @@ from autoice_bench.datasets.simulate.surface import (
     make_surface,
     render_strip,
 )
-from autoice_bench.datasets.variables import VARIABLES
+from autoice_bench.formats.variables import VARIABLES
 
 _MAX_BORDER_SHARE: Final = 0.006
 

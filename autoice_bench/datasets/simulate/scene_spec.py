@@ -9,7 +9,7 @@ import numpy as np
 
 from autoice_bench.datasets.simulate.climatology import Climatology, Region
 from autoice_bench.datasets.simulate.geometry import track_heading
-from autoice_bench.datasets.variables import PIXELS_PER_CELL
+from autoice_bench.formats.variables import PIXELS_PER_CELL
 from autoice_bench.scene_id import SceneId
 
 Subset = Literal["train", "test"]

@@ -10,7 +10,7 @@ from autoice_bench.datasets.simulate.amsr2 import (
 )
 from autoice_bench.datasets.simulate.era5 import Weather, make_weather, make_wind
 from autoice_bench.datasets.simulate.surface import cell_fractions
-from autoice_bench.datasets.variables import AMSR2_VARIABLES
+from autoice_bench.formats.variables import AMSR2_VARIABLES
 
 SHAPE = (40, 42)
 

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autoice_bench.datasets.egg_codes import EggCode
-from autoice_bench.datasets.labels import derive_labels
+from autoice_bench.datasets.labels.egg_codes import EggCode
+from autoice_bench.datasets.labels.rules import derive_labels
 from autoice_bench.datasets.simulate.egg_builder import (
     Wanted,
     build_ice_code,

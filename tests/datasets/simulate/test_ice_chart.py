@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from autoice_bench.datasets.labels import derive_labels
+from autoice_bench.datasets.labels.rules import derive_labels
 from autoice_bench.datasets.simulate.climatology import read_climatology, season_of
 from autoice_bench.datasets.simulate.ice_chart import IceChart, make_ice_chart
 from autoice_bench.datasets.simulate.land import make_ground

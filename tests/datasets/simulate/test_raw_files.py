@@ -15,8 +15,6 @@ from hypothesis.extra import numpy as hnp
 
 from autoice_bench.charts import CHART_NAMES
 from autoice_bench.cli import main
-from autoice_bench.datasets.raw_scenes import convert_raw_scene
-from autoice_bench.datasets.simulate import SceneSpec, SimulatedSource, simulate
 from autoice_bench.datasets.simulate.raw_files import (
     STORAGES,
     SUBPIXEL_DB,
@@ -24,8 +22,10 @@ from autoice_bench.datasets.simulate.raw_files import (
     enlarge_polygons,
     split_pixels,
 )
-from autoice_bench.datasets.simulate.run import Target, scene_files
-from autoice_bench.datasets.variables import (
+from autoice_bench.datasets.simulate.run import SimulatedSource, Target, scene_files, simulate
+from autoice_bench.datasets.simulate.scene_spec import SceneSpec
+from autoice_bench.datasets.sources.raw_conversion import convert_raw_scene
+from autoice_bench.formats.variables import (
     AMSR2_VARIABLES,
     DISTANCE_MAP,
     ERA5_VARIABLES,

@@ -10,10 +10,9 @@ import pytest
 import xarray as xr
 
 from autoice_bench.charts import CHARTS
-from autoice_bench.datasets.simulate import SimulatedSource
-from autoice_bench.datasets.simulate.run import scene_files
-from autoice_bench.datasets.tie_points import compute_tie_positions
-from autoice_bench.datasets.variables import RTT_VARIABLE_ORDER, STANDARDISED_VARIABLES, VARIABLES
+from autoice_bench.datasets.simulate.run import SimulatedSource, scene_files
+from autoice_bench.datasets.sources.tie_points import compute_tie_positions
+from autoice_bench.formats.variables import RTT_VARIABLE_ORDER, STANDARDISED_VARIABLES, VARIABLES
 
 FULL = ("nersc_sar_primary", "nersc_sar_secondary", "sar_incidenceangle")
 

@@ -11,9 +11,10 @@ import xarray as xr
 from click.testing import CliRunner, Result
 
 from autoice_bench.cli import main
-from autoice_bench.datasets.simulate import SimulatedSource, plan_scenes, simulate, simulate_scene
 from autoice_bench.datasets.simulate.rtt_files import swath_attributes
-from autoice_bench.datasets.simulate.run import METADATA_COLUMNS
+from autoice_bench.datasets.simulate.run import METADATA_COLUMNS, SimulatedSource, simulate
+from autoice_bench.datasets.simulate.scenario import plan_scenes
+from autoice_bench.datasets.simulate.scene import simulate_scene
 from autoice_bench.errors import SceneError
 
 SMALL = (210, 227)

@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from autoice_bench.datasets.simulate import plan_scenes
+from autoice_bench.datasets.simulate.scenario import plan_scenes
 from autoice_bench.datasets.simulate.scene_spec import CASES
 from autoice_bench.errors import SceneError
 from autoice_bench.scene_id import parse_original_id, scene_id_of_original

@@ -1,0 +1,405 @@
+"""Predict: trained runs and scenes in, a folder of predictions out.
+
+A folder of predictions appears whole: it is written under another name and renamed when every scene
+is there. Predictions of two calls never mix.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from autoice_bench import __version__
+from autoice_bench.baselines.inference.probability_files import (
+    PROBABILITIES_SUFFIX,
+    write_probabilities,
+)
+from autoice_bench.baselines.inference.scene import SceneView, predict_scene
+from autoice_bench.baselines.inference.tiles import MULTIPLE, Tiling
+from autoice_bench.baselines.inference.trained_runs import TrainedRun, identify, open_trained_runs
+from autoice_bench.baselines.machine.devices import choose_device
+from autoice_bench.baselines.machine.interruption import clean_termination
+from autoice_bench.baselines.runs.checkpoints import CheckpointName
+from autoice_bench.baselines.runs.folder import RunFolder
+from autoice_bench.charts import CHART_NAMES
+from autoice_bench.datasets.patches.opening import find_tie_points, open_array_windows, open_windows
+from autoice_bench.datasets.patches.windows import WindowReader
+from autoice_bench.datasets.readers.pixels import TiePoints
+from autoice_bench.datasets.readers.scene import open_scene_reader
+from autoice_bench.datasets.sources.rtt import read_scene
+from autoice_bench.datasets.store.root import Store, open_store
+from autoice_bench.errors import PredictionError, SceneError
+from autoice_bench.formats.rtt_folder import SceneFile
+from autoice_bench.formats.split_file import is_split_path, read_split_subset
+from autoice_bench.formats.variables import GridAnchor
+from autoice_bench.scene_id import is_scene_name, parse_scene_id
+from autoice_bench.scoring.leaderboard.submission import DESCRIPTION_FILE
+from autoice_bench.scoring.predictions.writing import write_prediction
+from autoice_bench.scoring.scene_map import Progress
+
+_TILE: Final = 768
+_OVERLAP: Final = 128
+
+
+@dataclass(frozen=True)
+class PredictResult:
+    """What was predicted.
+
+    Attributes:
+        out: the folder of predictions.
+        scene_ids: scenes predicted.
+        notes: remarks for the user, one line each.
+    """
+
+    out: Path
+    scene_ids: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Scene:
+    """A scene to predict: where its windows are read for each member, and where it lies."""
+
+    scene_id: str
+    shape: tuple[int, int]
+    tie_points: TiePoints
+    views: tuple[SceneView, ...]
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What to do with every scene."""
+
+    tiling: Tiling | None
+    fallback: Tiling
+    probabilities: bool
+    progress: Progress | None
+    notes: list[str] = field(default_factory=list)
+
+
+def predict(
+    runs: Sequence[Path],
+    store: Path,
+    *,
+    split: str = "official",
+    subset: str = "test",
+    out: Path,
+    tile: int | None = None,
+    overlap: int | None = None,
+    probabilities: bool = False,
+    checkpoint: CheckpointName | None = None,
+    device: str = "auto",
+    precision: str | None = None,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> PredictResult:
+    """Predict the scenes of a split's subset with a trained run, or the mean of several.
+
+    Args:
+        runs: folders of trained runs. The probabilities of several are averaged, and so are their
+            SIC regressions.
+        store: the store's folder.
+        split: name of a split of the store, or path of its JSON file.
+        subset: subset to predict.
+        out: folder for ``<scene_id>.nc`` and ``description.json``.
+        tile: side of a tile in pixels of the network; None predicts scenes whole where memory
+            allows.
+        overlap: least overlap of tiles, in pixels of the network; None is 128, or half a tile
+            where that is less.
+        probabilities: also write ``<scene_id>_probabilities.nc``.
+        checkpoint: ``best-combined``, ``best-loss`` or ``last``; None is the one that a run tests.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        precision: ``auto``, ``bf16`` or ``fp32``; None is the recipe's.
+        overwrite: replace the predictions that ``out`` holds.
+        progress: called after each scene.
+
+    Raises:
+        PredictionError: ``out`` exists and ``overwrite`` is not set, or it cannot be written.
+        BaselineError: a run, checkpoint or option is not usable, or memory is short.
+        SplitError, StoreError: the split or the store is not usable.
+    """
+    _require_free(out, overwrite=overwrite)
+    tiling, fallback = _choose_tilings(tile, overlap)
+    opened = open_store(store, require_complete=True)
+    path = Path(split) if is_split_path(split) else store / "splits" / f"{split}.json"
+    scene_ids = read_split_subset(path, subset)
+    trained = open_trained_runs(
+        runs,
+        grid_anchor=opened.grid_anchor,
+        checkpoint=checkpoint,
+        device=choose_device(device),
+        precision=precision,
+    )
+    job = _Job(tiling, fallback, probabilities, progress)
+    job.notes.extend(_compare_stores(trained, opened))
+    windows = _share_windows(trained, lambda options: open_windows(opened, scene_ids, **options))
+    scenes = (_open_stored(opened, scene_id, trained, windows) for scene_id in scene_ids)
+    attributes = {
+        **identify(trained),
+        "store_fingerprint": str(opened.fingerprint),
+        "split": split,
+        "subset": subset,
+    }
+    description = _describe(trained, job.tiling, scene_ids)
+    return _predict(job, scenes, scene_ids, attributes, description, out, overwrite=overwrite)
+
+
+def predict_files(
+    runs: Sequence[Path],
+    files: Sequence[Path],
+    *,
+    out: Path,
+    tile: int | None = None,
+    overlap: int | None = None,
+    probabilities: bool = False,
+    checkpoint: CheckpointName | None = None,
+    device: str = "auto",
+    precision: str | None = None,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> PredictResult:
+    """Predict ready-to-train scene files without a store; the same pixels as through one.
+
+    Args:
+        runs: as in ``predict``, like the other arguments.
+        files: NetCDF files whose names begin with a scene id.
+
+    Raises:
+        SceneError: a file is not a ready-to-train scene, or two hold one scene.
+        PredictionError, BaselineError: as in ``predict``.
+    """
+    _require_free(out, overwrite=overwrite)
+    tiling, fallback = _choose_tilings(tile, overlap)
+    scene_files = _name_scenes(files)
+    origin = RunFolder.open(runs[0]).read() if runs else {}
+    grid_anchor: GridAnchor = origin.get("grid_anchor", "centre")
+    trained = open_trained_runs(
+        runs,
+        grid_anchor=grid_anchor,
+        checkpoint=checkpoint,
+        device=choose_device(device),
+        precision=precision,
+    )
+    job = _Job(tiling, fallback, probabilities, progress)
+    dtype = origin.get("dtype", "float16")
+
+    def read(file: SceneFile) -> _Scene:
+        arrays = read_scene(file, dtype)
+        windows = _share_windows(
+            trained,
+            lambda options: open_array_windows(arrays, grid_anchor=grid_anchor, **options),
+        )
+        views = _view(file.scene_id, trained, windows)
+        _, lines, samples = arrays.sar.shape
+        return _Scene(file.scene_id, (lines, samples), find_tie_points(arrays), views)
+
+    scene_ids = tuple(file.scene_id for file in scene_files)
+    description = _describe(trained, job.tiling, scene_ids)
+    scenes = map(read, scene_files)
+    return _predict(
+        job, scenes, scene_ids, identify(trained), description, out, overwrite=overwrite
+    )
+
+
+def _choose_tilings(tile: int | None, overlap: int | None) -> tuple[Tiling | None, Tiling]:
+    """How to cut, and how to cut a scene that does not fit into memory whole."""
+    size = _TILE if tile is None else tile
+    if overlap is None:
+        overlap = min(_OVERLAP, size // 2 // MULTIPLE * MULTIPLE)
+    tiling = Tiling(size, overlap)
+    return (None if tile is None else tiling), tiling
+
+
+def _predict(
+    job: _Job,
+    scenes: Iterator[_Scene],
+    scene_ids: Sequence[str],
+    attributes: Mapping[str, str],
+    description: Mapping[str, Any],
+    out: Path,
+    *,
+    overwrite: bool,
+) -> PredictResult:
+    with clean_termination(), _whole_folder(out, overwrite=overwrite) as partial:
+        for done, scene in enumerate(scenes, start=1):
+            notes: list[str] = []
+            prediction = predict_scene(
+                scene.views,
+                scene.shape,
+                job.tiling,
+                probabilities=job.probabilities,
+                fallback=job.fallback,
+                note=notes.append,
+            )
+            tiling = job.fallback if notes else job.tiling
+            described = {**attributes, "tiles": _describe_tiling(tiling)}
+            job.notes.extend(notes)
+            tie_points = {
+                "latitude": scene.tie_points.latitude,
+                "longitude": scene.tie_points.longitude,
+                "tie_line": scene.tie_points.line,
+                "tie_sample": scene.tie_points.sample,
+            }
+            classes = dict(zip(CHART_NAMES, prediction.classes, strict=True))
+            write_prediction(partial, scene.scene_id, classes, tie_points, described)
+            if prediction.probabilities is not None:
+                write_probabilities(partial, scene.scene_id, prediction.probabilities, described)
+            if job.progress is not None:
+                job.progress(done, len(scene_ids))
+        text = json.dumps(description, indent=2, ensure_ascii=False) + "\n"
+        (partial / DESCRIPTION_FILE).write_text(text, encoding="utf-8")
+    return PredictResult(out, tuple(scene_ids), tuple(job.notes))
+
+
+def _share_windows(
+    runs: Sequence[TrainedRun], open_them: Callable[[dict[str, Any]], WindowReader]
+) -> list[WindowReader]:
+    """Where each run reads; runs that read the same share it, and what it keeps in memory."""
+    opened: dict[tuple[Any, ...], WindowReader] = {}
+    windows = []
+    for run in runs:
+        options = {
+            # SAR is read in any case: it carries the size of a window.
+            "arrays": run.member.assemble.features.arrays | {"sar"},
+            "downscale": run.recipe.downscale,
+            "downscale_method": run.recipe.downscale_method,
+        }
+        key = tuple(options.values())
+        if key not in opened:
+            opened[key] = open_them(options)
+        windows.append(opened[key])
+    return windows
+
+
+def _view(
+    scene_id: str, runs: Sequence[TrainedRun], windows: Sequence[WindowReader]
+) -> tuple[SceneView, ...]:
+    return tuple(
+        SceneView(run.member, of_run, scene_id) for run, of_run in zip(runs, windows, strict=True)
+    )
+
+
+def _open_stored(
+    store: Store, scene_id: str, runs: Sequence[TrainedRun], windows: Sequence[WindowReader]
+) -> _Scene:
+    reader = open_scene_reader(store, scene_id)
+    views = _view(scene_id, runs, windows)
+    return _Scene(scene_id, reader.shape, reader.tie_points(), views)
+
+
+def _name_scenes(files: Sequence[Path]) -> tuple[SceneFile, ...]:
+    """The scenes that files hold by their names; as test scenes they need no labels."""
+    scenes: dict[str, SceneFile] = {}
+    for path in files:
+        if not path.is_file():
+            raise SceneError(f"scene {path}: no such file")
+        scene_id = str(parse_scene_id(path.name))
+        if scene_id in scenes:
+            raise SceneError(f"scene {scene_id}: {scenes[scene_id].path} and {path}; expected one")
+        scenes[scene_id] = SceneFile(scene_id, path, None, "test", None)
+    return tuple(scenes.values())
+
+
+def _compare_stores(runs: Sequence[TrainedRun], store: Store) -> Iterator[str]:
+    for run in runs:
+        if run.record.get("simulated", store.options.simulated) != store.options.simulated:
+            kinds = ("real", "simulated")
+            yield (
+                f"run {run.name} was trained on {kinds[not store.options.simulated]} scenes; "
+                f"those of {store.path} are {kinds[store.options.simulated]}"
+            )
+
+
+def _count_seen(runs: Sequence[TrainedRun], scene_ids: Sequence[str]) -> int | None:
+    """How many of the scenes were trained or validated on; None where a run does not tell."""
+    found: set[str] = set()
+    for run in runs:
+        if "train_scenes" not in run.record:
+            return None
+        found.update(run.record["train_scenes"], run.record["val_scenes"])
+    return len(found.intersection(scene_ids))
+
+
+def _describe(
+    runs: Sequence[TrainedRun], tiling: Tiling | None, scene_ids: Sequence[str]
+) -> dict[str, Any]:
+    """The submission's description for the scorer; what several runs do not share is left out."""
+    names = ", ".join(f"{run.name} ({run.checkpoint})" for run in runs)
+    mean = f"mean of {len(runs)} networks: " if len(runs) > 1 else ""
+    description: dict[str, Any] = {
+        "description": f"{mean}{names}; {_describe_tiling(tiling)}; autoice-bench {__version__}",
+        "recipe": _common(run.recipe.name for run in runs),
+        "seed": _common(run.record["seed"] for run in runs),
+        "store_fingerprint": _common(run.record["store_fingerprint"] for run in runs),
+        "code_revision": _common(run.environment.get("git") for run in runs),
+        "hardware": _common(_hardware(run.environment) for run in runs),
+    }
+    seconds = [run.record.get("training_seconds") for run in runs]
+    known = [value for value in seconds if value is not None]
+    if len(known) == len(runs):
+        description["training_hours"] = round(sum(known) / 3600, 3)
+    seen = _count_seen(runs, scene_ids)
+    if seen is not None:
+        description["trained_on_test"] = f"yes: {seen} of the scenes" if seen else "no"
+    return {key: value for key, value in description.items() if value is not None}
+
+
+def _common(values: Iterable[Any]) -> Any:
+    found = list(values)
+    return found[0] if all(value == found[0] for value in found) else None
+
+
+def _hardware(environment: Mapping[str, Any]) -> str | None:
+    gpus = environment.get("gpus")
+    name = gpus[0] if gpus else environment.get("processor")
+    return None if name is None else str(name)
+
+
+def _describe_tiling(tiling: Tiling | None) -> str:
+    if tiling is None:
+        return "whole scenes"
+    return f"tiles of {tiling.size} pixels, overlap {tiling.overlap}"
+
+
+def _require_free(out: Path, *, overwrite: bool) -> None:
+    if out.exists() and not overwrite:
+        raise PredictionError(f"{out}: exists; --overwrite replaces it, --out chooses another")
+    if out.exists() and not out.is_dir():
+        raise PredictionError(f"{out}: is a file; expected a folder for predictions")
+
+
+@contextmanager
+def _whole_folder(out: Path, *, overwrite: bool) -> Iterator[Path]:
+    """A folder to write in that becomes ``out`` when all went well, and is removed otherwise.
+
+    What ``out`` holds beside predictions stays.
+    """
+    target = out.resolve()  # "." has no name
+    partial = target.with_name(f".{target.name}.{uuid.uuid4().hex}.partial")
+    try:
+        partial.mkdir(parents=True)
+        yield partial
+        if overwrite and out.exists():
+            for old in out.iterdir():
+                if _is_prediction(old.name):
+                    old.unlink()
+            # The description comes last, as it does in a new folder.
+            for new in sorted(partial.iterdir(), key=lambda path: path.name == DESCRIPTION_FILE):
+                new.replace(out / new.name)
+        else:
+            partial.rename(out)
+    except OSError as error:
+        raise PredictionError(f"{out}: cannot be written: {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _is_prediction(name: str) -> bool:
+    scene = name.removesuffix(PROBABILITIES_SUFFIX)
+    return name == DESCRIPTION_FILE or (name.endswith(".nc") and is_scene_name(scene))

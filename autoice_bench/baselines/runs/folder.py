@@ -1,0 +1,331 @@
+"""A run's folder: what was trained, with what, how far it is and how it went.
+
+::
+
+    runs/<name>/
+      config.json        the resolved recipe
+      environment.json   packages, Python, GPU, driver, git revision of the last start
+      run.json           state, seed, split, store, scores, times
+      metrics.parquet    one row per epoch
+      log.txt            the console
+      checkpoints/
+
+Every file is replaced in one step, so that a reader or a crash sees the old or the new one; the log
+only grows. A name stands for its settings: the same command finds its run again and goes on.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import io
+import json
+import math
+import os
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final, Literal, Self
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from autoice_bench.baselines.recipes.recipe import Recipe
+from autoice_bench.baselines.recipes.values import format_value
+from autoice_bench.datasets.store.root import Store
+from autoice_bench.errors import BaselineError
+from autoice_bench.formats.split_file import Split
+from autoice_bench.formats.whole_files import write_atomically
+
+State = Literal["new", "running", "interrupted", "failed", "finished"]
+
+RUN_FORMAT: Final = 1
+RUN_FILE: Final = "run.json"
+CONFIG_FILE: Final = "config.json"
+ENVIRONMENT_FILE: Final = "environment.json"
+METRICS_FILE: Final = "metrics.parquet"
+LOG_FILE: Final = "log.txt"
+CHECKPOINTS: Final = "checkpoints"
+_LOCK_FILE: Final = "lock"
+_NO_LOCKS: Final = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP)
+_LONGEST_NAME: Final = 100
+_IDENTITY: Final = ("seed", "split_hash", "store_fingerprint")
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """One run on disk; see the module's text for its files.
+
+    Attributes:
+        path: its folder.
+    """
+
+    path: Path
+
+    @classmethod
+    def create(cls, path: Path, recipe: Recipe, *, seed: int, split: Split, store: Store) -> Self:
+        """The folder of a run: a new one, or the one that is there if it is of the same settings.
+
+        Fields of the machine may differ from those of an earlier start; the new ones count.
+
+        Args:
+            path: the folder; its name is the run's.
+            recipe: the resolved recipe.
+            seed: seed of the run.
+            split: training and validation scenes as they are used.
+            store: where they are read.
+
+        Raises:
+            BaselineError: the folder holds a run of other settings, or something else, cannot be
+                written, or another process is working on the run.
+        """
+        run = cls(path)
+        run.require_same(recipe, seed=seed, split=split, store=store)
+        record = {
+            "format": RUN_FORMAT,
+            "state": "new",
+            "recipe": recipe.name,
+            "recipe_fingerprint": recipe.fingerprint(),
+            **_identify(seed, split, store),
+            "split": split.name,
+            "train_scenes": list(split.train),
+            "val_scenes": list(split.val),
+            "store": str(store.path),
+            "simulated": store.options.simulated,
+            "dtype": store.options.dtype,
+            "grid_anchor": store.grid_anchor,
+            "created": _now(),
+        }
+        with run._explained():
+            run.checkpoints.mkdir(parents=True, exist_ok=True)
+        # Another process may be working on the run: its recipe is not written over.
+        with run.lock():
+            run._write_json(CONFIG_FILE, recipe.to_dict())
+            if not run.exists:
+                run._write_json(RUN_FILE, record)
+        return run
+
+    @classmethod
+    def open(cls, path: Path | str) -> Self:
+        """Open a run.
+
+        Raises:
+            BaselineError: there is none, or it is of another format.
+        """
+        run = cls(Path(path))
+        found = run.read()["format"]
+        if found != RUN_FORMAT:
+            raise BaselineError(f"run {path}: format {found}; expected {RUN_FORMAT}")
+        return run
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is a run in the folder."""
+        return (self.path / RUN_FILE).is_file()
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folder of the checkpoints."""
+        return self.path / CHECKPOINTS
+
+    @property
+    def recipe(self) -> Recipe:
+        """The resolved recipe of the last start."""
+        return Recipe.from_dict(self._read_json(CONFIG_FILE), str(self.path / CONFIG_FILE))
+
+    def require_same(self, recipe: Recipe, *, seed: int, split: Split, store: Store) -> None:
+        """Check that ``create`` would find its own run here, or none.
+
+        Raises:
+            BaselineError: the folder holds a run of other settings, or something else.
+        """
+        if not self.exists:
+            if self.path.exists() and not (self.path.is_dir() and self._is_unfinished()):
+                raise BaselineError(
+                    f"run {self.path}: something else is there; choose another --name"
+                )
+            return
+        record = self.read()
+        there = self.recipe.science() | {name: record[name] for name in _IDENTITY}
+        here = recipe.science() | _identify(seed, split, store)
+        for name in sorted(there.keys() | here.keys()):
+            if there.get(name) != here.get(name):
+                raise BaselineError(
+                    f"run {self.path}: was begun with {name} {_shorten(there.get(name))}, now it "
+                    f"is {_shorten(here.get(name))}; choose another --name, or start anew with "
+                    "--overwrite"
+                )
+
+    def _is_unfinished(self) -> bool:
+        """Whether the folder holds no more than a ``create`` that was killed leaves."""
+        names = {path.name.split(".json.")[0] for path in self.path.iterdir()}
+        return names <= {CHECKPOINTS, CONFIG_FILE, _LOCK_FILE, "config", "run"}
+
+    def read_state(self) -> State:
+        """Where the run is; ``interrupted`` also for one that was killed while running."""
+        state: State = self.read()["state"]
+        return "interrupted" if state == "running" and not self._is_locked() else state
+
+    def read(self) -> dict[str, Any]:
+        """The content of ``run.json``.
+
+        Raises:
+            BaselineError: it is missing or damaged.
+        """
+        record = self._read_json(RUN_FILE)
+        if not {"format", "state", "recipe", *_IDENTITY} <= record.keys():
+            raise BaselineError(f"run {self.path}: {RUN_FILE} is no run's")
+        return record
+
+    def update(self, **values: Any) -> None:
+        """Set entries of ``run.json``: ``state``, ``best_epoch``, scores, times and so on.
+
+        Numbers that are not finite become null.
+        """
+        self._write_json(RUN_FILE, {**self.read(), **_finite(values), "updated": _now()})
+
+    def write_environment(self, environment: Mapping[str, Any]) -> None:
+        """Record what this start computes with; one that differed before is kept as ``earlier``."""
+        now = dict(environment)
+        earlier: list[Any] = []
+        if (self.path / ENVIRONMENT_FILE).is_file():
+            before = self._read_json(ENVIRONMENT_FILE)
+            earlier = before.pop("earlier", [])
+            if before != now:
+                earlier.append(before)
+        self._write_json(ENVIRONMENT_FILE, {**now, **({"earlier": earlier} if earlier else {})})
+
+    def read_environment(self) -> dict[str, Any]:
+        """The content of ``environment.json``."""
+        return self._read_json(ENVIRONMENT_FILE)
+
+    def append_metrics(self, row: Mapping[str, Any]) -> None:
+        """Add the row of an epoch; rows of it and of later epochs, from before a resume, go.
+
+        Args:
+            row: numbers by name, ``epoch`` among them.
+        """
+        rows = [old for old in self._read_rows() if old["epoch"] < row["epoch"]]
+        rows.append(dict(row))
+        names = list(dict.fromkeys(name for each in rows for name in each))
+        columns = {name: [each.get(name) for each in rows] for name in names}
+        buffer = io.BytesIO()
+        pq.write_table(pa.table(columns), buffer)
+        with self._explained():
+            write_atomically(self.path / METRICS_FILE, buffer.getvalue())
+
+    def read_metrics(self) -> pd.DataFrame:
+        """One row per epoch done; empty before the first."""
+        return pd.DataFrame(self._read_rows())
+
+    def log(self, line: str) -> None:
+        """Add a line with the time to ``log.txt``."""
+        with self._explained(), (self.path / LOG_FILE).open("a", encoding="utf-8") as file:
+            file.write(f"{_now()} {line}\n")
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the run for the time of a ``with`` block; the kernel frees it with the process.
+
+        Raises:
+            BaselineError: another process holds it, or the folder cannot be written.
+        """
+        path = self.path / _LOCK_FILE
+        with self._explained():
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                if error.errno not in _NO_LOCKS:
+                    raise BaselineError(
+                        f"run {self.path}: another process is working on it; wait for it or stop it"
+                    ) from None
+            yield
+        finally:
+            os.close(descriptor)
+
+    def _is_locked(self) -> bool:
+        if not os.access(self.path, os.W_OK):
+            return False
+        try:
+            with self.lock():
+                return False
+        except BaselineError:
+            return True
+
+    def _read_rows(self) -> list[dict[str, Any]]:
+        path = self.path / METRICS_FILE
+        if not path.is_file():
+            return []
+        try:
+            rows: list[dict[str, Any]] = pq.read_table(path, partitioning=None).to_pylist()
+        except (OSError, pa.ArrowException) as error:
+            raise BaselineError(f"run {self.path}: {METRICS_FILE} is damaged ({error})") from error
+        return rows
+
+    def _read_json(self, name: str) -> dict[str, Any]:
+        try:
+            content = json.loads((self.path / name).read_text(encoding="utf-8"))
+        except (FileNotFoundError, NotADirectoryError):
+            raise BaselineError(
+                f"run {self.path}: has no {name}; `autoice-bench baseline list` shows the runs"
+            ) from None
+        except (OSError, ValueError) as error:
+            raise BaselineError(f"run {self.path}: {name} cannot be read ({error})") from None
+        if not isinstance(content, dict):
+            raise BaselineError(f"run {self.path}: {name} is no run's")
+        return content
+
+    def _write_json(self, name: str, content: Mapping[str, Any]) -> None:
+        text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        with self._explained():
+            write_atomically(self.path / name, text.encode())
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Turn a failed write (a full disk, a folder that may only be read) into one line."""
+        try:
+            yield
+        except OSError as error:
+            raise BaselineError(
+                f"run {self.path}: cannot be written ({error.strerror or error})"
+            ) from error
+
+
+def _identify(seed: int, split: Split, store: Store) -> dict[str, Any]:
+    return {
+        "seed": seed,
+        "split_hash": split.hash,
+        "store_fingerprint": store.fingerprint,
+    }
+
+
+def find_runs(root: Path) -> list[RunFolder]:
+    """The runs in a folder, by name; none where there is no such folder."""
+    return [RunFolder(path.parent) for path in sorted(root.glob(f"*/{RUN_FILE}"))]
+
+
+def _shorten(value: object) -> str:
+    text = format_value(value) or "empty"
+    return f"{text[:12]}..." if re.fullmatch(r"[0-9a-f]{64}", text) else text
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,438 @@
+"""``baseline``: train a baseline, predict with it, score it; list runs, fetch weights."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from click.core import ParameterSource
+
+from autoice_bench.commands.base import (
+    PATH,
+    SPLIT_OPTION,
+    STORE_OPTION,
+    SUBSET_OPTION,
+    AutoIceCommand,
+    ListingGroup,
+    echo_json,
+    scene_progress,
+)
+from autoice_bench.errors import AutoIceError, BaselineError
+
+if TYPE_CHECKING:
+    from autoice_bench.baselines.experiments.plan import PlannedRun
+    from autoice_bench.baselines.experiments.run import RunReport
+
+_RECIPE_SUFFIXES = (".toml", ".json")
+_OF_FLOORS = {"recipe", "store", "split", "subset", "out", "overwrite"}
+_OF_NETWORKS = "only majority and amsr2-threshold have it; recipes of networks write to --preds"
+
+
+class BaselineGroup(ListingGroup):
+    """A group that runs a recipe when no command is named: ``baseline unet``."""
+
+    default_command = "run"
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        asks_help = bool(args) and args[0] in self.get_help_option_names(ctx)
+        if not asks_help and (not args or args[0] not in self.commands):
+            args = [self.default_command, *args]
+        return click.Group.parse_args(self, ctx, args)
+
+    def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
+        return ["[RECIPE]", "[OPTIONS]", "|", "COMMAND [ARGS]..."]
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The options of the command that needs no name, then the commands."""
+        default = self.commands[self.default_command]
+        default.format_options(click.Context(default, parent=ctx), formatter)
+        self.format_commands(ctx, formatter)
+
+
+@click.group(cls=BaselineGroup)
+def baseline() -> None:
+    """Train a baseline and predict with it.
+
+    RECIPE (default: aspp) is trained on the split's training scenes, or goes on where an earlier
+    start was interrupted; the test scenes are predicted into preds/RUN and scored where labels are
+    there.
+
+    \b
+    majority         a floor: the most frequent class everywhere
+    amsr2-threshold  a floor: one threshold per chart on the 18.7 GHz polarisation ratio
+    aspp             multi-task DeepLab with ASPP (Vahedi et al. 2025)
+    aspp-geo         its variant with place, distance to land and weather
+    unet             MMSeaIce U-Net (Chen et al. 2024); --config 2 to 9 are its ablations
+    unet-16          its variant with incidence angle and distance to land
+    demo, unet-demo  small ones that learn on simulated scenes on a CPU
+
+    A recipe of your own is a TOML file: the fields that differ, and extends = "aspp".
+    """
+
+
+def parse_seeds_option(_: click.Context, __: click.Parameter, value: str) -> tuple[int, ...]:
+    """Read different whole numbers of 0 or more, such as 0,1."""
+    try:
+        seeds = tuple(int(part) for part in value.split(","))
+    except ValueError:
+        raise click.BadParameter(f"{value!r}; expected whole numbers such as 0,1") from None
+    if min(seeds) < 0 or len(set(seeds)) < len(seeds):
+        raise click.BadParameter(f"{value!r}; expected different numbers of 0 or more")
+    return seeds
+
+
+def _recipe_option(flag: str, metavar: str, text: str) -> Callable[[Any], Any]:
+    """An option that is short for ``--set`` of the field of its name."""
+    return click.option(flag, metavar=metavar, help=text)
+
+
+@baseline.command("run", cls=AutoIceCommand)
+@click.argument("recipe", default="aspp")
+@STORE_OPTION
+@SPLIT_OPTION
+@SUBSET_OPTION
+@_recipe_option("--rates", "N,N,...", "Atrous rates of every decoder (aspp). [recipe: 6,12,18]")
+@_recipe_option("--rates-sic", "N,N,...", "Atrous rates of the SIC decoder, in place of --rates.")
+@_recipe_option("--rates-sod", "N,N,...", "The same for SOD.")
+@_recipe_option("--rates-floe", "N,N,...", "The same for FLOE.")
+@_recipe_option(
+    "--features",
+    "GROUP",
+    "Feature group, channels, or several joined by +, such as sar or sar+era5.",
+)
+@_recipe_option("--weights", "SOURCE", "Start of the encoder: imagenet, none or a file (aspp).")
+@_recipe_option("--epochs", "N", "Most epochs.")
+@_recipe_option("--val", "SPEC", "Validation scenes: split (its own), or random:N, drawn by seed.")
+@_recipe_option("--compat", "NAME", "starter-kit: misalign 2 km variables as that one does.")
+@click.option("--config", type=click.IntRange(1, 9), help="Configuration 1 to 9 of unet.")
+@click.option(
+    "--set",
+    "settings",
+    metavar="FIELD=VALUE",
+    multiple=True,
+    help="Set any field of the recipe (--dry-run --json shows them). May be repeated.",
+)
+@click.option(
+    "--seeds",
+    callback=parse_seeds_option,
+    default="0",
+    show_default=True,
+    metavar="N,N,...",
+    help="One run per seed; several give mean and spread.",
+)
+@click.option("--name", help="Name of the run, before -seedN. [default: recipe and settings]")
+@click.option(
+    "--runs", type=PATH, default=Path("runs"), show_default=True, help="Folder of the runs."
+)
+@click.option(
+    "--preds", type=PATH, default=Path("preds"), show_default=True, help="Folder of predictions."
+)
+@click.option("--out", type=PATH, help="Folder for the predictions of a floor. [preds/RECIPE]")
+@click.option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    default="auto",
+    show_default=True,
+    help="What computes.",
+)
+@click.option("--devices", type=click.IntRange(min=1), default=1, help="GPUs per node.")
+@click.option("--nodes", type=click.IntRange(min=1), default=1, help="Nodes.")
+@click.option("--overwrite", is_flag=True, help="Remove the run and its predictions first.")
+@click.option("--describe", is_flag=True, help="Show the network in figures and exit.")
+@click.option("--dry-run", is_flag=True, help="Show what would be done, and how long it takes.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_context
+def run(
+    ctx: click.Context,
+    /,
+    *,
+    recipe: str,
+    store: Path,
+    split: str,
+    subset: str,
+    config: int | None,
+    settings: tuple[str, ...],
+    seeds: tuple[int, ...],
+    name: str | None,
+    runs: Path,
+    preds: Path,
+    out: Path | None,
+    device: str,
+    devices: int,
+    nodes: int,
+    overwrite: bool,
+    describe: bool,
+    dry_run: bool,
+    as_json: bool,
+    **shorthands: str | None,
+) -> None:
+    """Train RECIPE (default: aspp), predict and score; what `baseline RECIPE` does."""
+    from autoice_bench.baselines.floors.predict import FLOORS
+
+    if recipe in FLOORS:
+        _refuse_options_of_networks(ctx, recipe)
+        _run_floor(recipe, store, split, subset, out or preds / recipe, overwrite)
+        return
+    if out is not None:
+        raise click.UsageError(f"--out: {_OF_NETWORKS}")
+    require_torch(recipe)
+    recipe = _resolve_name(recipe, config)
+    chosen = _collect_settings(recipe, settings, shorthands)
+    if describe:
+        _describe(recipe, chosen, as_json)
+        return
+
+    from autoice_bench.baselines.experiments.plan import plan_runs
+
+    planned = plan_runs(
+        recipe,
+        chosen,
+        store=store,
+        split=split,
+        seeds=seeds,
+        runs=runs,
+        preds=preds,
+        name=name,
+    )
+    if not overwrite:
+        for each in planned:
+            each.require_same()
+    if dry_run:
+        _show_plan(planned, device, devices * nodes, as_json)
+        return
+    _do_runs(planned, subset, device, devices, nodes, overwrite, as_json)
+
+
+def _refuse_options_of_networks(ctx: click.Context, recipe: str) -> None:
+    allowed = _OF_FLOORS | {"preds"}
+    for parameter in ctx.command.get_params(ctx):
+        source = ctx.get_parameter_source(str(parameter.name))
+        given = source is ParameterSource.COMMANDLINE
+        if given and parameter.expose_value and parameter.name not in allowed:
+            raise click.UsageError(f"{parameter.opts[0]} goes with recipes of networks: {recipe}")
+
+
+def _run_floor(
+    recipe: str, store: Path, split: str, subset: str, target: Path, overwrite: bool
+) -> None:
+    from autoice_bench.baselines.floors.predict import predict_floor
+
+    with scene_progress(f"predicting {recipe}") as progress:
+        fitted = predict_floor(
+            recipe,
+            store,
+            target,
+            split=split,
+            subset=subset,
+            overwrite=overwrite,
+            progress=progress,
+        )
+    for chart, values in fitted.items():
+        click.echo(f"{chart}: " + ", ".join(f"{key} {value}" for key, value in values.items()))
+    click.echo(f"predictions written to {target}")
+
+
+def require_torch(recipe: str) -> None:
+    """Say in one line what is missing where networks cannot run."""
+    for name in ("lightning_fabric", "torch", "torchvision"):
+        # Looked for, not imported: that takes seconds, which wrong options need not wait for.
+        if find_spec(name) is None:
+            raise BaselineError(
+                f"recipe {recipe} needs {name}, which is not installed; install "
+                "'autoice-bench[train]', or run a floor: autoice-bench baseline majority"
+            )
+
+
+def _resolve_name(recipe: str, config: int | None) -> str:
+    """The recipe's name, with the configuration of the U-Net.
+
+    Raises:
+        click.UsageError: there is no such recipe, or a configuration of something else.
+    """
+    from autoice_bench.baselines.floors.predict import FLOORS
+    from autoice_bench.baselines.recipes.loading import recipe_names
+    from autoice_bench.baselines.recipes.values import suggest
+
+    if not recipe.endswith(_RECIPE_SUFFIXES) and recipe not in recipe_names():
+        known = [*FLOORS, *recipe_names()]
+        raise click.UsageError(f"no recipe {recipe!r}{suggest(recipe, known)}")
+    if config is None:
+        return recipe
+    if recipe != "unet":
+        raise click.UsageError(f"--config goes with unet; the recipe is {recipe}")
+    return recipe if config == 1 else f"unet-{config}"
+
+
+def _collect_settings(
+    recipe: str, settings: tuple[str, ...], shorthands: Mapping[str, str | None]
+) -> dict[str, str]:
+    """Settings by field, checked.
+
+    Raises:
+        click.UsageError: a setting of a published recipe is not usable, or is given twice.
+        BaselineError: the recipe's own file is not usable.
+    """
+    from autoice_bench.baselines.recipes.loading import load_recipe, parse_settings
+
+    short = {field: text for field, text in shorthands.items() if text is not None}
+    if recipe.endswith(_RECIPE_SUFFIXES):
+        load_recipe(recipe)
+    try:
+        chosen = parse_settings(settings)
+        twice = sorted(short.keys() & chosen.keys())
+        if twice:
+            flag = f"--{twice[0].replace('_', '-')}"
+            raise click.UsageError(f"{flag} and --set {twice[0]}: give one of them")
+        load_recipe(recipe, chosen | short)
+    except AutoIceError as error:
+        raise click.UsageError(str(error)) from None
+    return chosen | short
+
+
+def _describe(recipe_name: str, settings: Mapping[str, str], as_json: bool) -> None:
+    import torch
+
+    from autoice_bench.baselines.inputs.features import parse_features
+    from autoice_bench.baselines.insight.describe import describe
+    from autoice_bench.baselines.networks.registry import build_network
+    from autoice_bench.baselines.recipes.loading import load_recipe
+    from autoice_bench.text.network import format_description
+
+    recipe = load_recipe(recipe_name, settings)
+    n_channels = parse_features(recipe.features).n_channels
+    with torch.device("meta"):
+        network = build_network(recipe, n_channels)
+    description = describe(network, n_channels, recipe.patch_size, downscale=recipe.downscale)
+    if as_json:
+        echo_json({"recipe": recipe.name, **description.to_dict()})
+    else:
+        click.echo(f"recipe: {recipe.name}, {recipe.description}")
+        click.echo(format_description(description))
+
+
+def _show_plan(planned: list[PlannedRun], device: str, n_devices: int, as_json: bool) -> None:
+    from autoice_bench.baselines.experiments.projection import project_runs
+    from autoice_bench.baselines.recipes.values import format_value
+    from autoice_bench.text.runs import format_plan, format_projection
+
+    try:
+        projection, reason = project_runs(planned, device, n_devices), None
+    except BaselineError as error:
+        projection, reason = None, str(error)
+    if as_json:
+        projected = None if projection is None else projection.to_dict()
+        echo_json([{**each.to_dict(), "projected": projected} for each in planned])
+        return
+    for each in planned:
+        click.echo(format_plan(each))
+    click.echo(f"channels: {', '.join(planned[0].features.channels)}")
+    click.echo("recipe:")
+    for field, value in planned[0].recipe.to_dict().items():
+        click.echo(f"  {field} = {format_value(value)}")
+    if projection is not None:
+        click.echo(format_projection(projection, planned[0].recipe))
+    else:
+        click.echo(f"no projection: {reason}")
+
+
+def _do_runs(
+    planned: list[PlannedRun],
+    subset: str,
+    device: str,
+    devices: int,
+    nodes: int,
+    overwrite: bool,
+    as_json: bool,
+) -> None:
+    from autoice_bench.baselines.experiments.projection import project_runs
+    from autoice_bench.baselines.experiments.run import (
+        do_run,
+        require_start_weights,
+        summarise_seeds,
+    )
+    from autoice_bench.baselines.machine.devices import open_fabric
+    from autoice_bench.formats.split_file import SIDES
+    from autoice_bench.text.runs import (
+        format_plan,
+        format_projection,
+        format_report,
+        format_seeds,
+        suggest_next,
+    )
+
+    side = SIDES[SIDES.index(subset)]
+    fabric = open_fabric(
+        device, precision=planned[0].recipe.precision, devices=devices, num_nodes=nodes
+    )
+    is_first = fabric.is_global_zero
+    if is_first and any(overwrite or not each.is_finished for each in planned):
+        require_start_weights(planned, overwrite=overwrite)
+        projection = project_runs(planned, fabric.device.type, fabric.world_size)
+        click.echo(format_projection(projection, planned[0].recipe), err=True)
+    reports: list[RunReport] = []
+    for each in planned:
+        if is_first:
+            click.echo(format_plan(each), err=True)
+        reports.append(do_run(each, fabric, report_work, subset=side, overwrite=overwrite))
+        if is_first and not as_json:
+            click.echo(format_report(reports[-1], subset=subset))
+        if reports[-1].training == "interrupted":
+            break
+    if not is_first:
+        return
+    interrupted = reports[-1].training == "interrupted"
+    if as_json:
+        runs = [report.to_dict() for report in reports]
+        echo_json({"runs": runs, "over_seeds": summarise_seeds(reports)})
+    elif not interrupted:
+        spread = format_seeds(summarise_seeds(reports), len(reports))
+        click.echo("\n".join(filter(None, [spread, suggest_next(reports, subset=subset)])))
+    if interrupted:
+        raise SystemExit(1)
+
+
+@contextlib.contextmanager
+def report_work(
+    verb: str, noun: str
+) -> Iterator[tuple[Callable[[int, int], None], Callable[[str], None]]]:
+    """Progress and lines of a piece of work, on standard error."""
+    from autoice_bench.commands.progress import Progress
+
+    with Progress(verb, noun) as progress:
+        yield progress.reach, progress.say
+
+
+@baseline.command("list")
+@click.option(
+    "--runs", type=PATH, default=Path("runs"), show_default=True, help="Folder of the runs."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def list_command(runs: Path, as_json: bool) -> None:
+    """List the runs: state, epochs, scores, time."""
+    from autoice_bench.baselines.runs.listing import list_runs
+    from autoice_bench.text.runs import format_runs
+
+    rows = list_runs(runs)
+    if as_json:
+        echo_json(rows)
+    elif rows:
+        click.echo(format_runs(rows))
+    else:
+        click.echo(f"no runs in {runs}; autoice-bench baseline makes one")
+
+
+@baseline.command("fetch-weights")
+@click.option("--encoder", default="resnet101", show_default=True, help="resnet18 to resnet152.")
+def fetch_weights_command(encoder: str) -> None:
+    """Download ImageNet weights of an encoder, for machines without network.
+
+    They lie in torch's cache (TORCH_HOME, by default ~/.cache/torch), where training finds them.
+    """
+    require_torch("aspp")
+    from autoice_bench.baselines.networks.encoder_weights import fetch_weights
+
+    click.echo(f"weights of {encoder}: {fetch_weights(encoder)}")

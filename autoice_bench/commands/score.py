@@ -1,0 +1,126 @@
+"""``score`` and ``convert``: predictions in, scores or another format out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from autoice_bench.commands.base import (
+    LEADERBOARD_OPTION,
+    PATH,
+    SPLIT_OPTION,
+    STORE_OPTION,
+    SUBSET_OPTION,
+    AutoIceCommand,
+    echo_json,
+    fail,
+    scene_progress,
+)
+from autoice_bench.errors import AutoIceError
+
+
+@click.command(cls=AutoIceCommand)
+@click.argument("predictions", type=PATH, default="preds")
+@STORE_OPTION
+@click.option("--labels", type=PATH, help="Score against RTT files in this folder, not a store.")
+@SPLIT_OPTION
+@SUBSET_OPTION
+@click.option("--name", help="Name of the submission. [default: that of the folder]")
+@LEADERBOARD_OPTION
+@click.option("--no-write", is_flag=True, help="Print the score; leave the leaderboard alone.")
+@click.option("--replace", is_flag=True, help="Replace a submission of the same name.")
+@click.option(
+    "--description",
+    "description_file",
+    type=PATH,
+    help="JSON file with authors, description, paper, code_revision, recipe, seed, "
+    "store_fingerprint, trained_on_test, hardware, training_hours. "
+    "[default: PREDICTIONS/description.json, if there]",
+)
+@click.option("--allow-partial", is_flag=True, help="Score what is there; the row gets no rank.")
+@click.option("--workers", type=click.IntRange(min=1), help="Processes. [default: by size]")
+@click.option("--scheduler", metavar="ADDRESS", help="Run on this dask scheduler instead.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--expect", is_flag=True, help="Show the accepted prediction formats and exit.")
+def score(
+    *,
+    predictions: Path,
+    store: Path,
+    labels: Path | None,
+    split: str,
+    subset: str,
+    name: str | None,
+    leaderboard: Path,
+    no_write: bool,
+    replace: bool,
+    description_file: Path | None,
+    allow_partial: bool,
+    workers: int | None,
+    scheduler: str | None,
+    as_json: bool,
+    expect: bool,
+) -> None:
+    """Score predictions and add them to a leaderboard.
+
+    PREDICTIONS (default: preds) is a folder of SCENE_ID.nc files, the challenge's
+    upload_package.nc or a Zarr group per scene (--expect shows each); or a folder of such, scored
+    as one submission each.
+    """
+    from autoice_bench.scoring.evaluate import score as run
+    from autoice_bench.scoring.leaderboard.submission import (
+        find_description,
+        require_free,
+        write_submission,
+    )
+    from autoice_bench.scoring.predictions.reading import find_submissions
+    from autoice_bench.scoring.predictions.writing import EXPECTED
+    from autoice_bench.scoring.scores import build_scores, summarise
+    from autoice_bench.scoring.truth.rtt_truth import RttTruth
+    from autoice_bench.scoring.truth.store_truth import StoreTruth
+    from autoice_bench.text.score import format_summary
+
+    if expect:
+        click.echo(EXPECTED)
+        return
+    truth = StoreTruth(store) if labels is None else RttTruth(labels)
+    found = find_submissions(predictions)
+    if name is not None and len(found) > 1:
+        raise click.UsageError(f"--name names one submission; {predictions} holds {len(found)}")
+    summaries = []
+    failures = []
+    for source in found:
+        title = name or source.name
+        try:
+            description = find_description(description_file, source.path)
+            if not no_write:
+                require_free(leaderboard, split, subset, title, replace=replace)
+            with scene_progress(f"scoring {title}") as progress:
+                evaluation = run(
+                    source,
+                    truth,
+                    split=split,
+                    subset=subset,
+                    allow_partial=allow_partial,
+                    workers=workers,
+                    scheduler=scheduler,
+                    progress=progress,
+                )
+            scores = build_scores(evaluation, title)
+            folder = None
+            if not no_write:
+                folder = write_submission(
+                    evaluation, leaderboard, title, scores, description, replace=replace
+                )
+        except AutoIceError as error:
+            if len(found) == 1:
+                raise
+            failures.append(f"{title}: {error}")
+            continue
+        summaries.append(summarise(evaluation, scores, title, folder))
+        if not as_json:
+            click.echo(format_summary(summaries[-1]))
+    if as_json:
+        echo_json(summaries)
+    if failures:
+        fail("\n".join(failures))

@@ -1,0 +1,101 @@
+"""A ring of batch buffers in memory that processes share.
+
+A fresh tensor for every batch costs a page fault for every 4 KiB of it, more than reading the
+pixels does; a ring is used again and again. It lies in an anonymous memory file, not in `/dev/shm`,
+which containers keep small.
+"""
+
+from __future__ import annotations
+
+import math
+import mmap
+import os
+import weakref
+from collections.abc import Mapping
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autoice_bench.datasets.patches.windows import Field
+from autoice_bench.datasets.readers.available_memory import available_bytes
+from autoice_bench.errors import PatchError
+from autoice_bench.wording import format_size
+
+_ALIGNMENT: Final = 4096
+
+
+class BatchRing:
+    """Slots of equal size, each with the arrays of one batch.
+
+    Args:
+        fields: arrays of one patch.
+        batch_size: patches per batch.
+        n_slots: batches.
+        descriptor: the memory file of a ring that another process made; None makes one.
+
+    Attributes:
+        n_slots: batches.
+        descriptor: file descriptor of the memory, to hand to another process.
+
+    Raises:
+        PatchError: a new ring does not fit in memory.
+    """
+
+    def __init__(
+        self,
+        fields: Mapping[str, Field],
+        batch_size: int,
+        n_slots: int,
+        descriptor: int | None = None,
+    ) -> None:
+        self.n_slots = n_slots
+        self._fields = fields
+        self._batch_size = batch_size
+        self._offsets, self._slot_bytes = _lay_out(fields, batch_size)
+        n_bytes = self._slot_bytes * n_slots
+        if descriptor is None:
+            available = available_bytes()
+            if available is not None and n_bytes > available:
+                raise PatchError(
+                    f"{n_slots} batches of {batch_size} patches take {format_size(n_bytes)} of "
+                    f"memory, {format_size(available)} are available; lower the batch size or the "
+                    "number of workers"
+                )
+            descriptor = os.memfd_create("autoice-bench-batches")
+            os.ftruncate(descriptor, n_bytes)
+        self.descriptor = descriptor
+        self._close_descriptor = weakref.finalize(self, os.close, descriptor)
+        self._memory = np.frombuffer(mmap.mmap(descriptor, n_bytes), np.uint8)
+
+    @property
+    def memory(self) -> NDArray[np.uint8]:
+        """All bytes of the ring."""
+        return self._memory
+
+    def views(self, slot: int) -> dict[str, NDArray[Any]]:
+        """The arrays of a slot, (batch_size, ...) each."""
+        start = slot * self._slot_bytes
+        views = {}
+        for name, field in self._fields.items():
+            shape = (self._batch_size, *field.shape)
+            begin = start + self._offsets[name]
+            n_bytes = math.prod(shape) * field.dtype.itemsize
+            views[name] = self._memory[begin : begin + n_bytes].view(field.dtype).reshape(shape)
+        return views
+
+    def close(self) -> None:
+        """Let go of the memory; it stays for as long as an array of it is in use."""
+        self._memory = np.empty(0, np.uint8)
+        self._close_descriptor()
+        self.descriptor = -1
+
+
+def _lay_out(fields: Mapping[str, Field], batch_size: int) -> tuple[dict[str, int], int]:
+    """Where each array begins in a slot, and the size of a slot, in bytes."""
+    offsets, end = {}, 0
+    for name, field in fields.items():
+        offsets[name] = end
+        n_bytes = batch_size * math.prod(field.shape) * field.dtype.itemsize
+        end += -(-n_bytes // _ALIGNMENT) * _ALIGNMENT
+    return offsets, end

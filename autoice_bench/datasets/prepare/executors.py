@@ -1,0 +1,169 @@
+"""Run scene jobs: in this process, in local worker processes, or on a dask cluster.
+
+All three yield ``(job, result or exception)`` as jobs finish, and hand out only a few jobs ahead,
+so that a caller who stops early leaves little behind.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+from autoice_bench.datasets.prepare.job import SceneJob, SceneResult, prepare_scene
+from autoice_bench.datasets.sources.buffers import keep_freed_memory
+from autoice_bench.errors import SceneError, StoreError
+
+if TYPE_CHECKING:
+    from distributed import Client, LocalCluster
+
+Outcome = SceneResult | BaseException
+Outcomes = Generator[tuple[SceneJob, Outcome], None, None]
+Executor = Callable[[Sequence[SceneJob]], Outcomes]
+
+_THREADS: Final = 2
+"""One thread computes while the other waits for the disk."""
+
+
+def run_in_process(jobs: Sequence[SceneJob]) -> Outcomes:
+    """Run jobs one after another in this process, waiting for the disk in between in a thread."""
+    keep_freed_memory()
+    waiting = iter(jobs)
+    with ThreadPoolExecutor(_THREADS, thread_name_prefix="prepare") as pool:
+        running: dict[Future[SceneResult], SceneJob] = {
+            pool.submit(prepare_scene, job): job for job in itertools.islice(waiting, _THREADS)
+        }
+        try:
+            while running:
+                finished, _ = wait(running, return_when=FIRST_COMPLETED)
+                for future in finished:
+                    job = running.pop(future)
+                    for following in itertools.islice(waiting, 1):
+                        running[pool.submit(prepare_scene, following)] = following
+                    yield job, _outcome(future)
+        finally:
+            for future in running:
+                future.cancel()
+
+
+@contextmanager
+def local_workers(n_workers: int) -> Iterator[Executor]:
+    """Worker processes on this machine, for the time of a ``with`` block.
+
+    Args:
+        n_workers: 1 runs in this process; more start that many processes.
+    """
+    if n_workers == 1:
+        yield run_in_process
+        return
+    from distributed import Client
+
+    with (
+        start_local_cluster(n_workers) as cluster,
+        Client(cluster, set_as_default=False) as client,
+    ):
+        yield _on_client(client, ahead=2 * n_workers)
+
+
+@contextmanager
+def start_local_cluster(n_workers: int) -> Iterator[LocalCluster]:
+    """A dask cluster of worker processes on this machine, set up for scene jobs."""
+    from distributed import LocalCluster
+
+    with LocalCluster(
+        n_workers=n_workers,
+        threads_per_worker=1,
+        processes=True,
+        memory_limit=0,  # one scene at a time bounds memory; dask's own limit would spill
+        dashboard_address=None,
+        # Without a dashboard the scheduler still serves HTTP, on port 8787 with a warning where
+        # another cluster has it; any free port serves as well.
+        scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
+        silence_logs=logging.CRITICAL,
+    ) as cluster:
+        yield cluster
+
+
+@contextmanager
+def dask_cluster(address: str) -> Iterator[Executor]:
+    """Workers of a running dask.distributed cluster; they must see the same paths.
+
+    Args:
+        address: scheduler address, such as ``tcp://10.0.0.1:8786``, or a scheduler file.
+
+    Raises:
+        StoreError: no scheduler answers.
+    """
+    from distributed import Client
+
+    try:
+        client = (
+            Client(scheduler_file=address, set_as_default=False, timeout="20s")
+            if address.endswith(".json")
+            else Client(address, set_as_default=False, timeout="20s")
+        )
+    except (OSError, ValueError) as error:
+        raise StoreError(
+            f"scheduler {address}: no dask scheduler answers there ({error}); "
+            "expected an address such as tcp://host:8786"
+        ) from None
+    with client:
+        n_threads = sum(client.nthreads().values())
+        yield _on_client(client, ahead=max(2, 2 * n_threads))
+
+
+def _on_client(client: Client, ahead: int) -> Executor:
+    """An executor that keeps ``ahead`` jobs on the cluster."""
+
+    def run(jobs: Sequence[SceneJob]) -> Outcomes:
+        from distributed import as_completed
+
+        def submit(job: SceneJob) -> Any:
+            # Not pure: a scene's result depends on the disk, so nothing may be remembered by key.
+            return client.submit(_prepare_scene_on_dask, job, pure=False)
+
+        waiting = iter(jobs)
+        running = {submit(job): job for job in itertools.islice(waiting, ahead)}
+        completed = as_completed(running, loop=client.loop)
+        try:
+            for future in completed:
+                job = running.pop(future)
+                for following in itertools.islice(waiting, 1):
+                    next_future = submit(following)
+                    running[next_future] = following
+                    completed.add(next_future)
+                yield job, _dask_outcome(job, future)
+        finally:
+            client.cancel(list(running), force=True)
+
+    return run
+
+
+def _prepare_scene_on_dask(job: SceneJob) -> SceneResult:
+    """Give the worker's thread to the next scene once this one only waits for the disk."""
+    from distributed import secede
+
+    return prepare_scene(job, before_commit=secede)
+
+
+def _outcome(future: Future[SceneResult]) -> Outcome:
+    error = future.exception()
+    return future.result() if error is None else error
+
+
+def _dask_outcome(job: SceneJob, future: Any) -> Outcome:
+    from distributed import KilledWorker
+
+    error = future.exception()
+    if isinstance(error, KilledWorker):
+        return SceneError(
+            f"scene {job.scene.scene_id}: its worker process died several times (out of memory?)"
+        )
+    if error is not None:
+        assert isinstance(error, BaseException)
+        return error
+    result: SceneResult = future.result()
+    return result

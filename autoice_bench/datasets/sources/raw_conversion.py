@@ -1,0 +1,347 @@
+"""Raw scenes to ready-to-train (RTT) scenes: 40 m and polygons in, 80 m and labels out.
+
+Charts are derived from the polygons at 40 m and reduced by a 2x2 maximum; SAR and incidence angle
+are 2x2 means, of dB and degrees. A pixel with no polygon or no SAR in its 2x2 block is masked in
+all of them; a polygon without a label does not mask SAR. An odd last line or sample is dropped.
+
+Source: the released RTT scenes and the AutoICE data set manual (doi:10.11583/DTU.c.6244065.v2).
+docs/labels.md says which steps are known and which are chosen.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autoice_bench.charts import CHARTS, FILL_VALUE
+from autoice_bench.datasets.labels.rasters import DerivedCharts, derive_charts, max_2x2
+from autoice_bench.datasets.labels.tables import CodeProblem, row_blocks
+from autoice_bench.datasets.sources.charts import count_classes
+from autoice_bench.datasets.sources.float16 import round_to_float16
+from autoice_bench.datasets.sources.raw import (
+    BACKSCATTER_NAMES,
+    ENCODING_ATTRIBUTES,
+    POLYGONS,
+    RawFile,
+    RawTiePoints,
+    open_raw_file,
+)
+from autoice_bench.datasets.sources.scene_arrays import SarDtype, SceneArrays, to_json_attributes
+from autoice_bench.datasets.sources.tie_points import Interpolation, compute_mean_weights
+from autoice_bench.errors import SceneError
+from autoice_bench.formats.label_rule import AUTOICE_2022, LabelRule
+from autoice_bench.formats.rtt_folder import SceneFile
+from autoice_bench.formats.variables import (
+    AMSR2_VARIABLES,
+    DISTANCE_MAP,
+    ERA5_VARIABLES,
+    N_DISTANCE_ZONES,
+    PIXEL_SPACING_M,
+    PIXELS_PER_CELL,
+    SAR_NODATA,
+    SAR_VARIABLES,
+    VARIABLES,
+    Variable,
+    standardise,
+)
+from autoice_bench.wording import format_count, format_listing
+
+_INCIDENCE_ANGLE: Final = SAR_VARIABLES[2]
+
+
+@dataclass(frozen=True, eq=False)
+class ConvertedScene:
+    """A raw scene in the form of an RTT scene.
+
+    Attributes:
+        scene_id: such as ``20180607T184326_dmi``.
+        attributes: the raw file's global attributes, with ``scene_id``, ``original_id``,
+            ``ice_service`` and ``pixel_spacing`` (80) as in an RTT file.
+        variable_attributes: the raw file's attributes per RTT variable; those of
+            ``polygon_icechart`` under its own name.
+        sar: float32 (3, lines, samples), standardised; 0 in all three where masked.
+        distance_zones: uint8 (lines, samples), 0 to 41; not masked.
+        amsr2: float32 (14, 2 km lines, 2 km samples), standardised.
+        era5: float32 (6, 2 km lines, 2 km samples), standardised.
+        latitude, longitude: float64 (tie_lines, tie_samples), degrees.
+        tie_line, tie_sample: float64 (tie_lines,), (tie_samples,), positions in RTT pixels.
+        derived: charts, labels per polygon and remarks; None where the raw file has no polygons.
+    """
+
+    scene_id: str
+    attributes: dict[str, Any]
+    variable_attributes: dict[str, dict[str, Any]]
+    sar: NDArray[np.float32]
+    distance_zones: NDArray[np.uint8]
+    amsr2: NDArray[np.float32]
+    era5: NDArray[np.float32]
+    latitude: NDArray[np.float64]
+    longitude: NDArray[np.float64]
+    tie_line: NDArray[np.float64]
+    tie_sample: NDArray[np.float64]
+    derived: DerivedCharts | None
+
+    @property
+    def charts(self) -> NDArray[np.uint8] | None:
+        """uint8 (3, lines, samples): SIC, SOD, FLOE; None where the raw file has no polygons."""
+        return None if self.derived is None else self.derived.charts
+
+
+def convert_raw_scene(
+    path: Path,
+    rule: LabelRule = AUTOICE_2022,
+    *,
+    ice_types: bool = False,
+    interpolation: Interpolation = "linear",
+) -> ConvertedScene:
+    """Convert a raw scene to an RTT scene, in memory and in full precision.
+
+    Works through one variable at a time, in blocks of lines; a scene of 10,000x10,500 pixels peaks
+    well below 3 GB.
+
+    Args:
+        path: the raw NetCDF file.
+        rule: label rule and thresholds.
+        ice_types: also derive the raster of ten ice types.
+        interpolation: between the tie points of the incidence angle.
+
+    Raises:
+        SceneError: the file is damaged, no raw scene, or holds values out of range.
+        LabelError: ``polygon_codes`` cannot be read.
+    """
+    with open_raw_file(path) as raw:
+        tie_points = raw.read_tie_points()
+        derived = _derive(raw, rule, ice_types=ice_types) if raw.has_charts else None
+        shape = (raw.shape[0] // 2, raw.shape[1] // 2)
+        masked = np.zeros(shape, bool) if derived is None else derived.uncharted.copy()
+        sar = np.empty((len(SAR_VARIABLES), *shape), np.float32)
+        for name, channel in zip(BACKSCATTER_NAMES, sar[:-1], strict=True):
+            _reduce_backscatter(raw.read_float32(name), VARIABLES[name], channel, masked)
+        _interpolate_angle(tie_points, raw.shape, interpolation, sar[-1])
+        for channel in sar:
+            channel[masked] = SAR_NODATA
+        for raster in () if derived is None else derived.rasters:
+            raster[masked] = FILL_VALUE
+        return ConvertedScene(
+            scene_id=raw.scene_id,
+            attributes=_global_attributes(raw),
+            variable_attributes=_variable_attributes(raw),
+            sar=sar,
+            distance_zones=_read_distance_zones(raw),
+            amsr2=_read_2km(raw, AMSR2_VARIABLES),
+            era5=_read_2km(raw, ERA5_VARIABLES),
+            latitude=tie_points.latitude,
+            longitude=tie_points.longitude,
+            tie_line=(tie_points.lines - 0.5) / 2,
+            tie_sample=(tie_points.samples - 0.5) / 2,
+            derived=derived,
+        )
+
+
+def mean_2x2(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Mean of each 2x2 block of (2m, 2n) values; (m, n). A NaN in a block makes it NaN."""
+    rows = values[0::2] + values[1::2]
+    mean: NDArray[np.float32] = (rows[:, 0::2] + rows[:, 1::2]) * np.float32(0.25)
+    return mean
+
+
+def _reduce_backscatter(
+    raw: NDArray[np.float32],
+    variable: Variable,
+    out: NDArray[np.float32],
+    masked: NDArray[np.bool_],
+) -> None:
+    """Fill ``out`` with standardised 2x2 means and add their nodata to ``masked``."""
+    lines, samples = out.shape
+    for rows in row_blocks(2 * lines, 2 * samples):
+        mean = mean_2x2(raw[rows, : 2 * samples])
+        block = slice(rows.start // 2, rows.stop // 2)
+        out[block] = standardise(variable, mean)
+        masked[block] |= np.isnan(mean)
+
+
+def _interpolate_angle(
+    tie_points: RawTiePoints,
+    raw_shape: tuple[int, int],
+    interpolation: Interpolation,
+    out: NDArray[np.float32],
+) -> None:
+    """Fill ``out`` with the standardised incidence angle at 80 m."""
+    by_line = compute_mean_weights(tie_points.lines, raw_shape[0], interpolation)
+    by_sample = compute_mean_weights(tie_points.samples, raw_shape[1], interpolation)
+    along_samples = standardise(_INCIDENCE_ANGLE, tie_points.incidence_angle) @ by_sample.T
+    for rows in row_blocks(*out.shape):
+        out[rows] = by_line[rows] @ along_samples
+
+
+def _derive(raw: RawFile, rule: LabelRule, *, ice_types: bool) -> DerivedCharts:
+    where = f"scene {raw.scene_id}"
+    codes, polygons = raw.read_egg_codes(), raw.read_polygons()
+    return derive_charts(polygons, codes, rule, where=where, ice_types=ice_types)
+
+
+def _read_distance_zones(raw: RawFile) -> NDArray[np.uint8]:
+    """Distance zones at 80 m: the largest of each 2x2 block."""
+    zones = raw.read_float32(DISTANCE_MAP.name)
+    lines, samples = zones.shape[0] // 2, zones.shape[1] // 2
+    reduced = np.empty((lines, samples), np.uint8)
+    for rows in row_blocks(2 * lines, 2 * samples):
+        block = max_2x2(zones[rows, : 2 * samples])
+        if not (block.min() >= 0 and block.max() < N_DISTANCE_ZONES):  # NaN fails as well
+            raise SceneError(
+                f"scene {raw.scene_id}: {DISTANCE_MAP.name} holds {block.min()} to {block.max()}; "
+                f"expected zones 0 to {N_DISTANCE_ZONES - 1} without gaps"
+            )
+        reduced[rows.start // 2 : rows.stop // 2] = np.rint(block)
+    return reduced
+
+
+def _read_2km(raw: RawFile, variables: tuple[Variable, ...]) -> NDArray[np.float32]:
+    channels = np.empty((len(variables), *raw.shape_2km), np.float32)
+    for variable, channel in zip(variables, channels, strict=True):
+        channel[:] = standardise(variable, raw.read_float32(variable.name))
+        if not np.isfinite(channel).all():
+            raise SceneError(
+                f"scene {raw.scene_id}: {variable.name} holds "
+                f"{np.sum(~np.isfinite(channel))} values that are not finite; expected none"
+            )
+    return channels
+
+
+def _global_attributes(raw: RawFile) -> dict[str, Any]:
+    attributes = raw.netcdf.attributes()
+    return {
+        **attributes,
+        "scene_id": f"{raw.scene_id}_prep.nc",
+        "original_id": attributes.get("original_id", raw.path.name),
+        "ice_service": raw.scene_id.rpartition("_")[2],
+        "pixel_spacing": PIXEL_SPACING_M,
+    }
+
+
+def _variable_attributes(raw: RawFile) -> dict[str, dict[str, Any]]:
+    names = [*BACKSCATTER_NAMES, DISTANCE_MAP.name]
+    names += [variable.name for variable in (*AMSR2_VARIABLES, *ERA5_VARIABLES)]
+    names += [POLYGONS] if raw.has_charts else []
+    return {
+        name: {
+            key: value
+            for key, value in raw.netcdf.attributes(name).items()
+            if key not in ENCODING_ATTRIBUTES
+        }
+        for name in names
+    }
+
+
+_MOST_SHOWN: Final = 5
+
+
+def read_raw_scene(
+    scene: SceneFile,
+    rule: LabelRule = AUTOICE_2022,
+    dtype: SarDtype = "float16",
+    *,
+    ice_types: bool = False,
+) -> SceneArrays:
+    """Read one raw scene as the ready-to-train scene it stands for.
+
+    Args:
+        scene: the raw file.
+        rule: label rule and thresholds.
+        dtype: dtype of the SAR channels.
+        ice_types: also derive the ten ice types.
+
+    Raises:
+        SceneError: the file is damaged, no raw scene, or breaks the format.
+        LabelError: ``polygon_codes`` cannot be read.
+    """
+    converted = convert_raw_scene(scene.path, rule, ice_types=ice_types)
+    _validate_2km_grid(converted)
+    sar, rounding_error = _round_sar(converted, np.dtype(dtype))
+    charts, derived = converted.charts, converted.derived
+    counts = None
+    if charts is not None:
+        pairs = zip(charts, CHARTS, strict=True)
+        counts = np.stack([count_classes(values, chart) for values, chart in pairs])
+    elif scene.subset == "train":
+        raise SceneError(
+            f"scene {scene.scene_id}: {scene.path.name} holds no polygons; expected them in a "
+            "training scene (a test scene belongs into a folder named test)"
+        )
+    return SceneArrays(
+        scene_id=scene.scene_id,
+        sar=sar,
+        distance_map=converted.distance_zones,
+        charts=charts,
+        class_counts=counts,
+        amsr2=converted.amsr2,
+        era5=converted.era5,
+        latitude=converted.latitude,
+        longitude=converted.longitude,
+        tie_line=converted.tie_line,
+        tie_sample=converted.tie_sample,
+        attributes=to_json_attributes(converted.attributes),
+        variable_attributes={
+            name: to_json_attributes(values)
+            for name, values in converted.variable_attributes.items()
+        },
+        rounding_error=rounding_error,
+        warnings=() if derived is None else describe_label_problems(derived),
+        ice_type=None if derived is None else derived.ice_type,
+    )
+
+
+def describe_label_problems(derived: DerivedCharts) -> tuple[str, ...]:
+    """One line per kind of problem with a scene's polygons and codes."""
+    by_kind: dict[str, list[CodeProblem]] = {}
+    for problem in derived.table.problems:
+        by_kind.setdefault(problem.kind, []).append(problem)
+    lines = []
+    for kind, problems in by_kind.items():
+        polygons = len({problem.poly_id for problem in problems})
+        shown = Counter(problem.detail for problem in problems).most_common(_MOST_SHOWN)
+        details = ", ".join(f"{detail} ({number}x)" for detail, number in shown)
+        lines.append(f"polygon codes: {kind} in {format_count(polygons, 'polygon')}: {details}")
+    missing = derived.census.ids_without_row
+    if missing:
+        ids = format_listing(f"{poly_id:.9g}" for poly_id in sorted(missing))
+        lines.append(
+            f"polygon_icechart: {format_count(len(missing), 'id')} without a row in polygon_codes "
+            f"({ids}) in {format_count(sum(missing.values()), 'pixel')} at 40 m, masked"
+        )
+    return tuple(lines)
+
+
+def _validate_2km_grid(converted: ConvertedScene) -> None:
+    lines, samples = converted.sar.shape[1:]
+    cells = (lines // PIXELS_PER_CELL, samples // PIXELS_PER_CELL)
+    found = converted.amsr2.shape[1:]
+    if min(*cells, 1) < 1 or found != cells:
+        raise SceneError(
+            f"scene {converted.scene_id}: 2 km grid is {found} for {lines}x{samples} pixels of "
+            f"80 m; expected {cells} ({PIXELS_PER_CELL} pixels to a cell)"
+        )
+
+
+def _round_sar(
+    converted: ConvertedScene, dtype: np.dtype[Any]
+) -> tuple[NDArray[np.floating], float]:
+    """SAR channels in ``dtype`` and the largest rounding error."""
+    rounded = np.empty(converted.sar.shape, np.float16)
+    worst = 0.0
+    for variable, values, out in zip(SAR_VARIABLES, converted.sar, rounded, strict=True):
+        errors = [round_to_float16(values[rows], out[rows]) for rows in row_blocks(*values.shape)]
+        error = float(np.max(errors))
+        if not np.isfinite(error):
+            raise SceneError(
+                f"scene {converted.scene_id}: {variable.name} holds infinite or huge values; "
+                f"expected {variable.units} from {variable.raw_min:g} to {variable.raw_max:g}, "
+                "NaN for nodata"
+            )
+        worst = max(worst, error)
+    return (rounded, worst) if dtype == np.float16 else (converted.sar, 0.0)

@@ -1,0 +1,201 @@
+"""``scenes.parquet``: one row per scene of a store. Derived; can be rebuilt from the scenes.
+
+Only the modification times of the source files are not in the scenes, whose bytes must not depend
+on them; they come from the previous index or the journal of a run, and are null where both are
+lost.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from autoice_bench.charts import CHARTS
+from autoice_bench.datasets.store.root import Store, compute_store_fingerprint
+from autoice_bench.errors import StoreError
+from autoice_bench.formats.shard_writer import METADATA_NAME
+from autoice_bench.formats.whole_files import write_atomically
+
+COUNT_COLUMNS: Final = tuple(f"{chart.name}_{value}" for chart in CHARTS for value in chart.values)
+
+SCHEMA: Final = pa.schema(
+    [
+        ("scene_id", pa.string()),
+        ("subset", pa.string()),
+        ("ice_service", pa.string()),
+        ("region", pa.string()),
+        ("platform", pa.string()),
+        ("orbit", pa.int64()),
+        ("data_take", pa.string()),
+        ("acquisition_time", pa.timestamp("us", tz="UTC")),
+        ("sar_lines", pa.int64()),
+        ("sar_samples", pa.int64()),
+        ("footprint", pa.string()),
+        ("has_charts", pa.bool_()),
+        *((name, pa.int64()) for name in COUNT_COLUMNS),
+        ("distance_zones_whole", pa.bool_()),
+        ("rounding_error", pa.float64()),
+        ("truth_sha256", pa.string()),
+        *(
+            (f"{which}_{field}", kind)
+            for which in ("source", "reference")
+            for field, kind in (
+                ("name", pa.string()),
+                ("bytes", pa.int64()),
+                ("mtime_ns", pa.int64()),
+                ("sha256", pa.string()),
+            )
+        ),
+        ("stored_bytes", pa.int64()),
+        ("zarr_json_sha256", pa.string()),
+    ]
+)
+
+
+_REQUIRED: Final = frozenset(
+    {"scene_id", "subset", "acquisition_time", "class_counts", "files", "source", "reference"}
+)
+"""Attributes that the code reads of every scene; any other may be null."""
+
+
+@dataclass(frozen=True)
+class SourceTimes:
+    """Modification times, in ns, of the files a scene was made from; None where not known."""
+
+    source_mtime_ns: int | None = None
+    reference_mtime_ns: int | None = None
+
+
+def read_scene_attributes(store: Store, scene_id: str) -> tuple[dict[str, Any], bytes]:
+    """Attributes of a scene's group, and the bytes of its ``zarr.json``.
+
+    Raises:
+        StoreError: the file is damaged.
+    """
+    path = store.scene_path(scene_id) / METADATA_NAME
+    content = path.read_bytes()
+    try:
+        attributes: dict[str, Any] = json.loads(content)["attributes"]
+        if not _REQUIRED.issubset(attributes):
+            raise KeyError
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise _damaged(store, scene_id) from None
+    return attributes, content
+
+
+def build_index(store: Store, times: Mapping[str, SourceTimes]) -> pa.Table:
+    """Rebuild the index from the scenes.
+
+    Args:
+        store: an open store.
+        times: modification times of the sources, as far as known.
+
+    Returns:
+        Table of ``SCHEMA``, one row per scene, sorted by scene id.
+
+    Raises:
+        StoreError: a scene's metadata is damaged.
+    """
+    rows = []
+    for scene_id in store.scene_ids():
+        attributes, content = read_scene_attributes(store, scene_id)
+        try:
+            row = _row(attributes, content, times.get(scene_id, SourceTimes()))
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise _damaged(store, scene_id) from None
+        rows.append({**row, "scene_id": scene_id})
+    return pa.Table.from_pylist(rows, schema=SCHEMA)
+
+
+def fingerprint_scenes(store: Store, table: pa.Table) -> str:
+    """The store fingerprint that follows from the scenes of an index."""
+    columns = ("scene_id", "source_sha256", "reference_sha256")
+    rows = zip(*(table.column(name).to_pylist() for name in columns), strict=True)
+    return compute_store_fingerprint(store.options, rows)
+
+
+def write_index(store: Store, table: pa.Table) -> str:
+    """Write ``scenes.parquet`` in one atomic step and return its SHA-256."""
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer, compression="snappy")
+    content = buffer.getvalue()
+    write_atomically(store.index_path, content)
+    return hashlib.sha256(content).hexdigest()
+
+
+def read_index(store: Store) -> pd.DataFrame:
+    """The store's index as a DataFrame, rebuilt in memory where the file may lag behind the scenes.
+
+    Raises:
+        StoreError: a scene's metadata is damaged.
+    """
+    table = read_index_table(store)
+    ids = list(store.scene_ids())
+    if table is None or store.state != "complete" or table.column("scene_id").to_pylist() != ids:
+        table = build_index(store, _times(table))
+    frame: pd.DataFrame = table.to_pandas(
+        types_mapper={pa.int64(): pd.Int64Dtype(), pa.string(): pd.StringDtype()}.get
+    )
+    return frame
+
+
+def read_times(store: Store) -> dict[str, SourceTimes]:
+    """Modification times that the index on disk records; empty where there is none."""
+    return _times(read_index_table(store))
+
+
+def read_index_table(store: Store) -> pa.Table | None:
+    """``scenes.parquet`` as it is on disk; None where it is missing or of another form."""
+    try:
+        # Without partitioning=None, a folder named "run=3" above would become a column.
+        table = pq.read_table(store.index_path, partitioning=None)
+    except (OSError, pa.ArrowException):
+        return None
+    return table if table.schema.equals(SCHEMA) else None
+
+
+def _damaged(store: Store, scene_id: str) -> StoreError:
+    return StoreError(
+        f"store {store.path}: scenes/{scene_id}/{METADATA_NAME} is damaged; remove the folder "
+        f"scenes/{scene_id} and run `autoice-bench prepare` again"
+    )
+
+
+def _times(table: pa.Table | None) -> dict[str, SourceTimes]:
+    if table is None:
+        return {}
+    columns = ["scene_id", "source_mtime_ns", "reference_mtime_ns"]
+    return {row.pop("scene_id"): SourceTimes(**row) for row in table.select(columns).to_pylist()}
+
+
+def _row(attributes: Mapping[str, Any], content: bytes, times: SourceTimes) -> dict[str, Any]:
+    counts = attributes["class_counts"]
+    row = {name: attributes.get(name) for name in SCHEMA.names}
+    row |= {
+        "acquisition_time": datetime.fromisoformat(attributes["acquisition_time"]),
+        "has_charts": counts is not None,
+        "stored_bytes": sum(file["bytes"] for file in attributes["files"].values()) + len(content),
+        "zarr_json_sha256": hashlib.sha256(content).hexdigest(),
+        "source_mtime_ns": times.source_mtime_ns,
+        "reference_mtime_ns": times.reference_mtime_ns,
+    }
+    for which in ("source", "reference"):
+        digest = attributes[which]
+        if digest is not None:
+            row |= {f"{which}_{field}": digest[field] for field in ("name", "bytes", "sha256")}
+    if counts is not None:
+        row |= {
+            f"{chart.name}_{value}": counts[chart.name][str(value)]
+            for chart in CHARTS
+            for value in chart.values
+        }
+    return row

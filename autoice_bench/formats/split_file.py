@@ -1,0 +1,266 @@
+"""Splits: which scenes train, validate and test; their JSON files and their hash.
+
+A split is one file ``splits/<name>.json`` in a store::
+
+    {"format": 1, "name": "official", "rule": "...", "seed": null,
+     "train": [...], "val": [...], "test": [...], "hash": "..."}
+
+The lists are sorted. ``hash`` is the SHA-256 of the three lists alone, so two splits with equal
+hashes train, validate and test on the same scenes whatever they are called.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from autoice_bench.errors import SplitError
+
+Side = Literal["train", "val", "test"]
+
+SIDES: Final[tuple[Side, ...]] = ("train", "val", "test")
+SPLIT_FORMAT: Final = 1
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+@dataclass(frozen=True)
+class Split:
+    """Scene ids of training, validation and test, with the rule that chose them.
+
+    Attributes:
+        name: letters, digits, ``.``, ``_`` and ``-``; the file's name.
+        rule: how the scenes were chosen, for a reader.
+        seed: seed of the choice; None where nothing was drawn.
+        train, val, test: scene ids, sorted, in at most one of the three.
+
+    Raises:
+        SplitError: the name is malformed, a list is unsorted or a scene occurs twice.
+    """
+
+    name: str
+    rule: str
+    seed: int | None
+    train: tuple[str, ...]
+    val: tuple[str, ...]
+    test: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name) or self.name.endswith(".json"):
+            raise SplitError(
+                f"split name {self.name!r}; expected letters, digits, '.', '_' and '-', not a path"
+            )
+        for side in SIDES:
+            ids = self.scenes(side)
+            if list(ids) != sorted(set(ids)):
+                raise SplitError(f"split {self.name}: {side} is not sorted or repeats a scene")
+        for side, other in combinations(SIDES, 2):
+            shared = set(self.scenes(side)) & set(self.scenes(other))
+            if shared:
+                raise SplitError(
+                    f"split {self.name}: scene {min(shared)} is in both {side} and {other}"
+                )
+
+    def scenes(self, side: Side) -> tuple[str, ...]:
+        """Scene ids of one side."""
+        return {"train": self.train, "val": self.val, "test": self.test}[side]
+
+    def side_of(self) -> dict[str, Side]:
+        """The side of every scene of the split."""
+        return {scene: side for side in SIDES for scene in self.scenes(side)}
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 (hex) of the three lists as compact JSON with sorted keys."""
+        return _sha256({side: list(self.scenes(side)) for side in SIDES})
+
+    def to_dict(self) -> dict[str, Any]:
+        """The split as it stands in its file."""
+        fields: dict[str, Any] = {
+            "format": SPLIT_FORMAT,
+            "name": self.name,
+            "rule": self.rule,
+            "seed": self.seed,
+            **{side: list(self.scenes(side)) for side in SIDES},
+            "hash": self.hash,
+        }
+        return {**fields, "checksum": _sha256(fields)}
+
+
+def split_path(store: Path, name: str) -> Path:
+    """Where a store keeps the split ``name``."""
+    return store / "splits" / f"{name}.json"
+
+
+def _to_text(split: Split) -> str:
+    return json.dumps(split.to_dict(), indent=1, ensure_ascii=False) + "\n"
+
+
+def _sha256(document: object) -> str:
+    text = json.dumps(document, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def validate_split_file(store: Path, name: str) -> None:
+    """Check that a split of a store is, to the byte, as it was written.
+
+    Raises:
+        SplitError: the file is damaged or was edited.
+    """
+    split = read_split(store, name)
+    if split.name != name or split_path(store, name).read_bytes() != _to_text(split).encode():
+        raise SplitError(f"split {split_path(store, name)}: it was damaged or edited")
+
+
+def require_free_name(store: Path, split: Split) -> None:
+    """Check that writing ``split`` would not replace a different one.
+
+    Raises:
+        SplitError: the store has another split of that name.
+    """
+    path = split_path(store, split.name)
+    if path.exists() and path.read_text(encoding="utf-8") != _to_text(split):
+        raise SplitError(
+            f"split {split.name} exists in {store} and differs; "
+            "choose another name, or --overwrite to replace it"
+        )
+
+
+def write_split(store: Path, split: Split, *, overwrite: bool = False) -> Path:
+    """Write a split into a store; atomic, and the same split gives the same bytes.
+
+    Args:
+        store: folder of the store.
+        split: what to write.
+        overwrite: replace a split of that name that holds other scenes.
+
+    Raises:
+        SplitError: another split of that name exists and ``overwrite`` is False.
+    """
+    if not overwrite:
+        require_free_name(store, split)
+    path = split_path(store, split.name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    with partial.open("w", encoding="utf-8") as file:
+        file.write(_to_text(split))
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+    return path
+
+
+def read_split(store: Path, name: str | Path) -> Split:
+    """Read a split by its name in a store, or from any JSON file.
+
+    Args:
+        store: folder of the store; not looked at when ``name`` is a path.
+        name: name of a split of the store, or the path of a file that ends in ``.json``.
+
+    Raises:
+        SplitError: there is no such split, or its file is damaged or was edited.
+    """
+    is_path = isinstance(name, Path) or name.endswith(".json")
+    path = Path(name) if is_path else split_path(store, str(name))
+    if not path.is_file():
+        hint = "" if is_path else f"; {store} has {', '.join(split_names(store)) or 'none'}"
+        raise SplitError(f"split {name}: no file {path}{hint}")
+    try:
+        fields = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:  # also of bytes that are no text
+        raise SplitError(f"split {path}: not JSON ({error})") from None
+    return _split_from_dict(fields, path)
+
+
+def _split_from_dict(fields: Any, path: Path) -> Split:
+    expected = {"format", "name", "rule", "seed", "hash", *SIDES}
+    if not isinstance(fields, dict) or not expected <= fields.keys():
+        missing = expected - (fields.keys() if isinstance(fields, dict) else set())
+        raise SplitError(f"split {path}: field {', '.join(sorted(missing))} missing")
+    if fields["format"] != SPLIT_FORMAT:
+        raise SplitError(
+            f"split {path}: format {fields['format']!r}; this version reads {SPLIT_FORMAT}"
+        )
+    for side in SIDES:
+        ids = fields[side]
+        if not isinstance(ids, list) or not all(isinstance(scene, str) for scene in ids):
+            raise SplitError(f"split {path}: {side} is not a list of scene ids")
+    if fields["seed"] is not None and not isinstance(fields["seed"], int):
+        raise SplitError(f"split {path}: seed {fields['seed']!r}; expected an integer or null")
+    split = Split(
+        name=str(fields["name"]),
+        rule=str(fields["rule"]),
+        seed=fields["seed"],
+        train=tuple(fields["train"]),
+        val=tuple(fields["val"]),
+        test=tuple(fields["test"]),
+    )
+    if split.hash != fields["hash"]:
+        raise SplitError(
+            f"split {path}: hash is {split.hash[:12]}, the file says {str(fields['hash'])[:12]}; "
+            "its lists were edited: create it again, or correct its hash"
+        )
+    # Hand-made splits need no checksum; where there is one, it covers name, rule and seed too.
+    if fields.get("checksum", split.to_dict()["checksum"]) != split.to_dict()["checksum"]:
+        raise SplitError(f"split {path}: does not match its checksum: it was damaged or edited")
+    return split
+
+
+def split_names(store: Path) -> list[str]:
+    """Names of the splits of a store, sorted."""
+    return sorted(path.stem for path in (store / "splits").glob("[!.]*.json"))
+
+
+def read_splits(store: Path) -> list[Split]:
+    """Every split of a store, by name.
+
+    Raises:
+        SplitError: one of them is damaged.
+    """
+    return [read_split(store, name) for name in split_names(store)]
+
+
+SUBSETS: Final = ("train", "val", "test")
+
+
+def is_split_path(split: str) -> bool:
+    """Whether ``split`` is the path of a JSON file rather than a name."""
+    return split.endswith(".json")
+
+
+def split_name(split: str) -> str:
+    """The name of a split given by name or by path."""
+    return Path(split).stem if is_split_path(split) else split
+
+
+def read_split_subset(path: Path, subset: str) -> tuple[str, ...]:
+    """Read the scene ids of one subset, sorted.
+
+    Raises:
+        SplitError: the file is missing, is not a split, was edited without renewing its hash, or
+            its subset is empty.
+    """
+    if subset not in SUBSETS:
+        raise SplitError(f"subset {subset!r}; expected one of {', '.join(SUBSETS)}")
+    try:
+        content = json.loads(path.read_text())
+        lists = {name: [str(scene_id) for scene_id in content[name]] for name in SUBSETS}
+        recorded = content["hash"]
+    except FileNotFoundError:
+        raise SplitError(
+            f"{path}: no such split; `autoice-bench splits list` names those of a store"
+        ) from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise SplitError(f"{path}: not a split file ({type(error).__name__}: {error})") from None
+    text = json.dumps(lists, separators=(",", ":"), sort_keys=True)
+    if hashlib.sha256(text.encode()).hexdigest() != recorded:
+        raise SplitError(f"{path}: its scene lists do not match its hash; create the split anew")
+    if not lists[subset]:
+        raise SplitError(f"{path}: subset {subset} holds no scenes")
+    return tuple(sorted(lists[subset]))

@@ -1,0 +1,305 @@
+"""One submission on disk: ``scores.parquet``, ``histograms.parquet`` and ``submission.json``.
+
+The folder appears whole or not at all, and every submission has its own, so that concurrent scorers
+never conflict and git merges cleanly. The tables have plain Parquet types.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import shutil
+import uuid
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, Final
+
+import pandas as pd
+import pyarrow as pa
+
+from autoice_bench import __version__
+from autoice_bench.errors import LeaderboardError
+from autoice_bench.scoring.evaluate import Evaluation, board_name
+from autoice_bench.scoring.leaderboard.submission_metadata import validate_metadata
+from autoice_bench.scoring.leaderboard.submission_tables import (
+    HISTOGRAMS_FILE,
+    HISTOGRAMS_SCHEMA,
+    SCORES_FILE,
+    SCORES_SCHEMA,
+    build_histogram_table,
+    hash_file,
+    parse_histogram_table,
+    read_table,
+    write_table,
+)
+from autoice_bench.scoring.metrics.uncertainty import RESAMPLES, SEED
+from autoice_bench.scoring.truth.protocol import LabelRule, TruthScene
+
+SCHEMA_VERSION: Final = 1
+SUBMISSION_FILE: Final = "submission.json"
+DESCRIPTION_FILE: Final = "description.json"
+
+_RESERVED = {
+    "CON",
+    "PRN",
+    "AUX",
+    "NUL",
+    *(f"{port}{n}" for port in ("COM", "LPT") for n in range(10)),
+}
+_SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}")
+
+
+@dataclass(frozen=True)
+class Description:
+    """What only the submitter knows; every field may be left out.
+
+    Attributes:
+        authors: names.
+        description: one or two sentences on the method.
+        paper: reference or URL.
+        code_revision: repository and commit.
+        recipe: name of the training recipe.
+        seed: seed of the training run.
+        store_fingerprint: fingerprint of the store the model was trained on.
+        trained_on_test: statement on the use of test scenes, such as ``no``.
+        hardware: what it was trained on.
+        training_hours: hours of training.
+    """
+
+    authors: str | None = None
+    description: str | None = None
+    paper: str | None = None
+    code_revision: str | None = None
+    recipe: str | None = None
+    seed: int | None = None
+    store_fingerprint: str | None = None
+    trained_on_test: str | None = None
+    hardware: str | None = None
+    training_hours: float | None = None
+
+
+DESCRIPTION_FIELDS: Final = tuple(field.name for field in fields(Description))
+
+
+@dataclass(frozen=True)
+class Submission:
+    """A submission read back.
+
+    Attributes:
+        folder: where it lies.
+        metadata: content of ``submission.json``.
+        scores: the table of scores.
+        evaluation: its joint histograms, as they were scored.
+    """
+
+    folder: Path
+    metadata: dict[str, Any]
+    scores: pd.DataFrame
+    evaluation: Evaluation
+
+    @property
+    def name(self) -> str:
+        return str(self.metadata["name"])
+
+
+def require_safe_name(name: str) -> str:
+    """Return ``name`` if it can be a folder's name everywhere.
+
+    Raises:
+        LeaderboardError: it has other characters than letters, digits and ``._+-``, starts with
+            one of these marks, ends with a dot, is longer than 100, or names a device.
+    """
+    reserved = name.split(".", maxsplit=1)[0].upper() in _RESERVED
+    if _SAFE_NAME.fullmatch(name) is None or name.endswith(".") or reserved:
+        raise LeaderboardError(
+            f"name {name!r}; expected 1-100 letters, digits and . _ + -, beginning with a letter "
+            "or digit, not ending with a dot and no device name of Windows (choose with --name)"
+        )
+    return name
+
+
+def parse_description(content: Mapping[str, Any], where: str) -> Description:
+    """Read a description from parsed JSON.
+
+    Raises:
+        LeaderboardError: a field is unknown or has the wrong type.
+    """
+    known = set(DESCRIPTION_FIELDS)
+    unknown = sorted(set(content) - known)
+    if unknown:
+        raise LeaderboardError(
+            f"{where}: unknown field {unknown[0]!r}; expected {', '.join(sorted(known))}"
+        )
+    types: dict[str, tuple[type, ...]] = {"seed": (int,), "training_hours": (int, float)}
+    for name, value in content.items():
+        expected = types.get(name, (str,))
+        if value is not None and (not isinstance(value, expected) or isinstance(value, bool)):
+            raise LeaderboardError(
+                f"{where}: {name} is {value!r}; expected {expected[-1].__name__}"
+            )
+        if isinstance(value, float) and not math.isfinite(value):  # no JSON number
+            raise LeaderboardError(f"{where}: {name} is {value}; expected a finite number")
+    return Description(**content)
+
+
+def find_description(file: Path | None, predictions: Path) -> Description:
+    """The submitter's description: from ``file``, else beside the predictions, else empty.
+
+    Raises:
+        LeaderboardError: the file is missing or not a JSON object of known fields.
+    """
+    beside = (predictions if predictions.is_dir() else predictions.parent) / DESCRIPTION_FILE
+    path = file or beside
+    if file is None and not path.is_file():
+        return Description()
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise LeaderboardError(f"{path}: cannot be read as JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise LeaderboardError(f"{path}: holds a {type(content).__name__}; expected an object")
+    return parse_description(content, str(path))
+
+
+def require_free(leaderboard: Path, split: str, subset: str, name: str, *, replace: bool) -> None:
+    """Check, before any counting, that a submission of this name can be written.
+
+    Raises:
+        LeaderboardError: the name is unsafe, or taken and ``replace`` is not set.
+    """
+    folder = leaderboard / require_safe_name(board_name(split, subset)) / require_safe_name(name)
+    if folder.exists() and not replace:
+        raise LeaderboardError(
+            f"{folder}: a submission of this name exists; --replace replaces it, --name renames"
+        )
+
+
+def write_submission(
+    evaluation: Evaluation,
+    leaderboard: Path,
+    name: str,
+    scores: pd.DataFrame,
+    description: Description | None = None,
+    *,
+    replace: bool = False,
+) -> Path:
+    """Write ``<leaderboard>/<board>/<name>/``.
+
+    Args:
+        evaluation: what was counted.
+        leaderboard: root of the leaderboard, created if absent.
+        name: the submission's name; a safe folder name.
+        scores: ``build_scores(evaluation, name)``, with its default bootstrap.
+        description: what the submitter says about it.
+        replace: replace a submission of this name.
+
+    Returns:
+        The submission's folder.
+
+    Raises:
+        LeaderboardError: the name is unsafe, or taken and ``replace`` is not set, or the folder
+            cannot be written.
+    """
+    require_free(leaderboard, evaluation.split, evaluation.subset, name, replace=replace)
+    folder = leaderboard / evaluation.board / name
+    partial = folder.with_name(f".{name}.{uuid.uuid4().hex}.partial")
+    try:
+        partial.mkdir(parents=True)
+        write_table(scores, SCORES_SCHEMA, partial / SCORES_FILE)
+        scene_ids = [scene.scene_id for scene in evaluation.scenes]
+        histograms = build_histogram_table(evaluation.histograms, scene_ids)
+        write_table(histograms, HISTOGRAMS_SCHEMA, partial / HISTOGRAMS_FILE)
+        metadata = _metadata(evaluation, name, description or Description())
+        metadata["files"] = {
+            file: hash_file(partial / file) for file in (SCORES_FILE, HISTOGRAMS_FILE)
+        }
+        text = json.dumps(metadata, indent=2, ensure_ascii=False) + "\n"
+        (partial / SUBMISSION_FILE).write_text(text, encoding="utf-8")
+        _put_in_place(partial, folder, replace=replace)
+    except OSError as error:
+        raise LeaderboardError(f"{folder}: cannot be written: {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return folder
+
+
+def _metadata(evaluation: Evaluation, name: str, description: Description) -> dict[str, Any]:
+    described = asdict(description)
+    store_fingerprint = described.pop("store_fingerprint")
+    return {
+        "format": SCHEMA_VERSION,
+        "name": name,
+        "split": evaluation.split,
+        "subset": evaluation.subset,
+        **described,
+        "truth_fingerprint": evaluation.truth_fingerprint,
+        "store_fingerprint": store_fingerprint,
+        "label_rule": asdict(evaluation.rule),
+        "simulated": evaluation.simulated,
+        "scorer_version": __version__,
+        "predictions_sha256": evaluation.predictions_sha256,
+        "verified": evaluation.rankable,
+        "rankable": evaluation.rankable,
+        "missing": [line.partition(": ")[2] for line in evaluation.missing],
+        "mask_class_pixels": evaluation.mask_class_pixels,
+        "bootstrap": {"resamples": RESAMPLES, "seed": SEED},
+        "scenes": [{**asdict(scene), "shape": list(scene.shape)} for scene in evaluation.scenes],
+    }
+
+
+def _put_in_place(partial: Path, folder: Path, *, replace: bool) -> None:
+    # Renaming onto a folder that is not empty fails, so of two scorers at once one is told.
+    if replace and folder.exists():
+        old = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}.old")
+        folder.rename(old)
+        partial.rename(folder)
+        shutil.rmtree(old)
+        return
+    try:
+        partial.rename(folder)
+    except OSError as error:
+        raise LeaderboardError(
+            f"{folder}: another scorer wrote it meanwhile; --replace replaces it"
+        ) from error
+
+
+def read_submission(folder: Path) -> Submission:
+    """Read a submission's folder.
+
+    Raises:
+        LeaderboardError: a file is missing or is not what it should be.
+    """
+    try:
+        metadata = json.loads((folder / SUBMISSION_FILE).read_text(encoding="utf-8"))
+        validate_metadata(metadata)
+        scores = read_table(folder / SCORES_FILE, SCORES_SCHEMA)
+        histograms = read_table(folder / HISTOGRAMS_FILE, HISTOGRAMS_SCHEMA)
+        evaluation = _read_evaluation(metadata, histograms)
+    except FileNotFoundError as error:
+        raise LeaderboardError(
+            f"{folder}: {Path(error.filename).name} is missing; `autoice-bench score` writes it"
+        ) from None
+    except (KeyError, TypeError, ValueError, pa.ArrowException) as error:
+        raise LeaderboardError(f"{folder}: not a submission of this format: {error}") from error
+    return Submission(folder, metadata, scores, evaluation)
+
+
+def _read_evaluation(metadata: dict[str, Any], table: pd.DataFrame) -> Evaluation:
+    scenes = tuple(
+        TruthScene(scene["scene_id"], scene["region"], tuple(scene["shape"]), scene["truth_sha256"])
+        for scene in metadata["scenes"]
+    )
+    if metadata["format"] != SCHEMA_VERSION:
+        raise ValueError(f"format {metadata['format']}; expected {SCHEMA_VERSION}")
+    return Evaluation(
+        split=metadata["split"],
+        subset=metadata["subset"],
+        rule=LabelRule(**metadata["label_rule"]),
+        simulated=metadata["simulated"],
+        scenes=scenes,
+        histograms=parse_histogram_table(table, [scene.scene_id for scene in scenes]),
+        predictions_sha256=metadata["predictions_sha256"],
+        missing=tuple(metadata["missing"]),
+    )

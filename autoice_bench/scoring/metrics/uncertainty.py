@@ -1,0 +1,136 @@
+"""How far a score would move with other scenes: bootstrap over scenes, paired for comparisons.
+
+Pixels of a scene are anything but independent, so scenes are what is drawn, with replacement, and
+the pooled score of each draw is computed from its summed histograms (Efron & Tibshirani 1993, ch.
+13: percentile intervals). Scenes of one satellite pass resemble each other: with such neighbours in
+the test set the intervals are somewhat too narrow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autoice_bench.charts import Chart
+from autoice_bench.scoring.metrics import formulas as metrics
+from autoice_bench.scoring.metrics.groups import Group
+
+RESAMPLES: Final = 2000
+SEED: Final = 0
+LEVEL: Final = 0.95
+FEWEST_SCENES: Final = 3
+"""No interval is given for fewer scenes: three draws of two scenes tell nothing."""
+
+_FEWEST_DEFINED: Final = 0.95
+"""Share of the resamples in which a score must be defined for its interval to be given."""
+
+
+def draw_weights(n_scenes: int, *, resamples: int, seed: int) -> NDArray[np.float64]:
+    """How often each scene is drawn in each resample.
+
+    Returns:
+        (resamples, n_scenes) float64 whole numbers; each row sums to ``n_scenes``.
+    """
+    rng = np.random.default_rng(seed)
+    share = np.full(n_scenes, 1.0 / n_scenes)
+    return rng.multinomial(n_scenes, share, size=resamples).astype(np.float64)
+
+
+def resample(counts: NDArray[np.int64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Pooled histogram of each resample.
+
+    Args:
+        counts: (n_scenes, C, C + 1) of the scenes drawn from.
+        weights: (resamples, n_scenes).
+
+    Returns:
+        (resamples, C, C + 1) float64; exact, the counts being far below 2**53.
+    """
+    flat = counts.reshape(counts.shape[0], -1).astype(np.float64)
+    return (weights @ flat).reshape(weights.shape[0], *counts.shape[1:])
+
+
+def compute_interval(
+    values: NDArray[Any], *, level: float = LEVEL
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Percentile interval along the first axis.
+
+    Args:
+        values: (resamples, ...); NaN where a resample leaves the score undefined.
+        level: probability that the interval covers.
+
+    Returns:
+        Lower and upper bounds, each (...); NaN where under 95 % of the resamples are defined.
+    """
+    ordered = np.sort(values, axis=0)  # NaN goes last
+    n_defined = np.isfinite(ordered).sum(axis=0)
+    enough = n_defined >= _FEWEST_DEFINED * values.shape[0]
+    tail = (1.0 - level) / 2.0
+    bounds = [
+        np.where(enough, _order_statistic(ordered, n_defined, q), np.nan) for q in (tail, 1 - tail)
+    ]
+    return bounds[0], bounds[1]
+
+
+def _order_statistic(
+    ordered: NDArray[Any], n_defined: NDArray[Any], quantile: float
+) -> NDArray[np.float64]:
+    """Quantile of the first ``n_defined`` entries, interpolated linearly as numpy does."""
+    position = quantile * np.maximum(n_defined - 1, 0)
+    below = np.floor(position).astype(np.int64)
+    above = np.minimum(below + 1, np.maximum(n_defined - 1, 0))
+    low = np.take_along_axis(ordered, below[np.newaxis], axis=0)[0]
+    high = np.take_along_axis(ordered, above[np.newaxis], axis=0)[0]
+    result: NDArray[np.float64] = low + (high - low) * (position - below)
+    return result
+
+
+class Resampled:
+    """The resamples of one evaluation.
+
+    Groups of equal size share their draw. What many metrics need again is kept: the histograms over
+    all scenes, and the chart scores of every group (the combined score is made of them).
+    """
+
+    def __init__(
+        self, histograms: Mapping[str, NDArray[np.int64]], *, resamples: int, seed: int
+    ) -> None:
+        """Prepare resampling; nothing is drawn yet.
+
+        Args:
+            histograms: chart name to (n_scenes, C, C + 1) counts.
+            resamples: number of resamples.
+            seed: seed of every draw.
+        """
+        self._histograms = histograms
+        self._resamples = resamples
+        self._seed = seed
+        self._weights: dict[int, NDArray[np.float64]] = {}
+        self._counts: dict[str, NDArray[np.float64]] = {}
+        self._scores: dict[tuple[Group, str], NDArray[np.float64]] = {}
+
+    def counts(self, group: Group, chart: Chart) -> NDArray[np.float64]:
+        """(resamples, C, C + 1) pooled histograms of a group."""
+        if group.kind != "all":
+            return self._draw(group, chart)
+        if chart.name not in self._counts:
+            self._counts[chart.name] = self._draw(group, chart)
+        return self._counts[chart.name]
+
+    def chart_scores(self, group: Group, chart: Chart) -> NDArray[np.float64]:
+        """(resamples,) scores of a chart, as fractions; see ``metrics.chart_score``."""
+        key = (group, chart.name)
+        if key not in self._scores:
+            self._scores[key] = metrics.chart_score(self.counts(group, chart), chart)
+        return self._scores[key]
+
+    def _draw(self, group: Group, chart: Chart) -> NDArray[np.float64]:
+        n_scenes = len(group.members)
+        if n_scenes not in self._weights:
+            weights = draw_weights(n_scenes, resamples=self._resamples, seed=self._seed)
+            self._weights[n_scenes] = weights
+        members = self._histograms[chart.name][list(group.members)]
+        return resample(members, self._weights[n_scenes])

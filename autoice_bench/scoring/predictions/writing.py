@@ -1,0 +1,231 @@
+"""Writing predictions in any accepted format, and converting one into another."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import netCDF4
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+from zarr.errors import ZarrUserWarning
+
+from autoice_bench.charts import CHARTS, FILL_VALUE
+from autoice_bench.errors import PredictionError
+from autoice_bench.formats.whole_files import _whole
+from autoice_bench.scoring.metrics.histograms import to_classes
+from autoice_bench.scoring.predictions.reading import (
+    UPLOAD_NAME,
+    NetcdfFolder,
+    Predictions,
+    TiePoints,
+    UploadPackage,
+    ZarrGroups,
+)
+from autoice_bench.scoring.scene_map import Progress
+
+FORMATS: Final = (NetcdfFolder.format_name, UploadPackage.format_name, ZarrGroups.format_name)
+
+DIMS: Final = ("sar_lines", "sar_samples")
+_TIE_DIMS: Final = {
+    "latitude": ("tie_lines", "tie_samples"),
+    "longitude": ("tie_lines", "tie_samples"),
+    "tie_line": ("tie_lines",),
+    "tie_sample": ("tie_samples",),
+}
+_TIE_ATTRIBUTES: Final = {
+    "latitude": {"standard_name": "latitude", "units": "degrees_north"},
+    "longitude": {"standard_name": "longitude", "units": "degrees_east"},
+    "tie_line": {"long_name": "line of the tie points, from 0", "units": "1"},
+    "tie_sample": {"long_name": "sample of the tie points, from 0", "units": "1"},
+}
+_COMPRESSION_LEVEL: Final = 1
+_CHUNK_LINES: Final = 512
+
+Classes = Mapping[str, NDArray[np.uint8]]
+
+
+def build_prediction(
+    scene_id: str,
+    classes: Classes,
+    tie_points: TiePoints | None = None,
+    attributes: Mapping[str, Any] | None = None,
+) -> xr.Dataset:
+    """One scene's prediction as a CF-annotated dataset, ready to be written.
+
+    Args:
+        scene_id: the scene predicted.
+        classes: chart name to (lines, samples) uint8 classes.
+        tie_points: positions that place the prediction on a map.
+        attributes: further global attributes, such as the model's name.
+    """
+    variables = {
+        chart.name: (
+            DIMS,
+            classes[chart.name],
+            {
+                "long_name": chart.long_name,
+                "flag_values": np.arange(chart.n_classes, dtype=np.uint8),
+                "flag_meanings": " ".join(name.replace(" ", "_") for name in chart.class_names),
+            },
+        )
+        for chart in CHARTS
+        if chart.name in classes
+    }
+    dataset = xr.Dataset(
+        variables, attrs={"scene_id": scene_id, "Conventions": "CF-1.11", **(attributes or {})}
+    )
+    for name, values in (tie_points or {}).items():
+        dataset[name] = (_TIE_DIMS[name], values, _TIE_ATTRIBUTES[name])
+    return dataset
+
+
+def write_prediction(
+    folder: Path,
+    scene_id: str,
+    classes: Classes,
+    tie_points: TiePoints | None = None,
+    attributes: Mapping[str, Any] | None = None,
+) -> Path:
+    """Write ``<folder>/<scene_id>.nc``: uint8, zlib level 1; whole or not at all.
+
+    Returns:
+        The file's path.
+
+    Raises:
+        PredictionError: the file cannot be written.
+    """
+    dataset = build_prediction(scene_id, classes, tie_points, attributes)
+    path = folder / f"{scene_id}.nc"
+    with _whole(path) as partial:
+        dataset.to_netcdf(
+            partial,
+            engine="netcdf4",
+            encoding={name: _netcdf_encoding(values.shape) for name, values in classes.items()}
+            | {name: {"_FillValue": None} for name in tie_points or {}},
+        )
+    return path
+
+
+def _netcdf_encoding(shape: tuple[int, ...]) -> dict[str, Any]:
+    return {
+        "zlib": True,
+        "complevel": _COMPRESSION_LEVEL,
+        "shuffle": False,  # bytes have nothing to shuffle
+        "chunksizes": (min(_CHUNK_LINES, shape[0]), shape[1]),
+    }
+
+
+def convert(
+    predictions: Predictions, out: Path, *, format_name: str, progress: Progress | None = None
+) -> None:
+    """Write predictions in another format; classes and, where both carry them, tie points.
+
+    Args:
+        predictions: any accepted format.
+        out: file (upload package) or folder to create.
+        format_name: one of ``FORMATS``.
+        progress: called after each scene.
+
+    Raises:
+        PredictionError: ``out`` exists or cannot be written, or a prediction cannot be read as
+            classes.
+    """
+    if out.exists():
+        raise PredictionError(f"{out}: exists; choose another name or remove it")
+    with _whole(out) as partial:
+        if format_name == UploadPackage.format_name:
+            _write_upload_package(predictions, partial, progress)
+            return
+        for done, scene_id in enumerate(predictions.scene_ids, start=1):
+            classes = _read_classes(predictions, scene_id)
+            tie_points = predictions.read_tie_points(scene_id)
+            if format_name == NetcdfFolder.format_name:
+                write_prediction(partial, scene_id, classes, tie_points)
+            else:
+                _write_zarr_group(partial / scene_id, scene_id, classes, tie_points)
+            if progress is not None:
+                progress(done, len(predictions.scene_ids))
+
+
+def guess_format(out: Path) -> str:
+    """The format a path asks for: ``.nc`` one file, ``.zarr`` Zarr, else a folder of files."""
+    by_suffix = {".nc": UploadPackage.format_name, ".zarr": ZarrGroups.format_name}
+    return by_suffix.get(out.suffix, NetcdfFolder.format_name)
+
+
+def _read_classes(predictions: Predictions, scene_id: str) -> dict[str, NDArray[np.uint8]]:
+    where = f"{predictions.path}: scene {scene_id}"
+    present = predictions.read_shapes(scene_id)
+    return {
+        chart.name: to_classes(predictions.read(scene_id, chart.name), chart, where=where)
+        for chart in CHARTS
+        if chart.name in present
+    }
+
+
+def _write_upload_package(predictions: Predictions, path: Path, progress: Progress | None) -> None:
+    with netCDF4.Dataset(path, "w") as file:
+        for done, scene_id in enumerate(predictions.scene_ids, start=1):
+            for chart_name, values in _read_classes(predictions, scene_id).items():
+                name = f"{scene_id}_{chart_name}"
+                dims = (f"{name}_dim0", f"{name}_dim1")
+                for dim, size in zip(dims, values.shape, strict=True):
+                    file.createDimension(dim, size)
+                variable = file.createVariable(name, "u1", dims, **_netcdf_encoding(values.shape))
+                variable[:] = values
+            if progress is not None:
+                progress(done, len(predictions.scene_ids))
+
+
+def _write_zarr_group(
+    group: Path, scene_id: str, classes: Classes, tie_points: TiePoints | None
+) -> None:
+    dataset = build_prediction(scene_id, classes, tie_points)
+    for variable in dataset.variables.values():
+        variable.attrs = {
+            key: value.tolist() if isinstance(value, np.ndarray) else value
+            for key, value in variable.attrs.items()
+        }
+    with warnings.catch_warnings():
+        # Consolidated metadata is no part of the v3 specification yet; xarray opens faster with it.
+        warnings.simplefilter("ignore", ZarrUserWarning)
+        # A chunk that gets lost reads as the fill value, which is refused where the truth is valid.
+        dataset.to_zarr(
+            group,
+            mode="w",
+            zarr_format=3,
+            consolidated=True,
+            encoding={name: {"fill_value": FILL_VALUE} for name in classes},
+        )
+
+
+EXPECTED: Final = f"""\
+Predictions are accepted in three formats, recognised by content. Classes are uint8: SIC 0-10,
+SOD 0-5, FLOE 0-6 (the extra mask classes 11, 6 and 7 are accepted and count as wrong);
+{FILL_VALUE} only where the truth is {FILL_VALUE}. Shapes are those of the 80 m charts. Every scene
+of the subset, all three charts.
+
+1. A folder with one NetCDF file per scene, variables SIC, SOD, FLOE:
+
+     preds/20180124T194759_dmi.nc
+       import xarray as xr
+       xr.Dataset({{name: (("sar_lines", "sar_samples"), classes[name])
+                   for name in ("SIC", "SOD", "FLOE")}}).to_netcdf(
+           "preds/20180124T194759_dmi.nc",
+           encoding={{name: {{"zlib": True, "complevel": 1}} for name in ("SIC", "SOD", "FLOE")}})
+
+2. The challenge's upload package, one NetCDF file with variables <scene_id>_<chart>:
+
+     preds/{UPLOAD_NAME}
+       20180124T194759_dmi_SIC, 20180124T194759_dmi_SOD, 20180124T194759_dmi_FLOE, ...
+
+3. A Zarr hierarchy with one group per scene, arrays SIC, SOD, FLOE:
+
+     preds.zarr/20180124T194759_dmi/{{SIC,SOD,FLOE}}
+       xr.Dataset(...).to_zarr("preds.zarr/20180124T194759_dmi")
+
+`autoice-bench convert PREDS OUT` turns any of them into any other."""

@@ -1,0 +1,104 @@
+"""The charts that predictions are scored against: from a store, or straight from RTT files.
+
+Both sources give the same pixels and the same truth fingerprint, which alone decides what is ranked
+together: SHA-256 over the label rule, its thresholds and each scene's SHA-256 of its decoded SIC,
+SOD and FLOE bytes (uint8, C order, in this order).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Charts = dict[str, NDArray[np.uint8]]
+"""Chart name to (lines, samples) uint8 classes, 255 where there is no label."""
+
+
+@dataclass(frozen=True)
+class LabelRule:
+    """Name of the rule that made labels from egg codes, and its dominance thresholds in percent."""
+
+    name: str
+    sod_threshold: int
+    floe_threshold: int
+
+    def __str__(self) -> str:
+        return f"{self.name}, SOD {self.sod_threshold} %, FLOE {self.floe_threshold} %"
+
+
+PUBLISHED_RULE: Final = LabelRule("autoice-2022", 65, 65)
+"""The rule behind the charts in the released ready-to-train files."""
+
+
+@dataclass(frozen=True)
+class TruthScene:
+    """One scene to be scored.
+
+    Attributes:
+        scene_id: such as ``20180607T184326_dmi``.
+        region: chart region such as ``CentralEast``; None where unknown.
+        shape: (lines, samples) of its charts.
+        truth_sha256: digest of the decoded charts; None when the source does not record it.
+    """
+
+    scene_id: str
+    region: str | None
+    shape: tuple[int, int]
+    truth_sha256: str | None
+
+
+class Truth(Protocol):
+    """A source of charts. Implementations are small and picklable: processes get a copy."""
+
+    @property
+    def rule(self) -> LabelRule: ...
+
+    @property
+    def simulated(self) -> bool: ...
+
+    @property
+    def label(self) -> str:
+        """The source in words, for messages."""
+        ...
+
+    def select(self, split: str, subset: str) -> tuple[TruthScene, ...]:
+        """The scenes of one subset of a split, sorted by id.
+
+        Args:
+            split: a split's name, or the path of a split's JSON file.
+            subset: ``train``, ``val`` or ``test``.
+
+        Raises:
+            SplitError: the split is unknown or its scenes are not all there.
+        """
+        ...
+
+    def read(self, scene_id: str) -> Charts:
+        """Read the three charts of a scene."""
+        ...
+
+
+def compute_truth_fingerprint(rule: LabelRule, scenes: Mapping[str, str]) -> str:
+    """The fingerprint of an evaluated subset.
+
+    Args:
+        rule: the label rule.
+        scenes: scene id to truth SHA-256.
+
+    Returns:
+        64 hexadecimal digits.
+    """
+    content: dict[str, Any] = {
+        "label_rule": rule.name,
+        "sod_threshold": rule.sod_threshold,
+        "floe_threshold": rule.floe_threshold,
+        "scenes": [[scene_id, scenes[scene_id]] for scene_id in sorted(scenes)],
+    }
+    text = json.dumps(content, separators=(",", ":"), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,137 @@
+"""Charts from a prepared store (Zarr v3, format version 1); any v3 layout of them is read."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from autoice_bench.charts import CHART_NAMES
+from autoice_bench.errors import SplitError, StoreError
+from autoice_bench.formats.shards import read_shard
+from autoice_bench.formats.split_file import is_split_path, read_split_subset
+from autoice_bench.scoring.truth.protocol import Charts, LabelRule, TruthScene
+
+FORMAT_VERSION: Final = 1
+
+_ROOT_ATTRIBUTES: Final[dict[str, type]] = {
+    "label_rule": str,
+    "sod_threshold": int,
+    "floe_threshold": int,
+    "simulated": bool,
+}
+
+
+@dataclass(frozen=True)
+class StoreTruth:
+    """The charts of a store.
+
+    Attributes:
+        path: the store's root folder.
+    """
+
+    path: Path
+
+    @property
+    def label(self) -> str:
+        return f"store {self.path}"
+
+    @cached_property
+    def _attributes(self) -> dict[str, Any]:
+        attributes = _read_group_attributes(self.path)
+        if attributes is None:
+            raise StoreError(
+                f"{self.path}: no store here; `autoice-bench prepare` makes one, or score against "
+                "RTT files with --labels DIR"
+            )
+        version = attributes.get("format_version")
+        if version != FORMAT_VERSION:
+            raise StoreError(
+                f"{self.path}: format_version is {version!r}; expected {FORMAT_VERSION}"
+            )
+        for name, expected in _ROOT_ATTRIBUTES.items():
+            if type(attributes.get(name)) is not expected:
+                raise StoreError(
+                    f"{self.path}: attribute {name} is {attributes.get(name)!r}; expected "
+                    f"{expected.__name__}; prepare the store again"
+                )
+        return attributes
+
+    @property
+    def rule(self) -> LabelRule:
+        attributes = self._attributes
+        return LabelRule(
+            attributes["label_rule"], attributes["sod_threshold"], attributes["floe_threshold"]
+        )
+
+    @property
+    def simulated(self) -> bool:
+        simulated: bool = self._attributes["simulated"]
+        return simulated
+
+    def select(self, split: str, subset: str) -> tuple[TruthScene, ...]:
+        """The scenes of one subset of a split; see ``Truth.select``."""
+        self._attributes  # noqa: B018  a missing store is a clearer error than a missing split
+        path = Path(split) if is_split_path(split) else self.path / "splits" / f"{split}.json"
+        return tuple(self._scene(scene_id) for scene_id in read_split_subset(path, subset))
+
+    def _scene(self, scene_id: str) -> TruthScene:
+        folder = self.path / "scenes" / scene_id
+        attributes = _read_group_attributes(folder)
+        if attributes is None:
+            raise SplitError(f"{self.path}: scene {scene_id} of the split is not in the store")
+        metadata = _read_json(folder / "charts" / "zarr.json")
+        if metadata is None:
+            raise SplitError(f"{self.path}: scene {scene_id} has no charts to score against")
+        lines, samples = metadata["shape"][-2:]
+        return TruthScene(
+            scene_id, attributes.get("region"), (lines, samples), attributes.get("truth_sha256")
+        )
+
+    def read(self, scene_id: str) -> Charts:
+        """Read the three charts of a scene; see ``Truth.read``.
+
+        Raises:
+            StoreError: the charts are damaged.
+        """
+        folder = self.path / "scenes" / scene_id
+        metadata = _read_json(folder / "charts" / "zarr.json")
+        try:
+            if metadata is not None:
+                values = read_shard(folder / "charts", metadata)
+                names = metadata.get("attributes", {}).get("channels")
+                if values is not None and names is not None:
+                    return {name: values[names.index(name)] for name in CHART_NAMES}
+            return _read_with_xarray(folder)
+        except (ValueError, KeyError, OSError, RuntimeError) as error:  # codecs raise the last
+            raise StoreError(f"{folder}: cannot read the charts: {error}") from error
+
+
+def _read_with_xarray(folder: Path) -> Charts:
+    import xarray as xr  # half a second in every process, and seldom needed
+
+    with xr.open_zarr(folder, chunks=None, mask_and_scale=False) as scene:
+        names = [str(name) for name in scene["chart"].values]
+        values = np.asarray(scene["charts"].values)
+    return {name: values[names.index(name)] for name in CHART_NAMES}
+
+
+def _read_json(path: Path) -> dict[str, Any] | None:
+    try:
+        content = json.loads(path.read_text())
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except ValueError as error:
+        raise StoreError(f"{path}: damaged: {error}") from None
+    if not isinstance(content, dict):
+        raise StoreError(f"{path}: damaged: holds a {type(content).__name__}; expected an object")
+    return content
+
+
+def _read_group_attributes(folder: Path) -> dict[str, Any] | None:
+    metadata = _read_json(folder / "zarr.json")
+    return None if metadata is None else dict(metadata.get("attributes", {}))

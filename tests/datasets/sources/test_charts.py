@@ -1,0 +1,154 @@
+"""Charts of a scene: what is refused, in which words; classes and their counts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from numpy.typing import NDArray
+
+from autoice_bench.charts import CHART_NAMES, CHARTS, FLOE, SIC
+from autoice_bench.datasets.sources.charts import count_classes, whole_classes
+from autoice_bench.datasets.sources.rtt import read_scene
+from autoice_bench.formats.variables import SAR_DIMS
+from tests.datasets.rtt_file_writer import (
+    SCENE_ID,
+    SHAPE,
+    RttContent,
+    RttVariable,
+    expect_error,
+    make_content,
+    warnings_of,
+    write_scene_file,
+)
+
+
+@pytest.fixture
+def content() -> RttContent:
+    return make_content()
+
+
+@pytest.mark.parametrize(
+    ("chart", "value", "words"),
+    [
+        ("SIC", 11, "SIC holds class 11 in 6 pixels; expected 0-10 or fill 255"),
+        ("SOD", 6, "SOD holds class 6 in 6 pixels; expected 0-5 or fill 255"),
+        ("FLOE", 7, "FLOE holds class 7 in 6 pixels; expected 0-6 or fill 255"),
+        ("FLOE", 254, "FLOE holds class 254 in 6 pixels; expected 0-6 or fill 255"),
+    ],
+)
+def test_class_out_of_range(
+    tmp_path: Path, content: RttContent, chart: str, value: int, words: str
+) -> None:
+    content.values(chart)[20, 10:16] = value
+    expect_error(tmp_path, content, words)
+
+
+def test_several_classes_out_of_range(tmp_path: Path, content: RttContent) -> None:
+    content.values("SOD")[20, :3] = [99, 7, 6]
+    expect_error(
+        tmp_path, content, "SOD holds class 6, 7, 99 in 3 pixels; expected 0-5 or fill 255"
+    )
+
+
+def test_float_charts_with_nan(tmp_path: Path, content: RttContent) -> None:
+    expected = np.stack([content.values(name) for name in CHART_NAMES])
+    for name in CHART_NAMES:
+        values = content.values(name).astype(np.float32)
+        content.variables[name].values = np.where(values == 255, np.float32(np.nan), values)
+    arrays = read_scene(write_scene_file(tmp_path, content))
+    assert arrays.charts is not None
+    np.testing.assert_array_equal(arrays.charts, expected)
+    assert arrays.warnings == ()
+
+
+def test_float_chart_with_half_a_class(tmp_path: Path, content: RttContent) -> None:
+    content.variables["SIC"].values = content.values("SIC").astype(np.float32)
+    content.values("SIC")[5, 5] = 3.5
+    expect_error(tmp_path, content, "SIC holds class 254 in 1 pixels; expected 0-10 or fill 255")
+
+
+def test_text_chart(tmp_path: Path, content: RttContent) -> None:
+    content.variables["SOD"] = RttVariable(SAR_DIMS, np.full(SHAPE, b"x", "S1"), storage={})
+    expect_error(tmp_path, content, "SOD is |S1; expected uint8")
+
+
+def test_chart_of_another_shape(tmp_path: Path, content: RttContent) -> None:
+    content.variables["FLOE"] = RttVariable(("y", "x"), np.zeros((52, 75), np.uint8))
+    expect_error(tmp_path, content, "FLOE is (52, 75); expected (52, 76)")
+
+
+def test_training_scene_without_charts(tmp_path: Path, content: RttContent) -> None:
+    expect_error(
+        tmp_path,
+        content.without(*CHART_NAMES),
+        f"{SCENE_ID}_prep.nc holds no SIC, SOD, FLOE; expected them in a training scene (a test "
+        "scene belongs into a folder named test)",
+    )
+
+
+def test_training_scene_that_lacks_one_chart(tmp_path: Path, content: RttContent) -> None:
+    expect_error(
+        tmp_path,
+        content.without("SOD"),
+        f"{SCENE_ID}_prep.nc holds no SOD; expected them in a training scene (a test scene "
+        "belongs into a folder named test)",
+    )
+
+
+def test_class_0_that_differs_between_charts_is_a_warning(
+    tmp_path: Path, content: RttContent
+) -> None:
+    content.values("FLOE")[10, 10] = 0  # ice of class 0, which no released scene has
+    # 49 lines of 36 samples are water in all three.
+    assert warnings_of(tmp_path, content) == (
+        "class-0 pixels differ between charts (SIC 1764, SOD 1764, FLOE 1765); equal in released "
+        "scenes",
+    )
+
+
+def test_whole_classes() -> None:
+    values = np.array([0, 10, 255, np.nan, 3.5, -1, 256, 1e9, np.inf])
+    assert whole_classes(values).tolist() == [0, 10, 255, 255, 254, 254, 254, 254, 254]
+    assert whole_classes(np.array([-1, 3, 255, 300], np.int16)).tolist() == [254, 3, 255, 254]
+    untouched = np.array([1, 2], np.uint8)
+    assert whole_classes(untouched) is untouched
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    hnp.arrays(np.uint8, hnp.array_shapes(max_dims=2, max_side=20)),
+    st.sampled_from(CHARTS),
+)
+def test_count_classes_equals_a_naive_count(values: NDArray[np.uint8], chart: Any) -> None:
+    counts = count_classes(values, chart)
+    assert counts.shape == (256,)
+    for value in range(256):
+        assert counts[value] == sum(int(found) == value for found in values.ravel())
+
+
+def test_count_classes_known_values() -> None:
+    counts = count_classes(np.array([[0, 10, 10], [255, 0, 0]], np.uint8), SIC)
+    assert {value: int(counts[value]) for value in np.flatnonzero(counts)} == {0: 3, 10: 2, 255: 1}
+    # 10 is no class of FLOE and is counted all the same.
+    assert count_classes(np.array([10, 6], np.uint8), FLOE)[[6, 10]].tolist() == [1, 1]
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    hnp.arrays(np.uint8, hnp.array_shapes(max_dims=2, max_side=20)),
+    st.sampled_from(CHARTS),
+    st.lists(st.integers(0, 255), max_size=5),
+)
+def test_likely_values_change_no_count(
+    values: NDArray[np.uint8], chart: Any, likely: list[int]
+) -> None:
+    # Also where a value is named twice, or is no class.
+    np.testing.assert_array_equal(
+        count_classes(values, chart, likely), count_classes(values, chart)
+    )

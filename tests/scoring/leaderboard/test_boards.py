@@ -1,0 +1,475 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from autoice_bench.errors import LeaderboardError
+from autoice_bench.scoring.evaluate import Evaluation, score
+from autoice_bench.scoring.leaderboard.boards import (
+    View,
+    build_boards,
+    find_submission,
+    published_boards,
+    read_leaderboard,
+)
+from autoice_bench.scoring.leaderboard.check import check_leaderboard
+from autoice_bench.scoring.leaderboard.compare import compare
+from autoice_bench.scoring.leaderboard.published import read_published
+from autoice_bench.scoring.leaderboard.submission import (
+    Description,
+    find_description,
+    parse_description,
+    read_submission,
+    require_safe_name,
+    write_submission,
+)
+from autoice_bench.scoring.leaderboard.submission_tables import hash_file
+from autoice_bench.scoring.scores import build_scores, summarise
+from autoice_bench.scoring.truth.protocol import LabelRule
+from autoice_bench.scoring.truth.store_truth import StoreTruth
+from autoice_bench.text.leaderboard import board_records, format_board, format_comparison
+from autoice_bench.text.score import format_summary
+from tests.scoring.make import SCENES, predictions_of, write_netcdf, write_predictions, write_store
+
+
+def evaluate(store: Path, folder: Path, error: float, seed: int = 0) -> Evaluation:
+    return score(write_predictions(folder, error=error, seed=seed), StoreTruth(store))
+
+
+@pytest.fixture(scope="module")
+def good(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Evaluation:
+    return evaluate(store, tmp_path_factory.mktemp("good"), 0.1)
+
+
+@pytest.fixture(scope="module")
+def poor(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Evaluation:
+    return evaluate(store, tmp_path_factory.mktemp("poor"), 0.6, seed=1)
+
+
+def submit(evaluation: Evaluation, root: Path, name: str, *, replace: bool = False) -> Path:
+    scores = build_scores(evaluation, name)
+    return write_submission(evaluation, root, name, scores, replace=replace)
+
+
+@pytest.fixture(scope="module")
+def pristine(good: Evaluation, poor: Evaluation, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("board")
+    submit(poor, root, "poor")
+    submit(good, root, "good")
+    return root
+
+
+@pytest.fixture
+def root(pristine: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(pristine, tmp_path / "leaderboard"))
+
+
+def test_submission_reads_back(good: Evaluation, tmp_path: Path) -> None:
+    described = Description(authors="A. Author", seed=7, training_hours=1.5)
+    scores = build_scores(good, "mine")
+    folder = write_submission(good, tmp_path, "mine", scores, described)
+    assert folder == tmp_path / "official" / "mine"
+    back = read_submission(folder)
+    assert back.name == "mine"
+    assert back.metadata["authors"] == "A. Author"
+    assert back.metadata["verified"] is True
+    assert back.evaluation.scenes == good.scenes
+    assert back.evaluation.truth_fingerprint == good.truth_fingerprint
+    for name, counts in good.histograms.items():
+        np.testing.assert_array_equal(back.evaluation.histograms[name], counts)
+    np.testing.assert_array_equal(back.scores["value"], scores["value"])
+
+
+def test_tables_hold_plain_types(pristine: Path) -> None:
+    for name in ("scores", "histograms"):
+        schema = pq.read_schema(pristine / "official/good" / f"{name}.parquet")
+        assert schema.metadata is None
+        assert {str(field.type) for field in schema} <= {"string", "int64", "double"}
+
+
+def test_nothing_else_is_left_behind(pristine: Path) -> None:
+    found = sorted(str(p.relative_to(pristine)) for p in pristine.rglob("*") if p.is_file())
+    files = ("histograms.parquet", "scores.parquet", "submission.json")
+    assert found == [f"official/{name}/{file}" for name in ("good", "poor") for file in files]
+
+
+def test_same_name_asks_for_replace(good: Evaluation, poor: Evaluation, root: Path) -> None:
+    with pytest.raises(LeaderboardError, match="exists; --replace replaces it"):
+        submit(poor, root, "good")
+    folder = submit(poor, root, "good", replace=True)
+    assert read_submission(folder).evaluation.predictions_sha256 == poor.predictions_sha256
+    assert sorted(path.name for path in folder.parent.iterdir()) == ["good", "poor"]
+
+
+def test_of_two_scorers_at_once_one_is_told(
+    good: Evaluation, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The other one finishes between our look and our write.
+    monkeypatch.setattr(
+        "autoice_bench.scoring.leaderboard.submission.require_free", lambda *_, **__: None
+    )
+    with pytest.raises(LeaderboardError, match="another scorer wrote it meanwhile"):
+        submit(good, root, "poor")
+    assert sorted(path.name for path in (root / "official").iterdir()) == ["good", "poor"]
+
+
+def test_failed_write_leaves_nothing(
+    good: Evaluation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr("autoice_bench.scoring.leaderboard.submission.write_table", fail)
+    with pytest.raises(LeaderboardError, match="no space"):
+        submit(good, tmp_path, "mine")
+    assert list((tmp_path / "official").iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["a", "ASPP-6_12.18+x", "0", "x" * 100])
+def test_safe_names(name: str) -> None:
+    assert require_safe_name(name) == name
+
+
+@pytest.mark.parametrize(
+    "name", ["", ".", "..", ".hidden", "a/b", "a b", "é", "x" * 101, "a.", "-a", "nul.txt"]
+)
+def test_unsafe_names_are_refused(name: str) -> None:
+    with pytest.raises(LeaderboardError, match="expected 1-100 letters"):
+        require_safe_name(name)
+
+
+def test_descriptions_are_strict(tmp_path: Path) -> None:
+    assert parse_description({"seed": 3, "training_hours": 2}, "x") == Description(
+        seed=3, training_hours=2
+    )
+    with pytest.raises(LeaderboardError, match="unknown field 'auther'"):
+        parse_description({"auther": "me"}, "x")
+    with pytest.raises(LeaderboardError, match="seed is '3'; expected int"):
+        parse_description({"seed": "3"}, "x")
+    with pytest.raises(LeaderboardError, match="training_hours is nan; expected a finite number"):
+        parse_description({"training_hours": float("nan")}, "x")
+    with pytest.raises(LeaderboardError, match="cannot be read as JSON"):
+        find_description(tmp_path / "none.json", tmp_path)
+    (tmp_path / "description.json").write_text("[]")
+    with pytest.raises(LeaderboardError, match="holds a list; expected an object"):
+        find_description(None, tmp_path)
+    (tmp_path / "elsewhere").mkdir()
+    assert find_description(None, tmp_path / "elsewhere") == Description()
+
+
+def test_ranks_by_combined_score(root: Path) -> None:
+    (board,) = build_boards(read_leaderboard(root))
+    assert [(e.rank, e.submission.name) for e in board.entries] == [(1, "good"), (2, "poor")]
+    cell = board.entries[0].cells["combined"]
+    assert cell.ci_low < cell.value < cell.ci_high
+
+
+def test_partial_submission_is_listed_without_a_rank(good: Evaluation, root: Path) -> None:
+    partial = dataclasses.replace(good, missing=("p: scene x is missing",), predictions_sha256="f")
+    submit(partial, root, "partial")
+    boards = build_boards(read_leaderboard(root))
+    entry = next(e for board in boards for e in board.entries if e.submission.name == "partial")
+    assert entry.rank is None
+    assert not entry.submission.metadata["verified"]
+    assert any("partial, 4 scenes: not ranked" in format_board(board) for board in boards)
+    assert check_leaderboard(root) == []
+
+
+def test_other_truth_split_and_simulation_get_their_own_board(good: Evaluation, root: Path) -> None:
+    scenes = (dataclasses.replace(good.scenes[0], truth_sha256="0" * 64), *good.scenes[1:])
+    submit(dataclasses.replace(good, scenes=scenes), root, "other-truth")
+    submit(dataclasses.replace(good, simulated=False), root, "real")
+    submit(dataclasses.replace(good, split="strict"), root, "strict")
+    boards = build_boards(read_leaderboard(root))
+    names = [{e.submission.name for e in board.entries} for board in boards]
+    assert len(names) == 4
+    assert {"good", "poor"} in names
+    assert all(board.entries[0].rank == 1 for board in boards)
+    assert {board.name for board in build_boards(read_leaderboard(root), only="strict")} == {
+        "strict"
+    }
+
+
+def test_simulated_boards_say_that_published_results_are_another_matter(
+    good: Evaluation, root: Path
+) -> None:
+    (board,) = build_boards(read_leaderboard(root))
+    text = format_board(board)
+    assert "SIMULATED" in text
+    assert "(on the released scenes, comparable with none of the above)" in text
+    for record in board_records([board]):
+        assert record["simulated"] is not record["published"]
+        assert (record["truth_fingerprint"] is None) is record["published"]
+    submit(dataclasses.replace(good, simulated=False), root, "real")
+    real = build_boards(read_leaderboard(root))[0]
+    assert not real.simulated
+    assert real.published
+    text = format_board(real)
+    assert "SIMULATED" not in text
+    assert "published, self-reported (not ranked)" in text
+    assert [entry.rank for entry in real.entries] == [1]
+
+
+def test_labels_of_another_rule_say_so_and_show_nothing_published(
+    good: Evaluation, tmp_path: Path
+) -> None:
+    rule = LabelRule("dominant-sum", 70, 50)
+    other = dataclasses.replace(good, simulated=False, rule=rule)
+    submit(other, tmp_path, "other")
+    summary = format_summary(summarise(other, build_scores(other, "other"), "other", None))
+    assert "labels dominant-sum, SOD 70 %, FLOE 50 %: not comparable" in summary
+    (board,) = build_boards(read_leaderboard(tmp_path))
+
+    assert board.published == ()
+    assert ", labels dominant-sum, SOD 70 %, FLOE 50 %; " in format_board(board)
+    assert board_records([board])[0]["label_rule"] == "dominant-sum, SOD 70 %, FLOE 50 %"
+
+
+def test_views(root: Path) -> None:
+    submissions = read_leaderboard(root)
+    (by_region,) = build_boards(submissions, View(group="region", chart="SOD"))
+    assert by_region.columns == ("all", "CentralEast", "SGRDIMID")
+    (by_mae,) = build_boards(submissions, View(metric="mae"))
+    assert by_mae.columns == ("SIC",)
+    assert by_mae.entries[0].submission.name == "good"  # the smallest error leads
+    (by_floe,) = build_boards(submissions, View(sort="FLOE"))
+    values = [entry.cells["FLOE"].value for entry in by_floe.entries]
+    assert values == sorted(values, reverse=True)
+    for view, message in (
+        (View(metric="nosuch"), "no metric 'nosuch'; expected one of accuracy"),
+        (View(group="planet"), "no group 'planet'"),
+        (View(sort="nosuch"), "no column 'nosuch' to sort by"),
+        (View(metric="iou"), "no metric 'iou' with one value .it is given per class."),
+        (View(metric="nosuch", group="region"), "no metric 'nosuch'; expected one of accuracy"),
+        (View(metric="mae", group="region"), "combined has no metric 'mae'; choose --chart SIC"),
+    ):
+        with pytest.raises(LeaderboardError, match=message):
+            build_boards(submissions, view)
+
+
+def test_published_results_have_sources_and_fit_their_combined_score() -> None:
+    results = read_published()
+    assert len(results) > 40
+    assert all(result.source and not result.verified for result in results)
+    assert {result.comparable for result in results} == {"yes", "no", "unknown"}
+    for result in results:
+        scores = (result.sic_r2, result.sod_f1, result.floe_f1)
+        if result.combined is not None and None not in scores and result.comparable == "yes":
+            sic, sod, floe = (s or 0.0 for s in scores)
+            # Rounding explains 0.1; tc-18-1621-2024 gives 86.5 where its parts make 86.3.
+            assert (2 * sic + 2 * sod + floe) / 5 == pytest.approx(result.combined, abs=0.21)
+
+
+def test_published_boards_stand_alone() -> None:
+    boards = published_boards(View())
+    assert [board.name for board in boards] == ["official", "cross-region", "random-validation"]
+    everything = published_boards(View(all_published=True), only="official")[0]
+    assert len(everything.published) > len(boards[0].published)
+    combined = [result.combined for result in boards[0].published if result.combined]
+    assert combined == sorted(combined, reverse=True)
+
+
+def test_comparison_by_hand(good: Evaluation, poor: Evaluation) -> None:
+    differences = {
+        (d.chart, d.metric, d.group_kind, d.group_name, d.class_index): d
+        for d in compare(good, poor)
+    }
+    combined = differences["combined", "combined", "all", "all", None]
+    assert combined.difference == pytest.approx(combined.a - combined.b)
+    assert combined.ci_low <= combined.difference <= combined.ci_high
+    assert combined.beyond_chance is True
+    assert combined.share_a_wins == 1.0
+    few = differences["SIC", "r2", "region", "CentralEast", None]
+    assert few.n_scenes == 2
+    assert few.beyond_chance is None
+    assert "fewer than 3 scenes" in format_comparison(differences.values(), "good", "poor")
+
+
+def test_comparison_with_itself_is_no_difference(good: Evaluation) -> None:
+    for difference in compare(good, good, resamples=50):
+        assert np.isnan(difference.a) or difference.difference == 0.0
+        assert difference.beyond_chance is not True
+
+
+def test_comparison_is_antisymmetric(good: Evaluation, poor: Evaluation) -> None:
+    for d, e in zip(compare(good, poor), compare(poor, good), strict=True):
+        np.testing.assert_allclose([d.difference, d.ci_low], [-e.difference, -e.ci_high])
+
+
+def test_other_truths_do_not_compare(good: Evaluation) -> None:
+    scenes = (dataclasses.replace(good.scenes[0], truth_sha256="0" * 64), *good.scenes[1:])
+    with pytest.raises(LeaderboardError, match="scored against different truths"):
+        compare(good, dataclasses.replace(good, scenes=scenes))
+
+
+def test_find_submission(good: Evaluation, root: Path) -> None:
+    submit(dataclasses.replace(good, split="strict"), root, "good")
+    assert find_submission(root, "poor").name == "poor"
+    assert find_submission(root, "strict/good").evaluation.split == "strict"
+    assert find_submission(root, "good", board="official").evaluation.split == "official"
+    with pytest.raises(LeaderboardError, match="several splits have submission 'good'"):
+        find_submission(root, "good")
+    with pytest.raises(LeaderboardError, match="there is no submission 'x'; give one of official/"):
+        find_submission(root, "x")
+
+
+def test_check_accepts_what_the_scorer_writes(root: Path) -> None:
+    assert check_leaderboard(root) == []
+
+
+def edit_json(path: Path, **changes: object) -> None:
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def rewrite(folder: Path, table: str, column: str, row: int, value: object) -> None:
+    """Change one cell of a table and renew the file's recorded hash, as a forger would."""
+    path = folder / f"{table}.parquet"
+    arrow = pq.read_table(path)
+    values = arrow[column].to_pylist()
+    values[row] = value
+    index = arrow.schema.get_field_index(column)
+    field = arrow.schema.field(column)
+    pq.write_table(arrow.set_column(index, field, pa.array(values, field.type)), path)
+    files = json.loads((folder / "submission.json").read_text())["files"]
+    edit_json(folder / "submission.json", files=files | {path.name: hash_file(path)})
+
+
+def test_check_finds_changed_scores(root: Path) -> None:
+    rewrite(root / "official/good", "scores", "value", 0, 99.0)
+    (problem,) = check_leaderboard(root)
+    assert "1 rows differ from the histograms: combined combined of all all is 99.000" in problem
+
+
+def test_check_finds_changed_histograms(root: Path) -> None:
+    folder = root / "official/good"
+    rewrite(folder, "histograms", "n_pixels", 0, 1_000_000)
+    problems = check_leaderboard(root)
+    assert any("counts 1000" in problem and "the scene has" in problem for problem in problems)
+    assert any("scores.parquet does not hold" in problem for problem in problems)
+    # 'good' is read first, so the truth it changed shows at the next with the same fingerprint.
+    assert any("counts other SIC truth pixels" in problem for problem in problems)
+
+
+def test_check_finds_changed_bytes(root: Path) -> None:
+    path = root / "official/good/scores.parquet"
+    table = pq.read_table(path)
+    pq.write_table(table, path, compression="gzip")
+    (problem,) = check_leaderboard(root)
+    assert "scores.parquet does not have the SHA-256" in problem
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"name": "other"}, "is named 'other'; expected the folder's name"),
+        ({"split": "strict"}, "belongs to strict; found under official"),
+        ({"truth_fingerprint": "0"}, "truth_fingerprint does not follow"),
+        ({"missing": ["scene x"]}, "marked verified although it is partial"),
+        ({"seed": "seven"}, "seed is 'seven'; expected int"),
+        ({"rankable": False}, "rankable is False; the scenes and charts"),
+        ({"simulated": False}, "of the same truth fingerprint"),
+        (
+            {"mask_class_pixels": {"SIC": 7, "SOD": 0, "FLOE": 0}},
+            "mask_class_pixels does not follow from the histograms",
+        ),
+        ({"bootstrap": {}}, "bootstrap.resamples is missing"),
+        ({"bootstrap": {"resamples": 0, "seed": 0}}, "bootstrap.resamples is 0; expected 1 to"),
+        ({"bootstrap": {"resamples": 9, "seed": -1}}, "bootstrap.seed is -1; expected 0 to"),
+        ({"format": 2}, "not a submission of this format"),
+        ({"scenes": []}, "scenes is empty"),
+        ({"scenes": [1]}, "scenes holds 1; expected objects"),
+        ({"name": 5}, "name is 5; expected a string"),
+        ({"verified": "yes"}, "verified is 'yes'; expected true or false"),
+        ({"format": True}, "format is True; expected a whole number"),
+        ({"missing": [1]}, "missing holds something else than strings"),
+        ({"files": []}, "files is []; expected an object"),
+        ({"label_rule": {}}, "label_rule.name is missing"),
+    ],
+)
+def test_check_finds_changed_metadata(root: Path, changes: dict[str, object], message: str) -> None:
+    edit_json(root / "official/good/submission.json", **changes)
+    assert any(message in problem for problem in check_leaderboard(root))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"scene_id": "foo"}, "'foo' is no scene id"),
+        ({"shape": [13]}, "shape is [13]; expected lines and samples"),
+        ({"shape": ["a", 13]}, "expected lines and samples"),
+        ({"region": 5}, "region is 5; expected a string"),
+        ({"truth_sha256": None}, "truth_sha256 is None; expected a string"),
+    ],
+)
+def test_check_finds_changed_scenes(root: Path, changes: dict[str, object], message: str) -> None:
+    path = root / "official/good/submission.json"
+    first, *others = json.loads(path.read_text())["scenes"]
+    edit_json(path, scenes=[first | changes, *others])
+    (problem,) = check_leaderboard(root)
+    assert message in problem
+
+
+def test_check_reads_json_that_is_no_object(root: Path) -> None:
+    (root / "official/good/submission.json").write_text("[]")
+    (problem,) = check_leaderboard(root)
+    assert "holds a list; expected an object" in problem
+
+
+def test_check_takes_no_truth_from_partial_submissions(good: Evaluation, root: Path) -> None:
+    # Without FLOE in any scene the fingerprint stays, but no FLOE pixel is counted; 'first' is
+    # read before the others.
+    no_floe = {**good.histograms, "FLOE": np.zeros_like(good.histograms["FLOE"])}
+    partial = dataclasses.replace(
+        good, histograms=no_floe, missing=("p: lacks FLOE",), predictions_sha256="f"
+    )
+    submit(partial, root, "first")
+    assert check_leaderboard(root) == []
+
+
+def test_submission_that_cannot_be_written_is_told(good: Evaluation, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(LeaderboardError, match="official/x: cannot be written: Not a directory"):
+        submit(good, tmp_path / "file", "x")
+
+
+def test_check_finds_missing_files_and_duplicates(good: Evaluation, root: Path) -> None:
+    submit(good, root, "twin")
+    (root / "official/poor/histograms.parquet").unlink()
+    problems = check_leaderboard(root)
+    assert any("histograms.parquet is missing" in problem for problem in problems)
+    assert any("twin: has the same predictions as good" in problem for problem in problems)
+
+
+def test_check_finds_names_that_differ_in_case_only(poor: Evaluation, root: Path) -> None:
+    submit(dataclasses.replace(poor, predictions_sha256="f"), root, "Good")
+    assert any("upper and lower case only" in problem for problem in check_leaderboard(root))
+
+
+def test_check_finds_negative_and_missing_cells(root: Path) -> None:
+    rewrite(root / "official/good", "histograms", "n_pixels", 0, -1)
+    rewrite(root / "official/poor", "histograms", "truth_class", 0, 1)
+    problems = check_leaderboard(root)
+    assert any("negative counts of SIC" in problem for problem in problems)
+    assert any("does not hold each SIC cell once" in problem for problem in problems)
+
+
+def test_missing_leaderboard_is_told(tmp_path: Path) -> None:
+    with pytest.raises(LeaderboardError, match="no leaderboard here"):
+        check_leaderboard(tmp_path / "none")
+
+
+def test_other_chart_pixels_make_another_truth(store: Path, tmp_path: Path) -> None:
+    charts = predictions_of(SCENES[0])  # any other valid charts
+    other = write_store(tmp_path / "other.zarr", charts_of={SCENES[0]: charts})
+    folder = write_predictions(tmp_path / "p")
+    write_netcdf(folder / f"{SCENES[0]}.nc", charts)
+    first, second = (score(folder, StoreTruth(path)) for path in (store, other))
+    assert first.truth_fingerprint != second.truth_fingerprint
+    assert first.predictions_sha256 == second.predictions_sha256

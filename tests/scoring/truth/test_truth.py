@@ -1,0 +1,212 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from autoice_bench.charts import CHARTS
+from autoice_bench.errors import SceneError, SplitError, StoreError
+from autoice_bench.formats.store_layout import hash_charts
+from autoice_bench.official import OFFICIAL_TEST
+from autoice_bench.scoring.truth.protocol import PUBLISHED_RULE, compute_truth_fingerprint
+from autoice_bench.scoring.truth.rtt_truth import RttTruth
+from autoice_bench.scoring.truth.store_truth import StoreTruth
+from tests.scoring.make import (
+    REGIONS,
+    SCENES,
+    TRAIN,
+    random_charts,
+    sha256,
+    truth_of,
+    write_netcdf,
+    write_split,
+)
+
+
+def test_store_and_rtt_files_tell_the_same(store: Path, rtt: Path) -> None:
+    from_store, from_rtt = StoreTruth(store), RttTruth(rtt)
+    assert from_store.rule == from_rtt.rule == PUBLISHED_RULE
+    assert from_store.simulated
+    assert from_rtt.simulated
+    for subset, expected in (("test", SCENES), ("train", TRAIN)):
+        stored = from_store.select("official", subset)
+        loose = from_rtt.select("official", subset)
+        assert tuple(scene.scene_id for scene in stored) == expected
+        assert [(s.scene_id, s.region, s.shape) for s in stored] == [
+            (s.scene_id, s.region, s.shape) for s in loose
+        ]
+        for scene in stored:
+            assert scene.region == REGIONS[scene.scene_id[-3:]]
+            a, b = from_store.read(scene.scene_id), from_rtt.read(scene.scene_id)
+            for chart in CHARTS:
+                np.testing.assert_array_equal(a[chart.name], truth_of(scene.scene_id)[chart.name])
+                np.testing.assert_array_equal(a[chart.name], b[chart.name])
+            assert scene.truth_sha256 == hash_charts(b) == sha256(truth_of(scene.scene_id))
+
+
+def test_fingerprint_is_the_documented_digest() -> None:
+    text = (
+        '{"floe_threshold":65,"label_rule":"autoice-2022",'
+        '"scenes":[["a","1"],["b","2"]],"sod_threshold":65}'
+    )
+    expected = hashlib.sha256(text.encode()).hexdigest()
+    assert compute_truth_fingerprint(PUBLISHED_RULE, {"b": "2", "a": "1"}) == expected
+
+
+def test_hash_depends_on_the_charts_order() -> None:
+    charts = random_charts(0)
+    swapped = {**charts, "SIC": charts["SOD"], "SOD": charts["SIC"]}
+    assert hash_charts(charts) == hash_charts(dict(reversed(charts.items())))
+    assert hash_charts(charts) != hash_charts(swapped)
+
+
+def test_split_by_path(store: Path, rtt: Path, tmp_path: Path) -> None:
+    split = str(write_split(tmp_path / "mine.json", val=(SCENES[2], SCENES[0])))
+    for truth in (StoreTruth(store), RttTruth(rtt)):
+        ids = [scene.scene_id for scene in truth.select(split, "val")]
+        assert ids == [SCENES[0], SCENES[2]]
+
+
+def test_edited_split_is_refused(store: Path, tmp_path: Path) -> None:
+    path = write_split(tmp_path / "mine.json", test=SCENES)
+    content = json.loads(path.read_text())
+    content["test"] = content["test"][:1]
+    path.write_text(json.dumps(content))
+    with pytest.raises(SplitError, match="do not match its hash"):
+        StoreTruth(store).select(str(path), "test")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [("{}", "not a split file"), ("[1]", "not a split file"), ("x", "not a split file")],
+)
+def test_file_that_is_no_split_is_refused(
+    store: Path, tmp_path: Path, content: str, message: str
+) -> None:
+    path = tmp_path / "mine.json"
+    path.write_text(content)
+    with pytest.raises(SplitError, match=message):
+        StoreTruth(store).select(str(path), "test")
+
+
+def test_unknown_split_empty_subset_and_unknown_scene_are_refused(
+    store: Path, tmp_path: Path
+) -> None:
+    truth = StoreTruth(store)
+    with pytest.raises(SplitError, match="no such split"):
+        truth.select("nosuch", "test")
+    with pytest.raises(SplitError, match="subset val holds no scenes"):
+        truth.select("official", "val")
+    other = str(write_split(tmp_path / "other.json", test=("20320101T000000_dmi",)))
+    with pytest.raises(SplitError, match="20320101T000000_dmi of the split is not in the store"):
+        truth.select(other, "test")
+
+
+def test_missing_store_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="no store here"):
+        StoreTruth(tmp_path / "none.zarr").select("official", "test")
+
+
+def test_store_of_another_version_is_refused(store: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy.zarr"
+    shutil.copytree(store, copy)
+    metadata = json.loads((copy / "zarr.json").read_text())
+    metadata["attributes"]["format_version"] = 2
+    (copy / "zarr.json").write_text(json.dumps(metadata))
+    with pytest.raises(StoreError, match="format_version is 2; expected 1"):
+        StoreTruth(copy).select("official", "test")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("label_rule", None, "label_rule is None; expected str"),
+        ("sod_threshold", "65", "sod_threshold is '65'; expected int"),
+        ("simulated", 1, "simulated is 1; expected bool"),
+    ],
+)
+def test_store_without_what_the_scorer_needs_is_refused(
+    store: Path, tmp_path: Path, name: str, value: object, message: str
+) -> None:
+    content = json.loads((store / "zarr.json").read_text())
+    content["attributes"][name] = value
+    (tmp_path / "zarr.json").write_text(json.dumps(content))
+    with pytest.raises(StoreError, match=message):
+        _ = StoreTruth(tmp_path).rule
+    (tmp_path / "zarr.json").write_text("[]")
+    with pytest.raises(StoreError, match="damaged: holds a list; expected an object"):
+        _ = StoreTruth(tmp_path).simulated
+
+
+def test_scene_of_the_store_without_charts_is_refused(store: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy.zarr"
+    shutil.copytree(store, copy)
+    shutil.rmtree(copy / "scenes" / SCENES[0] / "charts")
+    with pytest.raises(SplitError, match=f"scene {SCENES[0]} has no charts to score against"):
+        StoreTruth(copy).select("official", "test")
+    (copy / "zarr.json").write_text("{")
+    with pytest.raises(StoreError, match=r"zarr\.json: damaged"):
+        StoreTruth(copy).select("official", "test")
+
+
+def test_unknown_subset_is_refused(store: Path) -> None:
+    with pytest.raises(SplitError, match="subset 'dev'; expected one of train, val, test"):
+        StoreTruth(store).select("official", "dev")
+
+
+def test_damaged_charts_are_told(store: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy.zarr"
+    shutil.copytree(store, copy)
+    chunk = next((copy / "scenes" / SCENES[0] / "charts" / "c").rglob("0"))
+    while chunk.is_dir():
+        chunk = next(chunk.iterdir())
+    chunk.write_bytes(b"garbage")
+    with pytest.raises(StoreError, match="cannot read the charts"):
+        StoreTruth(copy).read(SCENES[0])
+
+
+def test_released_test_set_is_complete_or_refused(tmp_path: Path) -> None:
+    # One scene of the released test set alone: the other 19 are missed, not ignored.
+    path = tmp_path / f"{OFFICIAL_TEST[3]}_prep_reference.nc"
+    write_netcdf(path, random_charts(0))
+    with pytest.raises(SplitError, match=OFFICIAL_TEST[0]):
+        RttTruth(tmp_path).select("official", "test")
+
+
+def test_test_file_that_carries_charts_needs_no_reference(tmp_path: Path) -> None:
+    write_netcdf(tmp_path / f"test/{SCENES[0]}_prep.nc", truth_of(SCENES[0]))
+    (scene,) = RttTruth(tmp_path).select("official", "test")
+    assert scene.scene_id == SCENES[0]
+    assert scene.region is None
+
+
+def test_region_of_metadata_csv_comes_first(tmp_path: Path) -> None:
+    name = f"{SCENES[0]}_prep.nc"
+    write_netcdf(tmp_path / "train" / name, truth_of(SCENES[0]))
+    (tmp_path / "metadata.csv").write_text(f"input_path,region_id\ntrain/{name},NorthWater\n")
+    (scene,) = RttTruth(tmp_path).select("official", "train")
+    assert scene.region == "NorthWater"
+
+
+def test_labels_that_cannot_be_read_are_told(tmp_path: Path) -> None:
+    with pytest.raises(SceneError, match="not a folder"):
+        RttTruth(tmp_path / "none").select("official", "test")
+    with pytest.raises(SplitError, match="no scenes of split official"):
+        RttTruth(tmp_path).select("official", "test")
+    with pytest.raises(SplitError, match="not kfold-1 test; give the split's JSON file"):
+        RttTruth(tmp_path).select("kfold-1", "test")
+    with pytest.raises(SceneError, match="no RTT files"):
+        _ = RttTruth(tmp_path).simulated
+    (tmp_path / f"{SCENES[0]}_prep_reference.nc").write_bytes(b"not NetCDF")
+    with pytest.raises(SceneError, match="cannot read the charts"):
+        RttTruth(tmp_path).select("official", "test")
+
+
+def test_scene_without_charts_is_refused(tmp_path: Path) -> None:
+    write_netcdf(tmp_path / f"{SCENES[0]}_prep.nc", {"SIC": truth_of(SCENES[0])["SIC"]})
+    with pytest.raises(SceneError, match="holds no SOD, FLOE"):
+        RttTruth(tmp_path).select("official", "train")
