@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 from autoice_bench.charts import CHART_NAMES, CHARTS, FILL_VALUE
 from autoice_bench.datasets.prepare.prepare import prepare
 from autoice_bench.datasets.simulate.run import simulate
-from autoice_bench.scoring.evaluate import score
+from autoice_bench.scoring.evaluate import evaluate
 from autoice_bench.scoring.metrics.formulas import chart_score, combined_score
 from autoice_bench.scoring.metrics.histograms import joint_histogram
 from autoice_bench.scoring.predictions.writing import write_prediction
@@ -153,12 +153,12 @@ def compute_alone(which: str, store: Path, folder: Path, scene_id: str) -> tuple
 OURS = """
 import sys, time, json, resource
 from pathlib import Path
-from autoice_bench.scoring.evaluate import score
+from autoice_bench.scoring.evaluate import evaluate
 from autoice_bench.scoring.scores import build_scores
 from autoice_bench.scoring.truth.store_truth import StoreTruth
 store, folder, workers = sys.argv[1:]
 started = time.perf_counter()
-evaluation = score(Path(folder), StoreTruth(Path(store)), workers=int(workers))
+evaluation = evaluate(Path(folder), StoreTruth(Path(store)), workers=int(workers))
 build_scores(evaluation, "benchmark")
 seconds = time.perf_counter() - started
 peak = max(resource.getrusage(who).ru_maxrss
@@ -198,7 +198,7 @@ def run_floor(store: Path, folder: Path, scene_ids: list[str]) -> int:
 
 def run_bootstrap(store: Path, folder: Path) -> float:
     """Seconds of the whole table of scores with 2,000 resamples."""
-    evaluation = score(folder, StoreTruth(store), workers=1)
+    evaluation = evaluate(folder, StoreTruth(store), workers=1)
     return timed(lambda: build_scores(evaluation, "benchmark"))
 
 

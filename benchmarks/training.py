@@ -123,12 +123,12 @@ def load_batches(bench: Bench, recipe_name: str) -> float:
 
     from autoice_bench.baselines.machine.devices import open_fabric
     from autoice_bench.baselines.recipes.loading import load_recipe
-    from autoice_bench.baselines.training.job import open_loader, open_patches
+    from autoice_bench.baselines.training.job import open_loader, open_training_patches
 
     recipe = load_recipe(recipe_name, bench.settings(recipe_name))
     store = open_store(bench.store, require_complete=True)
     fabric = open_fabric(bench.device, precision="fp32")
-    patches = open_patches(recipe, store, split_scenes(store).train, 0)
+    patches = open_training_patches(recipe, store, split_scenes(store).train, 0)
     with open_loader(recipe, patches, fabric) as loader:
         for epoch in range(2):
             started = time.perf_counter()

@@ -21,10 +21,10 @@ def info(*, store: Path, as_json: bool) -> None:
 
     from autoice_bench.datasets.checks.store_report import report_store
     from autoice_bench.datasets.store.root import open_store
-    from autoice_bench.text.store import format_report
+    from autoice_bench.text.store import format_store_report
 
     report = report_store(open_store(store))
     if as_json:
         echo_json(asdict(report))
     else:
-        click.echo(format_report(report))
+        click.echo(format_store_report(report))

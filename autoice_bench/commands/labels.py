@@ -48,7 +48,7 @@ def labels(raw: Path, thresholds: list[tuple[int, int]], as_json: bool) -> None:
     than autoice-2022 at 65 %. Nothing is written.
     """
     from autoice_bench.datasets.checks.label_report import LabelReport, list_rules, report_source
-    from autoice_bench.text.labels import format_class_shares, format_report
+    from autoice_bench.text.labels import format_class_shares, format_label_report
 
     with scene_progress("reading polygons") as progress:
 
@@ -56,14 +56,14 @@ def labels(raw: Path, thresholds: list[tuple[int, int]], as_json: bool) -> None:
             if as_json:
                 progress(number, n_scenes)
             else:
-                click.echo(f"{format_report(report)}\n")
+                click.echo(f"{format_label_report(report)}\n")
 
         found = report_source(raw, list_rules(thresholds), on_scene=show)
     if as_json:
         echo_json(found.to_dict())
     elif found.total is not None:
         if len(found.scenes) > 1:
-            click.echo(f"{format_report(found.total)}\n")
+            click.echo(f"{format_label_report(found.total)}\n")
         click.echo(format_class_shares(found.total))
     for scene_id in found.without_polygons:
         click.echo(f"scene {scene_id}: no polygons, nothing to label", err=True)

@@ -67,7 +67,7 @@ def score(
     upload_package.nc or a Zarr group per scene (--expect shows each); or a folder of such, scored
     as one submission each.
     """
-    from autoice_bench.scoring.evaluate import score as run
+    from autoice_bench.scoring.evaluate import evaluate as run
     from autoice_bench.scoring.leaderboard.submission import (
         find_description,
         require_free,

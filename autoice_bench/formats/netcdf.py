@@ -36,7 +36,7 @@ Array = NDArray[Any]
 
 
 @dataclass(frozen=True)
-class Strip:
+class NetcdfStrip:
     """Some whole rows of one chunk of a 2-D variable.
 
     Attributes:
@@ -126,7 +126,7 @@ class NetcdfFile:
             values[strip.lines, strip.samples] = strip.values
         return values
 
-    def strips(self, name: str) -> Iterator[Strip]:
+    def strips(self, name: str) -> Iterator[NetcdfStrip]:
         """Read a 2-D variable as strips, each value once, in no particular order.
 
         Raises:
@@ -144,13 +144,13 @@ class NetcdfFile:
             values = self._dataset.variables[name][...]
         return np.asarray(values, dtype=values.dtype.newbyteorder("="))
 
-    def _netcdf_strips(self, name: str) -> Iterator[Strip]:
+    def _netcdf_strips(self, name: str) -> Iterator[NetcdfStrip]:
         values = self._read_netcdf(name)
         lines, samples = values.shape
         step = max(1, STRIP_ELEMENTS // max(1, samples))
         for start in range(0, lines, step):
             rows = slice(start, min(start + step, lines))
-            yield Strip(rows, slice(0, samples), values[rows])
+            yield NetcdfStrip(rows, slice(0, samples), values[rows])
 
     def _direct_layout(self, name: str) -> _DirectLayout | None:
         """Where the variable's chunks are, if their layout fits the direct path."""
@@ -212,7 +212,7 @@ def _find_direct_layout(dataset: h5py.Dataset) -> _DirectLayout | None:
     return _DirectLayout(dataset, offsets)
 
 
-def _direct_strips(layout: _DirectLayout) -> Iterator[Strip]:
+def _direct_strips(layout: _DirectLayout) -> Iterator[NetcdfStrip]:
     dataset = layout.dataset
     shuffled = dataset.shuffle
     chunk_lines, chunk_samples = dataset.chunks
@@ -234,7 +234,7 @@ def _direct_strips(layout: _DirectLayout) -> Iterator[Strip]:
             else:
                 assert flat is not None
                 values = flat[begin:end]
-            yield Strip(
+            yield NetcdfStrip(
                 slice(offset[0] + row, offset[0] + stop),
                 slice(offset[1], offset[1] + samples),
                 values.reshape(stop - row, chunk_samples)[:, :samples],

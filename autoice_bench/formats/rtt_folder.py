@@ -19,7 +19,7 @@ from autoice_bench.errors import SceneError
 from autoice_bench.official import OFFICIAL_TEST, WITHDRAWN
 from autoice_bench.scene_id import is_scene_name
 
-Subset = Literal["train", "test"]
+OfficialSubset = Literal["train", "test"]
 SourceKind = Literal["rtt", "raw"]
 """Ready-to-train (80 m, labels) or raw (40 m, ice-chart polygons)."""
 
@@ -45,7 +45,7 @@ class SceneFile:
     scene_id: str
     path: Path
     reference: Path | None
-    subset: Subset
+    subset: OfficialSubset
     region: str | None
     kind: SourceKind = "rtt"
 
@@ -146,7 +146,7 @@ def _only(scene_id: str, paths: list[Path]) -> Path:
     return paths[0]
 
 
-def official_subset(scene_id: str, path: Path, source: Path) -> Subset:
+def official_subset(scene_id: str, path: Path, source: Path) -> OfficialSubset:
     """Whether a scene trains or tests officially, by its id and the folders it lies in.
 
     Args:

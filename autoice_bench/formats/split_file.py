@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 from dataclasses import dataclass
 from itertools import combinations
@@ -21,10 +20,11 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from autoice_bench.errors import SplitError
+from autoice_bench.formats.whole_files import write_whole
 
-Side = Literal["train", "val", "test"]
+Subset = Literal["train", "val", "test"]
 
-SIDES: Final[tuple[Side, ...]] = ("train", "val", "test")
+SUBSETS: Final[tuple[Subset, ...]] = ("train", "val", "test")
 SPLIT_FORMAT: Final = 1
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -56,29 +56,29 @@ class Split:
             raise SplitError(
                 f"split name {self.name!r}; expected letters, digits, '.', '_' and '-', not a path"
             )
-        for side in SIDES:
-            ids = self.scenes(side)
+        for subset in SUBSETS:
+            ids = self.scenes(subset)
             if list(ids) != sorted(set(ids)):
-                raise SplitError(f"split {self.name}: {side} is not sorted or repeats a scene")
-        for side, other in combinations(SIDES, 2):
-            shared = set(self.scenes(side)) & set(self.scenes(other))
+                raise SplitError(f"split {self.name}: {subset} is not sorted or repeats a scene")
+        for subset, other in combinations(SUBSETS, 2):
+            shared = set(self.scenes(subset)) & set(self.scenes(other))
             if shared:
                 raise SplitError(
-                    f"split {self.name}: scene {min(shared)} is in both {side} and {other}"
+                    f"split {self.name}: scene {min(shared)} is in both {subset} and {other}"
                 )
 
-    def scenes(self, side: Side) -> tuple[str, ...]:
-        """Scene ids of one side."""
-        return {"train": self.train, "val": self.val, "test": self.test}[side]
+    def scenes(self, subset: Subset) -> tuple[str, ...]:
+        """Scene ids of one subset."""
+        return {"train": self.train, "val": self.val, "test": self.test}[subset]
 
-    def side_of(self) -> dict[str, Side]:
-        """The side of every scene of the split."""
-        return {scene: side for side in SIDES for scene in self.scenes(side)}
+    def subset_of(self) -> dict[str, Subset]:
+        """The subset of every scene of the split."""
+        return {scene: subset for subset in SUBSETS for scene in self.scenes(subset)}
 
     @property
     def hash(self) -> str:
         """SHA-256 (hex) of the three lists as compact JSON with sorted keys."""
-        return _sha256({side: list(self.scenes(side)) for side in SIDES})
+        return _sha256({subset: list(self.scenes(subset)) for subset in SUBSETS})
 
     def to_dict(self) -> dict[str, Any]:
         """The split as it stands in its file."""
@@ -87,7 +87,7 @@ class Split:
             "name": self.name,
             "rule": self.rule,
             "seed": self.seed,
-            **{side: list(self.scenes(side)) for side in SIDES},
+            **{subset: list(self.scenes(subset)) for subset in SUBSETS},
             "hash": self.hash,
         }
         return {**fields, "checksum": _sha256(fields)}
@@ -147,12 +147,7 @@ def write_split(store: Path, split: Split, *, overwrite: bool = False) -> Path:
         require_free_name(store, split)
     path = split_path(store, split.name)
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    with partial.open("w", encoding="utf-8") as file:
-        file.write(_to_text(split))
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
+    write_whole(path, _to_text(split).encode())
     return path
 
 
@@ -179,7 +174,7 @@ def read_split(store: Path, name: str | Path) -> Split:
 
 
 def _split_from_dict(fields: Any, path: Path) -> Split:
-    expected = {"format", "name", "rule", "seed", "hash", *SIDES}
+    expected = {"format", "name", "rule", "seed", "hash", *SUBSETS}
     if not isinstance(fields, dict) or not expected <= fields.keys():
         missing = expected - (fields.keys() if isinstance(fields, dict) else set())
         raise SplitError(f"split {path}: field {', '.join(sorted(missing))} missing")
@@ -187,10 +182,10 @@ def _split_from_dict(fields: Any, path: Path) -> Split:
         raise SplitError(
             f"split {path}: format {fields['format']!r}; this version reads {SPLIT_FORMAT}"
         )
-    for side in SIDES:
-        ids = fields[side]
+    for subset in SUBSETS:
+        ids = fields[subset]
         if not isinstance(ids, list) or not all(isinstance(scene, str) for scene in ids):
-            raise SplitError(f"split {path}: {side} is not a list of scene ids")
+            raise SplitError(f"split {path}: {subset} is not a list of scene ids")
     if fields["seed"] is not None and not isinstance(fields["seed"], int):
         raise SplitError(f"split {path}: seed {fields['seed']!r}; expected an integer or null")
     split = Split(
@@ -224,9 +219,6 @@ def read_splits(store: Path) -> list[Split]:
         SplitError: one of them is damaged.
     """
     return [read_split(store, name) for name in split_names(store)]
-
-
-SUBSETS: Final = ("train", "val", "test")
 
 
 def is_split_path(split: str) -> bool:

@@ -1,7 +1,15 @@
-"""Files and folders that appear whole: written under another name, made durable, renamed."""
+"""Files and folders that appear whole: written under another name, made durable, then renamed.
+
+Whoever reads a name sees what was there before or all of what is new, also after a kill, a full
+disk or a power cut. Every file that this package writes goes through one of three doors:
+``write_whole`` for bytes, ``whole_file`` and ``whole_folder`` for what a library or a loop writes.
+"""
 
 from __future__ import annotations
 
+import ctypes
+import errno
+import fcntl
 import os
 import shutil
 import uuid
@@ -10,23 +18,75 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from autoice_bench.errors import PredictionError
+PARTIAL_SUFFIX: Final = ".partial"
+"""Ends the names under which something is being written; they begin with a dot."""
+_DISPLACED_SUFFIX: Final = ".old"
 
-_TEMPORARY: Final = ".tmp"
+_AT_FDCWD: Final = -100
+_RENAME_EXCHANGE: Final = 2  # of linux/fs.h
+_NO_EXCHANGE: Final = (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EPERM)
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Replace ``path`` by ``content`` so that a reader or a crash sees the old or the new file."""
-    temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}{_TEMPORARY}")
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file whole, in place of one that is there.
+
+    Raises:
+        OSError: the file system is full or read-only; what was there before stays.
+    """
+    with whole_file(path) as partial:
+        partial.write_bytes(content)
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """A name to write a file under, which takes the place of ``path`` when all went well.
+
+    The folder of ``path`` must exist.
+
+    Raises:
+        OSError: as the write in the ``with`` block, or the renaming; ``path`` is as it was.
+    """
+    partial = _partial_of(path)
     try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        yield partial
+        _sync_file(partial)
+        partial.replace(path)
     finally:
-        temporary.unlink(missing_ok=True)
+        partial.unlink(missing_ok=True)
     sync_folder(path.parent)
+
+
+@contextmanager
+def whole_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
+    """An empty folder to fill, which becomes ``path`` when all went well.
+
+    Args:
+        path: the folder; its parents are created.
+        replace: take the place of a folder that is there, in one step where the system has one.
+
+    Raises:
+        FileExistsError: something is there and ``replace`` is not set, or it is no folder.
+        OSError: as the writes in the ``with`` block, or the renaming; ``path`` is as it was.
+    """
+    path = path.resolve()  # "." has no name to rename
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _sweep(path)
+    partial = _partial_of(path)
+    partial.mkdir()
+    # Held while the folder is being filled, so that the next writer knows it from a dead one's.
+    descriptor = _lock_folder(partial)
+    try:
+        yield partial
+        sync_tree(partial)
+        if replace and path.is_dir():
+            _exchange(partial, path)
+        else:
+            _rename_new(partial, path)
+        sync_folder(path.parent)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+        if descriptor is not None:
+            os.close(descriptor)
 
 
 def sync_folder(path: Path) -> None:
@@ -46,6 +106,22 @@ def sync_tree(folder: Path) -> None:
         sync_folder(Path(parent))
 
 
+def is_partial(path: Path) -> bool:
+    """Whether a name is one under which a file or folder is, or was, being written."""
+    return path.name.startswith(".") and path.name.endswith(PARTIAL_SUFFIX)
+
+
+def remove_partial_files(folder: Path) -> None:
+    """Remove what killed writers left in a folder that nobody else writes in now."""
+    for path in folder.glob(f".*{PARTIAL_SUFFIX}"):
+        if path.is_file():
+            path.unlink(missing_ok=True)
+
+
+def _partial_of(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{uuid.uuid4().hex}{PARTIAL_SUFFIX}")
+
+
 def _sync_file(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
@@ -54,21 +130,65 @@ def _sync_file(path: Path) -> None:
         os.close(descriptor)
 
 
-@contextmanager
-def _whole(path: Path) -> Iterator[Path]:
-    """A name to write under that becomes ``path`` when all went well, and is removed otherwise."""
-    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
+def _rename_new(partial: Path, path: Path) -> None:
+    """Rename a folder to a free name; an empty folder in its place passes for free."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield partial
-        partial.replace(path)
-    except BaseException as error:
-        if partial.is_dir():
-            shutil.rmtree(partial)
-        else:
-            with suppress(OSError):  # absent, or its folder is
-                partial.unlink()
-        if isinstance(error, OSError):
-            reason = error.strerror or error
-            raise PredictionError(f"{path}: cannot be written: {reason}") from error
+        partial.rename(path)
+    except (FileExistsError, NotADirectoryError):
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path)) from None
+    except OSError as error:
+        if error.errno != errno.ENOTEMPTY:
+            raise
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path)) from None
+
+
+def _exchange(partial: Path, path: Path) -> None:
+    """Swap two folders in one step; what was at ``path`` is at ``partial`` then.
+
+    Python has no such call. File systems without it (NFS, some others) get two renames, with a
+    moment between them; ``_sweep`` puts the old folder back if a kill falls just there.
+    """
+    renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if renameat2 is not None:
+        names = (os.fsencode(partial), os.fsencode(path))
+        if renameat2(_AT_FDCWD, names[0], _AT_FDCWD, names[1], _RENAME_EXCHANGE) == 0:
+            return
+        number = ctypes.get_errno()
+        if number not in _NO_EXCHANGE:
+            raise OSError(number, os.strerror(number), str(path))
+    displaced = partial.with_suffix(_DISPLACED_SUFFIX)
+    path.rename(displaced)
+    try:
+        partial.rename(path)
+    except OSError:
+        displaced.rename(path)
         raise
+    displaced.rename(partial)
+
+
+def _sweep(path: Path) -> None:
+    """Clear away what killed writers of a folder left; put back what one had just displaced."""
+    for old in path.parent.glob(f".{path.name}.*{_DISPLACED_SUFFIX}"):
+        if path.exists():
+            shutil.rmtree(old, ignore_errors=True)
+        else:
+            with suppress(OSError):
+                old.rename(path)
+    for left in path.parent.glob(f".{path.name}.*{PARTIAL_SUFFIX}"):
+        descriptor = _lock_folder(left)
+        if descriptor is not None:  # nobody is filling it
+            shutil.rmtree(left, ignore_errors=True)
+            os.close(descriptor)
+
+
+def _lock_folder(folder: Path) -> int | None:
+    """Hold a folder's kernel lock; None where another process does, or there are no locks."""
+    descriptor = None
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        if descriptor is not None:
+            os.close(descriptor)
+        return None
+    return descriptor

@@ -14,7 +14,7 @@ from autoice_bench import __version__
 from autoice_bench.charts import Chart
 from autoice_bench.formats.variables import PIXEL_SPACING_M
 from autoice_bench.pictures.comparisons import Comparison
-from autoice_bench.pictures.views import SceneView
+from autoice_bench.pictures.views import ScenePicture
 from autoice_bench.scoring.metrics import formulas as metrics
 from autoice_bench.wording import format_path
 
@@ -24,7 +24,7 @@ _WIDTH_OF_CHARACTER: Final = 0.0076
 """Of the default font, inches per point of size; on the safe side."""
 
 
-def list_facts(view: SceneView, comparison: Comparison | None) -> list[list[str]]:
+def list_facts(view: ScenePicture, comparison: Comparison | None) -> list[list[str]]:
     """What the heading says: the scene, then the prediction if there is one."""
     attributes = view.attributes
     time = datetime.fromisoformat(attributes["acquisition_time"])
@@ -53,7 +53,7 @@ def list_facts(view: SceneView, comparison: Comparison | None) -> list[list[str]
     return [facts, scored]
 
 
-def list_remarks(view: SceneView, comparison: Comparison | None) -> list[str]:
+def list_remarks(view: ScenePicture, comparison: Comparison | None) -> list[str]:
     """What the footer says about how to read the picture."""
     attributes = view.attributes
     remarks = []

@@ -13,10 +13,10 @@ from autoice_bench.charts import CHARTS
 from autoice_bench.datasets.readers.scene import SceneReader
 from autoice_bench.errors import PredictionError
 from autoice_bench.pictures.rasters import cut, pick
-from autoice_bench.pictures.views import SceneView
+from autoice_bench.pictures.views import ScenePicture
 from autoice_bench.scene_id import is_scene_name, parse_scene_id
 from autoice_bench.scoring.metrics import formulas as metrics
-from autoice_bench.scoring.metrics.histograms import joint_histogram, to_classes
+from autoice_bench.scoring.metrics.histograms import joint_histogram, validate_classes
 from autoice_bench.scoring.predictions.reading import NetcdfFolder, Predictions, open_predictions
 
 
@@ -68,7 +68,7 @@ def open_prediction_of(path: Path, scene_id: str) -> Predictions:
     return predictions
 
 
-def compare_scene(scene: SceneReader, view: SceneView, path: Path) -> Comparison:
+def compare_scene(scene: SceneReader, view: ScenePicture, path: Path) -> Comparison:
     """Read a scene's prediction and compare it with the charts as the scorer does.
 
     Args:
@@ -94,7 +94,9 @@ def compare_scene(scene: SceneReader, view: SceneView, path: Path) -> Comparison
             raise PredictionError(
                 f"{where}: {chart.name} has shape {shapes[chart.name]}; the scene has {view.shape}"
             )
-        predicted = to_classes(predictions.read(view.scene_id, chart.name), chart, where=where)
+        predicted = validate_classes(
+            predictions.read(view.scene_id, chart.name), chart, where=where
+        )
         if truth is not None:
             histograms[chart.name] = joint_histogram(truth[index], predicted, chart, where=where)
         classes[chart.name] = pick(cut(predicted, view.window), view.step)

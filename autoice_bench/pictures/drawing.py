@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from autoice_bench.charts import CHARTS, Chart
 from autoice_bench.formats.variables import PIXEL_SPACING_M
-from autoice_bench.formats.whole_files import write_atomically
+from autoice_bench.formats.whole_files import write_whole
 from autoice_bench.pictures.captions import (
     choose_scale,
     describe_errors,
@@ -49,7 +49,7 @@ from autoice_bench.pictures.layout import (
     arrange,
 )
 from autoice_bench.pictures.rasters import stretch_limits
-from autoice_bench.pictures.views import SceneView, hide_unseen
+from autoice_bench.pictures.views import ScenePicture, hide_unseen
 from autoice_bench.scoring.metrics import formulas as metrics
 
 DOTS_PER_INCH: Final = 150
@@ -93,7 +93,7 @@ class Canvas:
         self.figure.text(x, y, text, **style)
 
 
-def draw_scene(view: SceneView, comparison: Comparison | None = None) -> Figure:
+def draw_scene(view: ScenePicture, comparison: Comparison | None = None) -> Figure:
     """Draw a scene's channels and charts, and a prediction with its errors.
 
     Args:
@@ -146,7 +146,7 @@ def save_figure(figure: Figure, path: Path) -> None:
         _reset_defaults()
         figure.savefig(content, format=kind, **extra)
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, content.getvalue())
+    write_whole(path, content.getvalue())
 
 
 def _reset_defaults() -> None:
@@ -156,7 +156,7 @@ def _reset_defaults() -> None:
 
 
 def _write_texts(
-    canvas: Canvas, view: SceneView, heading: Sequence[str], footer: Sequence[str]
+    canvas: Canvas, view: ScenePicture, heading: Sequence[str], footer: Sequence[str]
 ) -> None:
     canvas.write(_MARGIN, 0.4, view.scene_id, fontsize=_TITLE, weight="bold")
     if view.attributes["simulated"]:
@@ -178,7 +178,7 @@ def _write_texts(
         canvas.write(_MARGIN, top, line, fontsize=_FOOTER, color=_GREY)
 
 
-def _draw_channels(canvas: Canvas, view: SceneView) -> Panels:
+def _draw_channels(canvas: Canvas, view: ScenePicture) -> Panels:
     panels: Panels = {}
     for layer, box in zip(view.layers, canvas.layout.channels, strict=True):
         channel = layer.channel
@@ -202,7 +202,7 @@ def _draw_channels(canvas: Canvas, view: SceneView) -> Panels:
     return panels
 
 
-def _draw_charts(canvas: Canvas, view: SceneView, comparison: Comparison | None) -> Panels:
+def _draw_charts(canvas: Canvas, view: ScenePicture, comparison: Comparison | None) -> Panels:
     panels: Panels = {}
     layout = canvas.layout
     for row, chart in enumerate(CHARTS):
@@ -240,7 +240,7 @@ def _draw_charts(canvas: Canvas, view: SceneView, comparison: Comparison | None)
 def _draw_kinds(
     canvas: Canvas,
     box: Box,
-    view: SceneView,
+    view: ScenePicture,
     values: NDArray[np.uint8] | None,
     kinds: Sequence[Kind],
     title: str,
@@ -267,7 +267,7 @@ def _add_panel(canvas: Canvas, box: Box, title: str, note: str, colour: str = _G
     return axis
 
 
-def _set_window(axis: Axes, view: SceneView) -> None:
+def _set_window(axis: Axes, view: ScenePicture) -> None:
     """Show exactly the window, flipped as the source says."""
     window = view.window
     lines = (window.line + window.lines - 0.5, window.line - 0.5)
@@ -277,13 +277,13 @@ def _set_window(axis: Axes, view: SceneView) -> None:
     axis.set_xlim(samples[::-1] if view.flipped[1] else samples)
 
 
-def _draw_land(axis: Axes, view: SceneView) -> None:
+def _draw_land(axis: Axes, view: ScenePicture) -> None:
     land = np.where(view.land & ~view.valid, np.uint8(0), np.uint8(255))
     pixels = colour_pixels(land, (Kind("land", LAND_COLOUR),))
     axis.imshow(pixels, extent=view.extent, interpolation="nearest")
 
 
-def _draw_coast(axis: Axes, view: SceneView) -> None:
+def _draw_coast(axis: Axes, view: ScenePicture) -> None:
     if view.land.any() and not view.land.all() and min(view.land.shape) > 1:
         lines, samples = (
             first + (np.arange(n) + 0.5) * view.step - 0.5
@@ -315,7 +315,7 @@ def _label_pixels(panels: Mapping[Box, Axes]) -> None:
             axis.set_ylabel("line", fontsize=_SMALL, labelpad=1)
 
 
-def _draw_orientation(box: Box, axis: Axes, view: SceneView) -> None:
+def _draw_orientation(box: Box, axis: Axes, view: ScenePicture) -> None:
     """A scale bar and, where tie points tell, an arrow to the north."""
     length, label = choose_scale(view.window.samples)
     fraction = 1000 * length / PIXEL_SPACING_M / view.window.samples
@@ -349,7 +349,7 @@ def _draw_orientation(box: Box, axis: Axes, view: SceneView) -> None:
 
 
 def _draw_chart_key(
-    canvas: Canvas, box: Box, view: SceneView, comparison: Comparison | None, chart: Chart
+    canvas: Canvas, box: Box, view: ScenePicture, comparison: Comparison | None, chart: Chart
 ) -> None:
     histogram = None if comparison is None else comparison.histograms.get(chart.name)
     numbers: dict[str, list[float]] = {}

@@ -46,7 +46,7 @@ class Layer:
 
 
 @dataclass(frozen=True)
-class SceneView:
+class ScenePicture:
     """A scene's window, small enough to show; arrays as stored, not flipped.
 
     Attributes:
@@ -82,7 +82,7 @@ class SceneView:
 
 def view_scene(
     scene: SceneReader, channels: Sequence[Channel], window: Window | None = None
-) -> SceneView:
+) -> ScenePicture:
     """Read what a picture shows of a scene.
 
     Args:
@@ -102,7 +102,7 @@ def view_scene(
     picked_valid = pick(valid, step)
     charts = pick(_read_pixels(scene, "charts", shown), step) if "charts" in scene else ()
     ties = scene.tie_points()
-    return SceneView(
+    return ScenePicture(
         scene_id=scene.scene_id,
         attributes=scene.attributes,
         shape=scene.shape,
@@ -166,7 +166,7 @@ def _position(ties: TiePoints, window: Window) -> tuple[float, float]:
 
 
 def hide_unseen(
-    classes: NDArray[np.uint8], view: SceneView, truth: NDArray[np.uint8] | None
+    classes: NDArray[np.uint8], view: ScenePicture, truth: NDArray[np.uint8] | None
 ) -> NDArray[np.uint8]:
     """Predicted classes, 255 where there is neither SAR nor a label: a model sees nothing there."""
     seen = view.valid if truth is None else view.valid | (truth != FILL_VALUE)

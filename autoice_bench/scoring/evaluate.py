@@ -18,13 +18,14 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from autoice_bench.callbacks import Progress
 from autoice_bench.charts import CHART_NAMES, CHARTS
 from autoice_bench.errors import PredictionError
 from autoice_bench.formats.split_file import split_name
 from autoice_bench.formats.store_layout import hash_charts
-from autoice_bench.scoring.metrics.histograms import Histogram, joint_histogram, to_classes
+from autoice_bench.scoring.metrics.histograms import Histogram, joint_histogram, validate_classes
 from autoice_bench.scoring.predictions.reading import Predictions, open_predictions
-from autoice_bench.scoring.scene_map import Progress, map_scenes
+from autoice_bench.scoring.scene_map import map_scenes
 from autoice_bench.scoring.truth.protocol import (
     LabelRule,
     Truth,
@@ -107,7 +108,7 @@ def board_name(split: str, subset: str) -> str:
     return name if subset == "test" else f"{name}-{subset}"
 
 
-def score(
+def evaluate(
     predictions: Predictions | Path | str,
     truth: Truth,
     *,
@@ -186,7 +187,7 @@ def _count_scene(predictions: Predictions, truth: Truth, scene: TruthScene) -> S
         if chart.name not in present:
             histograms[chart.name] = np.zeros((chart.n_classes, chart.n_classes + 1), np.int64)
             continue
-        classes = to_classes(predictions.read(scene.scene_id, chart.name), chart, where=where)
+        classes = validate_classes(predictions.read(scene.scene_id, chart.name), chart, where=where)
         classes = np.ascontiguousarray(classes)
         histograms[chart.name] = joint_histogram(charts[chart.name], classes, chart, where=where)
         digest.update(classes.data)

@@ -12,13 +12,12 @@ from contextlib import suppress
 from queue import SimpleQueue
 from typing import Final, TypeVar
 
+from autoice_bench.callbacks import Progress
 from autoice_bench.errors import AutoIceError
 from autoice_bench.scoring.truth.protocol import TruthScene
 
 Result = TypeVar("Result")
 
-Progress = Callable[[int, int], None]
-"""Called with (scenes done, scenes in all)."""
 
 PIXELS_PER_WORKER: Final = 100_000_000
 """Starting a process costs about a second; four full-size scenes take about as long."""

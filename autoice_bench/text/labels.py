@@ -12,7 +12,7 @@ from autoice_bench.wording import format_count
 _INDENT = "  "
 
 
-def format_report(report: LabelReport) -> str:
+def format_label_report(report: LabelReport) -> str:
     """What each rule labels, masks and labels differently: polygons, and share of the pixels."""
     names = ("labelled", "masked", "other")
     header = ("chart", "rule, threshold %", *names, *(f"{name} %" for name in names))

@@ -6,18 +6,18 @@ from collections.abc import Iterator
 
 from autoice_bench.baselines.insight.describe import (
     TAPS,
-    Description,
+    NetworkDescription,
     feature_size,
     format_size,
 )
 
 
-def format_description(description: Description) -> str:
+def format_description(description: NetworkDescription) -> str:
     """The description as text, one subject per line; warnings come last."""
     return "\n".join(_format_lines(description))
 
 
-def _format_lines(description: Description) -> Iterator[str]:
+def _format_lines(description: NetworkDescription) -> Iterator[str]:
     patch, scene = description.patch_size, description.scene_size
     yield f"network: {description.network}, {description.n_channels} input channels"
     yield f"parameters: {description.parameters:,}"

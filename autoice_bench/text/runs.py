@@ -72,7 +72,7 @@ def format_projection(projection: Projection, recipe: Recipe) -> str:
     )
 
 
-def format_report(report: RunReport, *, subset: str = "test") -> str:
+def format_run_report(report: RunReport, *, subset: str = "test") -> str:
     """The score of a run, or why there is none."""
     planned, epochs = report.planned, format_count(report.epochs, "epoch")
     if report.training == "interrupted":

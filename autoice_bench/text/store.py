@@ -7,7 +7,7 @@ from autoice_bench.datasets.checks.store_report import StoreReport
 from autoice_bench.wording import format_size
 
 
-def format_report(report: StoreReport) -> str:
+def format_store_report(report: StoreReport) -> str:
     """The report as text for a terminal."""
     kind = "simulated scenes" if report.simulated else "scenes"
     without = f", {report.n_without_charts} without labels" if report.n_without_charts else ""

@@ -8,7 +8,7 @@ from typing import Final
 from autoice_bench.baselines.experiments.run import SCORED
 from autoice_bench.baselines.experiments.study import RunOutcome, StudyResult
 from autoice_bench.baselines.experiments.study_table import (
-    Difference,
+    PublishedDifference,
     Row,
     Statistic,
     _compare_like,
@@ -79,7 +79,7 @@ def _format_row(row: Row, *, with_difference: bool) -> list[str]:
     return cells
 
 
-def _format(value: Statistic | Difference | None, pattern: str, with_std: bool) -> str:
+def _format(value: Statistic | PublishedDifference | None, pattern: str, with_std: bool) -> str:
     if value is None:
         return _NOTHING
     mean, std = value[0], value[1]

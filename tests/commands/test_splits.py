@@ -136,7 +136,7 @@ def test_check_lists_leaks_and_exits_1(run: Run, store: Path) -> None:
     write_named_splits(store, table)
     result = run("check", "official")
     assert result.exit_code == 1
-    side = read_split(store, "official").side_of()[NEIGHBOUR]
+    side = read_split(store, "official").subset_of()[NEIGHBOUR]
     assert result.stdout.splitlines() == [
         f"time: {OFFICIAL_TEST[0]} (test) and {NEIGHBOUR} ({side}), 1 min apart",
         "official: 1 leak",

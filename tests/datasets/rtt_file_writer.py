@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from autoice_bench.charts import CHARTS
 from autoice_bench.datasets.sources.rtt import read_scene
 from autoice_bench.errors import SceneError
-from autoice_bench.formats.rtt_folder import SceneFile, Subset
+from autoice_bench.formats.rtt_folder import OfficialSubset, SceneFile
 from autoice_bench.formats.variables import (
     AMSR2_VARIABLES,
     DISTANCE_MAP,
@@ -137,7 +137,7 @@ def write_scene_file(
     content: RttContent,
     *,
     reference: RttContent | None = None,
-    subset: Subset = "train",
+    subset: OfficialSubset = "train",
 ) -> SceneFile:
     """Write a scene and, if given, its reference; return what ``find_scenes`` would."""
     path = write_rtt_file(folder / subset / f"{SCENE_ID}_prep.nc", content)

@@ -10,8 +10,8 @@ from sklearn.metrics import f1_score, r2_score
 
 from autoice_bench.charts import CHARTS
 from autoice_bench.errors import AutoIceError, PredictionError
-from autoice_bench.scoring import evaluate, scene_map
-from autoice_bench.scoring.evaluate import Evaluation, score
+from autoice_bench.scoring import scene_map
+from autoice_bench.scoring.evaluate import Evaluation, board_name, evaluate
 from autoice_bench.scoring.metrics.groups import group_scenes
 from autoice_bench.scoring.predictions.reading import open_predictions
 from autoice_bench.scoring.predictions.writing import convert
@@ -40,7 +40,7 @@ def assert_same(a: Evaluation, b: Evaluation) -> None:
 
 @pytest.fixture(scope="module")
 def evaluation(store: Path, predictions: Path) -> Evaluation:
-    return score(predictions, StoreTruth(store))
+    return evaluate(predictions, StoreTruth(store))
 
 
 def value(evaluation: Evaluation, chart: str, metric: str) -> float:
@@ -66,7 +66,7 @@ def test_equals_the_official_evaluation_on_pooled_pixels(evaluation: Evaluation)
 def test_store_and_labels_give_the_same(
     evaluation: Evaluation, rtt: Path, predictions: Path
 ) -> None:
-    assert_same(score(predictions, RttTruth(rtt)), evaluation)
+    assert_same(evaluate(predictions, RttTruth(rtt)), evaluation)
 
 
 @pytest.mark.parametrize("name", ["preds.zarr", "upload_package.nc"])
@@ -76,12 +76,12 @@ def test_every_format_gives_the_same(
     out = tmp_path / name
     format_name = "zarr" if name.endswith("zarr") else "upload-package"
     convert(open_predictions(predictions), out, format_name=format_name)
-    assert_same(score(out, StoreTruth(store)), evaluation)
+    assert_same(evaluate(out, StoreTruth(store)), evaluation)
 
 
 def test_processes_give_the_same(evaluation: Evaluation, store: Path, predictions: Path) -> None:
     calls: list[tuple[int, int]] = []
-    parallel = score(
+    parallel = evaluate(
         predictions, StoreTruth(store), workers=2, progress=lambda *call: calls.append(call)
     )
     assert_same(parallel, evaluation)
@@ -91,14 +91,14 @@ def test_processes_give_the_same(evaluation: Evaluation, store: Path, prediction
 def test_error_in_a_process_arrives(store: Path, tmp_path: Path, predictions: Path) -> None:
     folder = copy_with(predictions, tmp_path, lambda charts: {**charts, "SIC": charts["SIC"] + 99})
     with pytest.raises(PredictionError, match=f"scene {SCENES[1]}: SIC holds"):
-        score(folder, StoreTruth(store), workers=2)
+        evaluate(folder, StoreTruth(store), workers=2)
 
 
 def test_dask_gives_the_same(evaluation: Evaluation, store: Path, predictions: Path) -> None:
     distributed = pytest.importorskip("distributed")
     options = {"n_workers": 1, "threads_per_worker": 2, "processes": False}
     with distributed.LocalCluster(dashboard_address=None, **options) as cluster:
-        result = score(predictions, StoreTruth(store), scheduler=cluster.scheduler_address)
+        result = evaluate(predictions, StoreTruth(store), scheduler=cluster.scheduler_address)
     assert_same(result, evaluation)
 
 
@@ -112,7 +112,7 @@ def test_unreachable_scheduler_is_told(
 
     monkeypatch.setattr(distributed, "Client", refuse)
     with pytest.raises(AutoIceError, match="dask scheduler tcp://nowhere:1: cannot connect"):
-        score(predictions, StoreTruth(store), scheduler="tcp://nowhere:1")
+        evaluate(predictions, StoreTruth(store), scheduler="tcp://nowhere:1")
 
 
 def test_workers_follow_the_amount_of_work(monkeypatch: pytest.MonkeyPatch, store: Path) -> None:
@@ -151,7 +151,7 @@ def test_what_does_not_fit_is_refused_in_one_line(
 ) -> None:
     folder = copy_with(predictions, tmp_path, change)
     with pytest.raises(PredictionError, match=message) as raised:
-        score(folder, StoreTruth(store))
+        evaluate(folder, StoreTruth(store))
     assert SCENES[1] in str(raised.value)
     assert "\n" not in str(raised.value)
 
@@ -167,7 +167,7 @@ def test_whole_floats_and_nan_where_masked_are_accepted(
             for name, values in charts.items()
         }
 
-    result = score(copy_with(predictions, tmp_path, to_floats), StoreTruth(store))
+    result = evaluate(copy_with(predictions, tmp_path, to_floats), StoreTruth(store))
     for chart in CHARTS:
         np.testing.assert_array_equal(
             result.histograms[chart.name], evaluation.histograms[chart.name]
@@ -180,7 +180,7 @@ def test_mask_class_is_accepted_wrong_and_counted(
     def all_mask(charts: Charts) -> Charts:
         return {chart.name: np.full_like(charts[chart.name], chart.mask_class) for chart in CHARTS}
 
-    result = score(copy_with(predictions, tmp_path, all_mask), StoreTruth(store))
+    result = evaluate(copy_with(predictions, tmp_path, all_mask), StoreTruth(store))
     truth = truth_of(SCENES[1])
     for chart in CHARTS:
         n_valid = int((truth[chart.name] != 255).sum())
@@ -197,7 +197,7 @@ def test_missing_and_unknown_scenes_are_each_named(
     (folder / f"{SCENES[0]}.nc").unlink()
     write_netcdf(folder / f"{TRAIN[0]}.nc", predictions_of(TRAIN[0]))
     with pytest.raises(PredictionError) as raised:
-        score(folder, StoreTruth(store))
+        evaluate(folder, StoreTruth(store))
     lines = str(raised.value).splitlines()
     assert len(lines) == 2
     assert f"scene {SCENES[0]} is missing" in lines[0]
@@ -209,7 +209,7 @@ def test_many_problems_are_shortened(store: Path, tmp_path: Path) -> None:
     for scene_id in SCENES:
         write_netcdf(tmp_path / f"{scene_id}.nc", charts)
     with pytest.raises(PredictionError) as raised:
-        score(tmp_path, StoreTruth(store))
+        evaluate(tmp_path, StoreTruth(store))
     assert str(raised.value).splitlines()[-1] == "... and 2 more"
 
 
@@ -221,7 +221,7 @@ def test_partial_predictions_are_scored_but_not_rankable(
     (folder / f"{SCENES[0]}.nc").unlink()
     write_netcdf(folder / f"{SCENES[1]}.nc", {"SIC": predictions_of(SCENES[1])["SIC"]})
     write_netcdf(folder / f"{TRAIN[0]}.nc", predictions_of(TRAIN[0]))
-    result = score(folder, StoreTruth(store), allow_partial=True)
+    result = evaluate(folder, StoreTruth(store), allow_partial=True)
     assert not result.rankable
     assert len(result.missing) == 3  # one scene, and two charts of another
     assert [scene.scene_id for scene in result.scenes] == list(SCENES[1:])
@@ -232,14 +232,14 @@ def test_partial_predictions_are_scored_but_not_rankable(
 def test_nothing_of_the_subset_is_refused_even_partially(store: Path, tmp_path: Path) -> None:
     write_netcdf(tmp_path / f"{TRAIN[0]}.nc", predictions_of(TRAIN[0]))
     with pytest.raises(PredictionError, match="holds none of the subset's scenes"):
-        score(tmp_path, StoreTruth(store), allow_partial=True)
+        evaluate(tmp_path, StoreTruth(store), allow_partial=True)
 
 
 def test_board_names_split_and_subset(store: Path, predictions: Path, tmp_path: Path) -> None:
     split = str(write_split(tmp_path / "mine.json", val=SCENES))
-    result = score(predictions, StoreTruth(store), split=split, subset="val")
+    result = evaluate(predictions, StoreTruth(store), split=split, subset="val")
     assert result.board == "mine-val"
-    assert evaluate.board_name("official", "test") == "official"
+    assert board_name("official", "test") == "official"
 
 
 def test_groups_cover_the_scenes_once_per_kind(evaluation: Evaluation) -> None:

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from autoice_bench.charts import CHARTS
-from autoice_bench.scoring.evaluate import Evaluation, score
+from autoice_bench.scoring.evaluate import Evaluation, evaluate
 from autoice_bench.scoring.metrics import formulas as metrics
 from autoice_bench.scoring.metrics.groups import group_scenes
 from autoice_bench.scoring.scores import ScoreRow, build_scores
@@ -17,7 +17,7 @@ from autoice_bench.scoring.truth.store_truth import StoreTruth
 
 @pytest.fixture(scope="module")
 def evaluation(store: Path, predictions: Path) -> Evaluation:
-    return score(predictions, StoreTruth(store))
+    return evaluate(predictions, StoreTruth(store))
 
 
 @pytest.fixture(scope="module")

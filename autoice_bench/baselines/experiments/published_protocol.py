@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from autoice_bench.callbacks import Progress
 from autoice_bench.charts import CHARTS
 from autoice_bench.scoring.metrics.histograms import Histogram, joint_histogram
 from autoice_bench.scoring.predictions.reading import open_predictions
-from autoice_bench.scoring.scene_map import Progress
 from autoice_bench.scoring.scores import compute_official_scores
 from autoice_bench.scoring.truth.store_truth import StoreTruth
 

@@ -19,18 +19,15 @@ from autoice_bench.baselines.runs.checkpoints import checkpoint_path
 from autoice_bench.baselines.runs.environment import describe_environment
 from autoice_bench.baselines.runs.folder import RunFolder, State
 from autoice_bench.baselines.training.loop import train
+from autoice_bench.callbacks import Progress
 from autoice_bench.charts import CHART_NAMES
 from autoice_bench.datasets.store.index import read_index
 from autoice_bench.errors import AutoIceError, BaselineError
-from autoice_bench.formats.split_file import Side
-from autoice_bench.scoring.evaluate import board_name
-from autoice_bench.scoring.evaluate import score as count_scores
+from autoice_bench.formats.split_file import Subset
+from autoice_bench.scoring.evaluate import board_name, evaluate
 from autoice_bench.scoring.scores import COMBINED, build_scores, summarise
 from autoice_bench.scoring.truth.protocol import LabelRule, compute_truth_fingerprint
 from autoice_bench.scoring.truth.store_truth import StoreTruth
-
-Progress = Callable[[int, int], None]
-"""Called with (done, total)."""
 
 Reporter = Callable[[str, str], AbstractContextManager[tuple[Progress, Callable[[str], None]]]]
 """From a verb and a noun to a context that gives a progress callback and one that takes lines."""
@@ -79,7 +76,7 @@ def do_run(
     fabric: Fabric,
     report: Reporter,
     *,
-    subset: Side = "test",
+    subset: Subset = "test",
     overwrite: bool = False,
 ) -> RunReport:
     """Train a planned run or go on with it, predict a subset and score it if labels are there.
@@ -145,7 +142,8 @@ def _create(planned: PlannedRun) -> None:
         store=planned.store,
     )
     fingerprints = {
-        side: _fingerprint_truth(planned, planned.split.scenes(side)) for side in ("val", "test")
+        subset: _fingerprint_truth(planned, planned.split.scenes(subset))
+        for subset in ("val", "test")
     }
     with run.lock():
         run.update(
@@ -234,7 +232,7 @@ def _summarise_speed(run: RunFolder) -> dict[str, float]:
 
 
 def _predict(
-    planned: PlannedRun, run: RunFolder, report: Reporter, subset: Side, device: str
+    planned: PlannedRun, run: RunFolder, report: Reporter, subset: Subset, device: str
 ) -> None:
     """Predict, unless an earlier start has done so."""
     done = {"split_hash": planned.split.hash, "subset": subset, "folder": str(planned.predictions)}
@@ -260,13 +258,13 @@ def _predict(
 
 
 def _score(
-    planned: PlannedRun, run: RunFolder, report: Reporter, subset: Side
+    planned: PlannedRun, run: RunFolder, report: Reporter, subset: Subset
 ) -> dict[str, Any] | None:
     """Score the predictions; None where a scene has no labels."""
     if not _has_labels(planned, subset):
         return None
     with report(f"scoring {planned.name}", "scenes") as (progress, _):
-        evaluation = count_scores(
+        evaluation = evaluate(
             planned.predictions,
             StoreTruth(planned.store.path),
             split=planned.split_spec,
@@ -283,7 +281,7 @@ def _score(
     return summary
 
 
-def _has_labels(planned: PlannedRun, subset: Side) -> bool:
+def _has_labels(planned: PlannedRun, subset: Subset) -> bool:
     index = read_index(planned.store).set_index("scene_id")
     labelled = index["has_charts"].reindex(list(planned.split.scenes(subset)))
     return bool(labelled.fillna(False).all())

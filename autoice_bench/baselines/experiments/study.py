@@ -24,8 +24,7 @@ from autoice_bench.baselines.inference.tiles import MULTIPLE, Tiling
 from autoice_bench.baselines.recipes.recipe import Recipe
 from autoice_bench.baselines.runs.folder import RUN_FILE, RunFolder
 from autoice_bench.errors import AutoIceError
-from autoice_bench.scoring.evaluate import board_name
-from autoice_bench.scoring.evaluate import score as count_scores
+from autoice_bench.scoring.evaluate import board_name, evaluate
 from autoice_bench.scoring.scores import compute_official_scores
 from autoice_bench.scoring.truth.store_truth import StoreTruth
 
@@ -94,7 +93,7 @@ class Tiled:
                 progress=progress,
             )
         truth = StoreTruth(planned.store.path)
-        evaluation = count_scores(folder, truth, split=planned.split_spec)
+        evaluation = evaluate(folder, truth, split=planned.split_spec)
         return compute_official_scores(
             {name: counts.sum(axis=0) for name, counts in evaluation.histograms.items()}
         )

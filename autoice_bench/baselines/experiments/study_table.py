@@ -28,7 +28,7 @@ class Statistic(NamedTuple):
     n: int
 
 
-class Difference(NamedTuple):
+class PublishedDifference(NamedTuple):
     """A difference of two means, percent.
 
     Attributes:
@@ -56,7 +56,7 @@ class Row:
     n_runs: tuple[int, int]
     ours: Mapping[str, Statistic | None]
     other: Mapping[str, Statistic | None]
-    differences: Mapping[str, Difference | None]
+    differences: Mapping[str, PublishedDifference | None]
 
 
 def average(values: Sequence[float | None]) -> Statistic | None:
@@ -68,20 +68,22 @@ def average(values: Sequence[float | None]) -> Statistic | None:
     return Statistic(statistics.fmean(defined), std, len(defined))
 
 
-def subtract(a: Statistic, b: Statistic) -> Difference:
+def subtract(a: Statistic, b: Statistic) -> PublishedDifference:
     """The difference of two means of independent runs: std is sqrt(s1^2 / n1 + s2^2 / n2)."""
     if a.std is None or b.std is None:
-        return Difference(a.mean - b.mean, None)
-    return Difference(a.mean - b.mean, math.sqrt(a.std**2 / a.n + b.std**2 / b.n))
+        return PublishedDifference(a.mean - b.mean, None)
+    return PublishedDifference(a.mean - b.mean, math.sqrt(a.std**2 / a.n + b.std**2 / b.n))
 
 
-def average_difference(pairs: Sequence[tuple[float | None, float | None]]) -> Difference | None:
+def average_difference(
+    pairs: Sequence[tuple[float | None, float | None]],
+) -> PublishedDifference | None:
     """The mean difference of two scores of the same runs: std is s / sqrt(n) of theirs."""
     differences = average([None if a is None or b is None else a - b for a, b in pairs])
     if differences is None:
         return None
     mean, std, n = differences
-    return Difference(mean, None if std is None else std / math.sqrt(n))
+    return PublishedDifference(mean, None if std is None else std / math.sqrt(n))
 
 
 def compare_published(
@@ -218,6 +220,6 @@ def _to_record(row: Row) -> dict[str, Any]:
 
 
 def _to_dicts(
-    values: Mapping[str, Statistic | None] | Mapping[str, Difference | None],
+    values: Mapping[str, Statistic | None] | Mapping[str, PublishedDifference | None],
 ) -> dict[str, Any]:
     return {name: None if value is None else value._asdict() for name, value in values.items()}

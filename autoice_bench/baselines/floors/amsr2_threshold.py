@@ -99,7 +99,9 @@ def _best_class(counts: NDArray[np.int64], chart: Chart) -> NDArray[np.int64]:
     return np.asarray(np.rint(counts @ np.arange(chart.n_classes) / n_pixels), np.int64)
 
 
-def predict_scene(scene: xr.Dataset, stumps: Mapping[str, Stump]) -> dict[str, NDArray[np.uint8]]:
+def predict_by_threshold(
+    scene: xr.Dataset, stumps: Mapping[str, Stump]
+) -> dict[str, NDArray[np.uint8]]:
     """Predict the three charts at 80 m; pixels beyond the last cell take its value.
 
     Returns:

@@ -19,17 +19,21 @@ from numpy.typing import NDArray
 
 from autoice_bench import __version__
 from autoice_bench.baselines.floors import amsr2_threshold
+from autoice_bench.baselines.machine.interruption import clean_termination
+from autoice_bench.callbacks import Progress
 from autoice_bench.charts import CHARTS
 from autoice_bench.datasets.store.index import read_index
 from autoice_bench.datasets.store.root import Store, open_store
-from autoice_bench.errors import PredictionError, StoreError
+from autoice_bench.errors import StoreError
 from autoice_bench.formats.split_file import is_split_path, read_split_subset
 from autoice_bench.formats.store_layout import SPLITS
-from autoice_bench.scene_id import is_scene_name
-from autoice_bench.scoring.leaderboard.submission import DESCRIPTION_FILE
 from autoice_bench.scoring.predictions.reading import TIE_POINT_NAMES
-from autoice_bench.scoring.predictions.writing import write_prediction
-from autoice_bench.scoring.scene_map import Progress
+from autoice_bench.scoring.predictions.writing import (
+    require_replaceable,
+    whole_predictions,
+    write_description,
+    write_prediction,
+)
 
 Classes = dict[str, NDArray[np.uint8]]
 Predictor = Callable[[xr.Dataset], Classes]
@@ -80,7 +84,7 @@ def fit_threshold(store: Store, train: Sequence[str]) -> tuple[Predictor, dict[s
                 totals[name] = totals.get(name, 0) + counts
     stumps = {chart.name: amsr2_threshold.fit_stump(totals[chart.name], chart) for chart in CHARTS}
     fitted = {name: asdict(stump) for name, stump in stumps.items()}
-    return partial(amsr2_threshold.predict_scene, stumps=stumps), fitted
+    return partial(amsr2_threshold.predict_by_threshold, stumps=stumps), fitted
 
 
 FLOORS: Final = {"majority": fit_majority, "amsr2-threshold": fit_threshold}
@@ -104,32 +108,22 @@ def predict_floor(
         out: folder for ``<scene_id>.nc`` and ``description.json``.
         split: name of a split of the store, or path of its JSON file.
         subset: subset to predict.
-        overwrite: remove the predictions that ``out`` holds first.
+        overwrite: replace the predictions that ``out`` holds, once the new ones are all there.
         progress: called after each scene.
 
     Returns:
         What was fitted: classes, or thresholds with the class on either side.
 
     Raises:
-        PredictionError: ``out`` exists and ``overwrite`` is not set.
+        PredictionError: ``out`` exists and ``overwrite`` is not set, or it holds something else.
         SplitError, StoreError: the split or the store is not usable.
     """
-    if out.exists() and not overwrite:
-        raise PredictionError(f"{out}: exists; --overwrite replaces it, --out chooses another")
+    require_replaceable(out, overwrite=overwrite)
     opened = open_store(store, require_complete=True)
     path = Path(split) if is_split_path(split) else store / SPLITS / f"{split}.json"
     scene_ids = read_split_subset(path, subset)
-    for old in out.glob("*.nc"):
-        if is_scene_name(old.name):
-            old.unlink()
     predict, fitted = FLOORS[name](opened, read_split_subset(path, "train"))
     attributes = {"title": f"autoice-bench {name}", "source": f"autoice-bench {__version__}"}
-    for done, scene_id in enumerate(scene_ids, start=1):
-        with _open_scene(opened, scene_id) as scene:
-            tie_points = {key: scene[key].values for key in TIE_POINT_NAMES}
-            write_prediction(out, scene_id, predict(scene), tie_points, attributes)
-        if progress is not None:
-            progress(done, len(scene_ids))
     description = {
         "description": f"{name} floor of autoice-bench {__version__}, fitted: "
         + json.dumps(fitted, separators=(", ", ": ")),
@@ -137,8 +131,14 @@ def predict_floor(
         "store_fingerprint": opened.fingerprint,
         "trained_on_test": "no",
     }
-    text = json.dumps(description, indent=2) + "\n"
-    (out / DESCRIPTION_FILE).write_text(text, encoding="utf-8")
+    with clean_termination(), whole_predictions(out, overwrite=overwrite) as partial:
+        for done, scene_id in enumerate(scene_ids, start=1):
+            with _open_scene(opened, scene_id) as scene:
+                tie_points = {key: scene[key].values for key in TIE_POINT_NAMES}
+                write_prediction(partial, scene_id, predict(scene), tie_points, attributes)
+            if progress is not None:
+                progress(done, len(scene_ids))
+        write_description(partial, description)
     return fitted
 
 

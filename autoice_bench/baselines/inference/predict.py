@@ -1,47 +1,50 @@
 """Predict: trained runs and scenes in, a folder of predictions out.
 
-A folder of predictions appears whole: it is written under another name and renamed when every scene
-is there. Predictions of two calls never mix.
+A folder of predictions appears whole, when every scene is there; predictions of two
+calls never mix.
 """
 
 from __future__ import annotations
 
-import json
-import shutil
-import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from autoice_bench import __version__
 from autoice_bench.baselines.inference.probability_files import (
-    PROBABILITIES_SUFFIX,
     write_probabilities,
 )
 from autoice_bench.baselines.inference.scene import SceneView, predict_scene
 from autoice_bench.baselines.inference.tiles import MULTIPLE, Tiling
-from autoice_bench.baselines.inference.trained_runs import TrainedRun, identify, open_trained_runs
+from autoice_bench.baselines.inference.trained_runs import (
+    TrainedRun,
+    describe_origin,
+    open_trained_runs,
+)
 from autoice_bench.baselines.machine.devices import choose_device
 from autoice_bench.baselines.machine.interruption import clean_termination
 from autoice_bench.baselines.runs.checkpoints import CheckpointName
 from autoice_bench.baselines.runs.folder import RunFolder
+from autoice_bench.callbacks import Progress
 from autoice_bench.charts import CHART_NAMES
 from autoice_bench.datasets.patches.opening import find_tie_points, open_array_windows, open_windows
-from autoice_bench.datasets.patches.windows import WindowReader
+from autoice_bench.datasets.patches.windows import SceneWindows
 from autoice_bench.datasets.readers.pixels import TiePoints
 from autoice_bench.datasets.readers.scene import open_scene_reader
 from autoice_bench.datasets.sources.rtt import read_scene
 from autoice_bench.datasets.store.root import Store, open_store
-from autoice_bench.errors import PredictionError, SceneError
+from autoice_bench.errors import SceneError
 from autoice_bench.formats.rtt_folder import SceneFile
 from autoice_bench.formats.split_file import is_split_path, read_split_subset
 from autoice_bench.formats.variables import GridAnchor
-from autoice_bench.scene_id import is_scene_name, parse_scene_id
-from autoice_bench.scoring.leaderboard.submission import DESCRIPTION_FILE
-from autoice_bench.scoring.predictions.writing import write_prediction
-from autoice_bench.scoring.scene_map import Progress
+from autoice_bench.scene_id import parse_scene_id
+from autoice_bench.scoring.predictions.writing import (
+    require_replaceable,
+    whole_predictions,
+    write_description,
+    write_prediction,
+)
 
 _TILE: Final = 768
 _OVERLAP: Final = 128
@@ -124,7 +127,7 @@ def predict(
         BaselineError: a run, checkpoint or option is not usable, or memory is short.
         SplitError, StoreError: the split or the store is not usable.
     """
-    _require_free(out, overwrite=overwrite)
+    require_replaceable(out, overwrite=overwrite)
     tiling, fallback = _choose_tilings(tile, overlap)
     opened = open_store(store, require_complete=True)
     path = Path(split) if is_split_path(split) else store / "splits" / f"{split}.json"
@@ -141,7 +144,7 @@ def predict(
     windows = _share_windows(trained, lambda options: open_windows(opened, scene_ids, **options))
     scenes = (_open_stored(opened, scene_id, trained, windows) for scene_id in scene_ids)
     attributes = {
-        **identify(trained),
+        **describe_origin(trained),
         "store_fingerprint": str(opened.fingerprint),
         "split": split,
         "subset": subset,
@@ -174,7 +177,7 @@ def predict_files(
         SceneError: a file is not a ready-to-train scene, or two hold one scene.
         PredictionError, BaselineError: as in ``predict``.
     """
-    _require_free(out, overwrite=overwrite)
+    require_replaceable(out, overwrite=overwrite)
     tiling, fallback = _choose_tilings(tile, overlap)
     scene_files = _name_scenes(files)
     origin = RunFolder.open(runs[0]).read() if runs else {}
@@ -203,7 +206,7 @@ def predict_files(
     description = _describe(trained, job.tiling, scene_ids)
     scenes = map(read, scene_files)
     return _predict(
-        job, scenes, scene_ids, identify(trained), description, out, overwrite=overwrite
+        job, scenes, scene_ids, describe_origin(trained), description, out, overwrite=overwrite
     )
 
 
@@ -226,7 +229,7 @@ def _predict(
     *,
     overwrite: bool,
 ) -> PredictResult:
-    with clean_termination(), _whole_folder(out, overwrite=overwrite) as partial:
+    with clean_termination(), whole_predictions(out, overwrite=overwrite) as partial:
         for done, scene in enumerate(scenes, start=1):
             notes: list[str] = []
             prediction = predict_scene(
@@ -252,16 +255,15 @@ def _predict(
                 write_probabilities(partial, scene.scene_id, prediction.probabilities, described)
             if job.progress is not None:
                 job.progress(done, len(scene_ids))
-        text = json.dumps(description, indent=2, ensure_ascii=False) + "\n"
-        (partial / DESCRIPTION_FILE).write_text(text, encoding="utf-8")
+        write_description(partial, description)
     return PredictResult(out, tuple(scene_ids), tuple(job.notes))
 
 
 def _share_windows(
-    runs: Sequence[TrainedRun], open_them: Callable[[dict[str, Any]], WindowReader]
-) -> list[WindowReader]:
+    runs: Sequence[TrainedRun], open_them: Callable[[dict[str, Any]], SceneWindows]
+) -> list[SceneWindows]:
     """Where each run reads; runs that read the same share it, and what it keeps in memory."""
-    opened: dict[tuple[Any, ...], WindowReader] = {}
+    opened: dict[tuple[Any, ...], SceneWindows] = {}
     windows = []
     for run in runs:
         options = {
@@ -278,7 +280,7 @@ def _share_windows(
 
 
 def _view(
-    scene_id: str, runs: Sequence[TrainedRun], windows: Sequence[WindowReader]
+    scene_id: str, runs: Sequence[TrainedRun], windows: Sequence[SceneWindows]
 ) -> tuple[SceneView, ...]:
     return tuple(
         SceneView(run.member, of_run, scene_id) for run, of_run in zip(runs, windows, strict=True)
@@ -286,7 +288,7 @@ def _view(
 
 
 def _open_stored(
-    store: Store, scene_id: str, runs: Sequence[TrainedRun], windows: Sequence[WindowReader]
+    store: Store, scene_id: str, runs: Sequence[TrainedRun], windows: Sequence[SceneWindows]
 ) -> _Scene:
     reader = open_scene_reader(store, scene_id)
     views = _view(scene_id, runs, windows)
@@ -365,41 +367,3 @@ def _describe_tiling(tiling: Tiling | None) -> str:
     if tiling is None:
         return "whole scenes"
     return f"tiles of {tiling.size} pixels, overlap {tiling.overlap}"
-
-
-def _require_free(out: Path, *, overwrite: bool) -> None:
-    if out.exists() and not overwrite:
-        raise PredictionError(f"{out}: exists; --overwrite replaces it, --out chooses another")
-    if out.exists() and not out.is_dir():
-        raise PredictionError(f"{out}: is a file; expected a folder for predictions")
-
-
-@contextmanager
-def _whole_folder(out: Path, *, overwrite: bool) -> Iterator[Path]:
-    """A folder to write in that becomes ``out`` when all went well, and is removed otherwise.
-
-    What ``out`` holds beside predictions stays.
-    """
-    target = out.resolve()  # "." has no name
-    partial = target.with_name(f".{target.name}.{uuid.uuid4().hex}.partial")
-    try:
-        partial.mkdir(parents=True)
-        yield partial
-        if overwrite and out.exists():
-            for old in out.iterdir():
-                if _is_prediction(old.name):
-                    old.unlink()
-            # The description comes last, as it does in a new folder.
-            for new in sorted(partial.iterdir(), key=lambda path: path.name == DESCRIPTION_FILE):
-                new.replace(out / new.name)
-        else:
-            partial.rename(out)
-    except OSError as error:
-        raise PredictionError(f"{out}: cannot be written: {error.strerror or error}") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-
-
-def _is_prediction(name: str) -> bool:
-    scene = name.removesuffix(PROBABILITIES_SUFFIX)
-    return name == DESCRIPTION_FILE or (name.endswith(".nc") and is_scene_name(scene))

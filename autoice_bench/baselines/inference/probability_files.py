@@ -16,9 +16,8 @@ from numpy.typing import NDArray
 from autoice_bench.baselines.inference.scene import CONCENTRATION_STEPS, PROBABILITY_STEPS
 from autoice_bench.charts import CHARTS, SIC
 from autoice_bench.errors import PredictionError
-from autoice_bench.scoring.predictions.writing import DIMS
+from autoice_bench.scoring.predictions.writing import DIMS, PROBABILITIES_SUFFIX
 
-PROBABILITIES_SUFFIX: Final = "_probabilities.nc"
 _CHUNK_LINES: Final = 512
 
 

@@ -33,7 +33,7 @@ from autoice_bench.baselines.tasks.chart_outputs import (
 )
 from autoice_bench.charts import CHARTS
 from autoice_bench.datasets.patches.geometry import Window
-from autoice_bench.datasets.patches.windows import WindowReader
+from autoice_bench.datasets.patches.windows import SceneWindows
 from autoice_bench.datasets.readers.available_memory import available_bytes
 
 _BAND_LINES: Final = 256
@@ -81,7 +81,7 @@ class SceneView:
     """
 
     member: Member
-    windows: WindowReader
+    windows: SceneWindows
     scene_id: str
 
     @property

@@ -122,7 +122,7 @@ def _open(
     return TrainedRun(run.name, recipe, name, member, record, environment)
 
 
-def identify(runs: Sequence[TrainedRun]) -> dict[str, str]:
+def describe_origin(runs: Sequence[TrainedRun]) -> dict[str, str]:
     """What predictions say of the runs that made them: attributes, comma-separated for several."""
     return {
         "title": f"autoice-bench {_join(run.name for run in runs)}",

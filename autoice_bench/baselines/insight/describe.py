@@ -54,7 +54,7 @@ class TapUse:
 
 
 @dataclass(frozen=True)
-class Description:
+class NetworkDescription:
     """A network in figures.
 
     Attributes:
@@ -121,7 +121,7 @@ def describe(
     patch_size: int,
     scene_size: Size = FULL_SCENE,
     downscale: int = 1,
-) -> Description:
+) -> NetworkDescription:
     """Describe a network; costs neither memory nor arithmetic, and changes nothing in it.
 
     Args:
@@ -137,7 +137,7 @@ def describe(
     rates = dict(zip(CHART_NAMES, network.rates, strict=True)) if isinstance(network, Aspp) else {}
     taps = _list_tap_uses(rates, patch, scene)
     name = type(network).__name__.lower()
-    return Description(
+    return NetworkDescription(
         network=f"{name} ({network.encoder.name})" if isinstance(network, Aspp) else name,
         n_channels=n_channels,
         parameters=sum(parameter.numel() for parameter in network.parameters()),

@@ -35,7 +35,7 @@ _HALO: Final = 96
 Rates = tuple[int, ...]
 
 
-class Encoder(nn.Module):
+class ResNetEncoder(nn.Module):
     """A torchvision ResNet up to ``layer3``, for any number of input channels.
 
     (B, n_channels, H, W) to (B, out_channels, ceil(H / 16), ceil(W / 16)). Modules are named as in
@@ -84,7 +84,7 @@ class Encoder(nn.Module):
         return cast(Tensor, self.layer2(self.layer1(x)))
 
 
-class Decoder(nn.Module):
+class AsppDecoder(nn.Module):
     """Atrous spatial pyramid and head of one chart, at the resolution of the features.
 
     Branches: 1x1; one 3x3 per rate; 2x2 means, 1x1, bilinear back to size. The head's last 3x3
@@ -159,10 +159,10 @@ class Aspp(nn.Module):
             raise BaselineError(f"dropout {dropout}: expected 0 or more and less than 1")
         self.n_channels = n_channels
         self.rates = validate_rates(rates)
-        self.encoder = Encoder(n_channels, encoder)
+        self.encoder = ResNetEncoder(n_channels, encoder)
         n_outputs = (1 if sic_regression else N_CLASSES[0], *N_CLASSES[1:])
         self.decoders = nn.ModuleList(
-            Decoder(self.encoder.out_channels, n, of_chart, width, dropout)
+            AsppDecoder(self.encoder.out_channels, n, of_chart, width, dropout)
             for n, of_chart in zip(n_outputs, self.rates, strict=True)
         )
 

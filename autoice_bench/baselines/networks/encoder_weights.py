@@ -20,7 +20,7 @@ import torchvision
 from safetensors.torch import load_file
 from torch import Tensor
 
-from autoice_bench.baselines.networks.aspp import ENCODERS, Encoder
+from autoice_bench.baselines.networks.aspp import ENCODERS, ResNetEncoder
 from autoice_bench.errors import BaselineError
 from autoice_bench.wording import format_listing
 
@@ -36,7 +36,7 @@ _PATIENCE_S: Final = 30.0
 """A network that drops packets would otherwise be waited for for minutes."""
 
 
-def initialise_encoder(encoder: Encoder, weights: str) -> str:
+def initialise_encoder(encoder: ResNetEncoder, weights: str) -> str:
     """Give a new encoder its weights, in place; ``conv1`` keeps its random start.
 
     Args:
@@ -153,7 +153,7 @@ def _require_file(path: Path) -> Path:
     return path
 
 
-def _validate(state: Mapping[str, Tensor], encoder: Encoder, path: Path) -> None:
+def _validate(state: Mapping[str, Tensor], encoder: ResNetEncoder, path: Path) -> None:
     """Every weight but ``conv1``'s is there and has its shape, and none is of a deeper network."""
     expected = {name: value.shape for name, value in encoder.state_dict().items()}
     del expected[_FRESH]

@@ -34,7 +34,7 @@ class DoubleConv(nn.Sequential):
         )
 
 
-class Encoder(nn.Module):
+class UNetEncoder(nn.Module):
     """Contracting path and bridge: each level but the first halves the size (rounding down)."""
 
     def __init__(self, n_channels: int, widths: Sequence[int]) -> None:
@@ -52,7 +52,7 @@ class Encoder(nn.Module):
         return maps
 
 
-class Decoder(nn.Module):
+class UNetDecoder(nn.Module):
     """Expanding path with one 1x1 head per chart it serves."""
 
     def __init__(self, widths: Sequence[int], n_outputs: Sequence[int]) -> None:
@@ -101,8 +101,8 @@ class UNet(nn.Module):
             )
         n_outputs = (1 if sic_regression else N_CLASSES[0], *N_CLASSES[1:])
         stacks = [(n,) for n in n_outputs] if separate_decoders else [n_outputs]
-        self.encoder = Encoder(n_channels, widths)
-        self.decoders = nn.ModuleList(Decoder(widths, stack) for stack in stacks)
+        self.encoder = UNetEncoder(n_channels, widths)
+        self.decoders = nn.ModuleList(UNetDecoder(widths, stack) for stack in stacks)
         self.smallest_size = 2 ** len(widths)
 
     def forward(self, x: Tensor) -> Outputs:

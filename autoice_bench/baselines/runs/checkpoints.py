@@ -9,8 +9,6 @@ to: ``network.``, ``optimiser.`` or ``training.``.
 from __future__ import annotations
 
 import json
-import os
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,7 +22,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from autoice_bench.errors import BaselineError
-from autoice_bench.formats.whole_files import sync_folder
+from autoice_bench.formats.whole_files import whole_file
 
 CheckpointName = Literal["last", "best-loss", "best-combined"]
 """``last`` holds everything to go on; the others the network with the lowest validation loss, and
@@ -39,7 +37,6 @@ OPTIMISER: Final = "optimiser."
 TRAINING: Final = "training."
 _SAFETENSORS: Final = ".safetensors"
 _METADATA_KEY: Final = "autoice_bench"
-_TEMPORARY: Final = ".tmp"
 
 
 @dataclass(frozen=True)
@@ -79,21 +76,15 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         "metadata": json.dumps(checkpoint.metadata, allow_nan=False),
         "tensors": dict(checkpoint.tensors),
     }
-    temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}{_TEMPORARY}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
+        # An open file: given a name, torch hides what the system said of a full disk.
+        with whole_file(path) as partial, partial.open("wb") as file:
             torch.save(content, file)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-        sync_folder(path.parent)
     except (OSError, RuntimeError) as error:  # torch reports a failed write as RuntimeError
         raise BaselineError(
             f"checkpoint {path}: cannot be written ({_find_reason(error)}); the former one is kept"
         ) from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
@@ -125,12 +116,6 @@ def read_checkpoint(path: Path) -> Checkpoint:
     return Checkpoint(tensors, json.loads(metadata))
 
 
-def remove_partial(folder: Path) -> None:
-    """Remove what a killed run left of a checkpoint that it was writing."""
-    for leftover in folder.glob(f"*{_TEMPORARY}"):
-        leftover.unlink(missing_ok=True)
-
-
 def export_safetensors(checkpoint: Path, out: Path) -> None:
     """Write a checkpoint's network as safetensors, with its metadata as JSON.
 
@@ -142,16 +127,12 @@ def export_safetensors(checkpoint: Path, out: Path) -> None:
     """
     content = read_checkpoint(checkpoint)
     tensors = {name: tensor.contiguous() for name, tensor in content.part(NETWORK).items()}
-    temporary = out.with_name(f"{out.name}.{uuid.uuid4().hex}{_TEMPORARY}")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        save_file(tensors, temporary, {_METADATA_KEY: json.dumps(content.metadata)})
-        temporary.replace(out)
-        sync_folder(out.parent)
+        with whole_file(out) as partial:
+            save_file(tensors, partial, {_METADATA_KEY: json.dumps(content.metadata)})
     except (OSError, SafetensorError) as error:
         raise BaselineError(f"{out}: cannot be written ({_first_line(error)})") from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _read_safetensors(path: Path) -> Checkpoint:

@@ -16,15 +16,13 @@ only grows. A name stands for its settings: the same command finds its run again
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import io
 import json
 import math
 import os
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -38,8 +36,9 @@ from autoice_bench.baselines.recipes.recipe import Recipe
 from autoice_bench.baselines.recipes.values import format_value
 from autoice_bench.datasets.store.root import Store
 from autoice_bench.errors import BaselineError
+from autoice_bench.formats.locks import LockedError, hold_lock
 from autoice_bench.formats.split_file import Split
-from autoice_bench.formats.whole_files import write_atomically
+from autoice_bench.formats.whole_files import is_partial, write_whole
 
 State = Literal["new", "running", "interrupted", "failed", "finished"]
 
@@ -51,7 +50,6 @@ METRICS_FILE: Final = "metrics.parquet"
 LOG_FILE: Final = "log.txt"
 CHECKPOINTS: Final = "checkpoints"
 _LOCK_FILE: Final = "lock"
-_NO_LOCKS: Final = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP)
 _LONGEST_NAME: Final = 100
 _IDENTITY: Final = ("seed", "split_hash", "store_fingerprint")
 
@@ -166,8 +164,8 @@ class RunFolder:
 
     def _is_unfinished(self) -> bool:
         """Whether the folder holds no more than a ``create`` that was killed leaves."""
-        names = {path.name.split(".json.")[0] for path in self.path.iterdir()}
-        return names <= {CHECKPOINTS, CONFIG_FILE, _LOCK_FILE, "config", "run"}
+        names = {path.name for path in self.path.iterdir() if not is_partial(path)}
+        return names <= {CHECKPOINTS, CONFIG_FILE, _LOCK_FILE}
 
     def read_state(self) -> State:
         """Where the run is; ``interrupted`` also for one that was killed while running."""
@@ -220,7 +218,7 @@ class RunFolder:
         buffer = io.BytesIO()
         pq.write_table(pa.table(columns), buffer)
         with self._explained():
-            write_atomically(self.path / METRICS_FILE, buffer.getvalue())
+            write_whole(self.path / METRICS_FILE, buffer.getvalue())
 
     def read_metrics(self) -> pd.DataFrame:
         """One row per epoch done; empty before the first."""
@@ -238,20 +236,17 @@ class RunFolder:
         Raises:
             BaselineError: another process holds it, or the folder cannot be written.
         """
-        path = self.path / _LOCK_FILE
-        with self._explained():
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-        try:
+        with ExitStack() as stack:
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                if error.errno not in _NO_LOCKS:
-                    raise BaselineError(
-                        f"run {self.path}: another process is working on it; wait for it or stop it"
-                    ) from None
+                with self._explained():
+                    stack.enter_context(hold_lock(self.path / _LOCK_FILE))
+            except LockedError as error:
+                holder = f" ({error.holder})" if error.holder else ""
+                raise BaselineError(
+                    f"run {self.path}: another process{holder} is working on it; wait for it or "
+                    "stop it"
+                ) from None
             yield
-        finally:
-            os.close(descriptor)
 
     def _is_locked(self) -> bool:
         if not os.access(self.path, os.W_OK):
@@ -288,7 +283,7 @@ class RunFolder:
     def _write_json(self, name: str, content: Mapping[str, Any]) -> None:
         text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
         with self._explained():
-            write_atomically(self.path / name, text.encode())
+            write_whole(self.path / name, text.encode())
 
     @contextmanager
     def _explained(self) -> Iterator[None]:

@@ -18,7 +18,7 @@ from autoice_bench.baselines.networks.registry import build_network, initialise_
 from autoice_bench.baselines.recipes.recipe import Recipe
 from autoice_bench.baselines.runs.checkpoints import Checkpoint, restore_network, restore_optimiser
 from autoice_bench.baselines.tasks.chart_loss import MultiTaskLoss
-from autoice_bench.baselines.training.scenes import PaddedScenes, SceneReader, share_scenes
+from autoice_bench.baselines.training.scenes import PaddedScenes, ValidationScenes, share_scenes
 from autoice_bench.baselines.training.seeding import seed_torch
 from autoice_bench.datasets.batches.torch_datasets import PatchDataset, PatchLoader
 from autoice_bench.datasets.patches.opening import open_windows
@@ -43,7 +43,7 @@ class Job:
     fabric: Fabric
     channels: tuple[str, ...]
     loader: PatchLoader
-    scenes: SceneReader
+    scenes: ValidationScenes
     assemble: FeatureAssembler
     augment: Augmentation
     loss: MultiTaskLoss
@@ -58,7 +58,9 @@ class Job:
         return torch.channels_last if self.recipe.channels_last else torch.contiguous_format
 
 
-def open_patches(recipe: Recipe, store: Store, train_ids: Sequence[str], seed: int) -> PatchDataset:
+def open_training_patches(
+    recipe: Recipe, store: Store, train_ids: Sequence[str], seed: int
+) -> PatchDataset:
     """The training patches of a recipe.
 
     Raises:
@@ -112,7 +114,7 @@ def open_loader(recipe: Recipe, patches: PatchDataset, fabric: Fabric) -> PatchL
     )
 
 
-def identify(
+def identify_run(
     recipe: Recipe, store: Store, train_ids: Sequence[str], val_ids: Sequence[str], seed: int
 ) -> dict[str, Any]:
     """What must be the same for a run to be gone on with: the science, the scenes, the seed."""
@@ -144,7 +146,7 @@ def prepare_job(
         fabric: launched.
         patches: training patches.
         loader: their batches.
-        identity: of ``identify``.
+        identity: of ``identify_run``.
         last: the checkpoint to go on from; None to begin.
 
     Raises:
@@ -174,7 +176,7 @@ def prepare_job(
         fabric=fabric,
         channels=features.channels,
         loader=loader,
-        scenes=SceneReader(scenes),
+        scenes=ValidationScenes(scenes),
         assemble=FeatureAssembler(
             features, patches.geometry, recipe.upsampling, recipe.tie_interpolation
         ),

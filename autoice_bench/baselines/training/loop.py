@@ -42,16 +42,15 @@ from autoice_bench.baselines.runs.checkpoints import (
     network_tensors,
     optimiser_tensors,
     read_checkpoint,
-    remove_partial,
     write_checkpoint,
 )
 from autoice_bench.baselines.runs.folder import RunFolder
 from autoice_bench.baselines.tasks.chart_scores import Validation
 from autoice_bench.baselines.training.job import (
     Job,
-    identify,
+    identify_run,
     open_loader,
-    open_patches,
+    open_training_patches,
     prepare_job,
 )
 from autoice_bench.baselines.training.log import (
@@ -66,13 +65,13 @@ from autoice_bench.baselines.training.schedules import Plateau, cosine_restarts
 from autoice_bench.baselines.training.seeding import seed_torch
 from autoice_bench.baselines.training.state import TrainingState
 from autoice_bench.baselines.training.validation import validate
+from autoice_bench.callbacks import Progress
 from autoice_bench.charts import CHART_NAMES
 from autoice_bench.datasets.store.root import Store
 from autoice_bench.errors import BaselineError, SplitError
+from autoice_bench.formats.whole_files import remove_partial_files
 
 Outcome = Literal["finished", "stopped-early", "interrupted"]
-Progress = Callable[[int, int], None]
-"""Called with (steps done, steps of all epochs)."""
 Log = Callable[[str], None]
 """Takes a line."""
 
@@ -154,11 +153,11 @@ def train(
             device, precision=recipe.precision, devices=devices, num_nodes=num_nodes
         )
         log = _Log(run, say) if fabric.is_global_zero else _be_silent
-        identity = identify(recipe, store, train_ids, val_ids, seed)
+        identity = identify_run(recipe, store, train_ids, val_ids, seed)
         last = _read_last(run, identity, fabric)
         state = _start(recipe, last)
         if not state.is_over:
-            patches = open_patches(recipe, store, train_ids, seed)
+            patches = open_training_patches(recipe, store, train_ids, seed)
             state.skipped = list(patches.skipped)
             loader = stack.enter_context(open_loader(recipe, patches, fabric))
             reset_peak_memory(fabric.device)
@@ -278,7 +277,7 @@ def _take_step(
 def _read_last(run: RunFolder, identity: Mapping[str, Any], fabric: Fabric) -> Checkpoint | None:
     """The checkpoint to go on from; None at the start of a run."""
     if fabric.is_global_zero:
-        remove_partial(run.checkpoints)
+        remove_partial_files(run.checkpoints)
     fabric.barrier()
     path = checkpoint_path(run.checkpoints, "last")
     if not path.is_file():

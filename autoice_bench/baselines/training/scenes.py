@@ -11,7 +11,7 @@ from torch import Tensor
 
 from autoice_bench.baselines.inference.tiles import pad_size
 from autoice_bench.datasets.patches.geometry import Window
-from autoice_bench.datasets.patches.windows import WindowReader
+from autoice_bench.datasets.patches.windows import SceneWindows
 
 KEPT_BYTES: Final = 1 << 30
 """Validation scenes are kept in memory up to this size: all of them where they are downscaled."""
@@ -33,7 +33,7 @@ class PaddedScenes:
         scene_ids: which.
     """
 
-    def __init__(self, windows: WindowReader, scene_ids: Sequence[str]) -> None:
+    def __init__(self, windows: SceneWindows, scene_ids: Sequence[str]) -> None:
         self._windows = windows
         self._scene_ids = tuple(scene_ids)
 
@@ -49,7 +49,7 @@ class PaddedScenes:
         return {**tensors, "scene_id": [scene_id]}
 
 
-class SceneReader:
+class ValidationScenes:
     """Reads scenes one ahead of their use, and keeps the first of them in memory.
 
     Args:

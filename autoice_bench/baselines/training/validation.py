@@ -22,7 +22,7 @@ from autoice_bench.baselines.networks.strips import take_rows
 from autoice_bench.baselines.tasks.chart_loss import MultiTaskLoss
 from autoice_bench.baselines.tasks.chart_outputs import CoarseNetwork, Outputs, to_classes
 from autoice_bench.baselines.tasks.chart_scores import _BINS, Validation, _summarise, count_pairs
-from autoice_bench.baselines.training.scenes import SceneReader
+from autoice_bench.baselines.training.scenes import ValidationScenes
 from autoice_bench.charts import CHARTS
 from autoice_bench.errors import BaselineError
 
@@ -32,7 +32,7 @@ _STRIP_PIXELS: Final = 1 << 22
 
 def validate(
     network: nn.Module,
-    scenes: SceneReader,
+    scenes: ValidationScenes,
     assemble: Callable[[Mapping[str, Tensor]], Tensor],
     loss: MultiTaskLoss,
     device: torch.device,

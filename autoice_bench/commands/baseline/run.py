@@ -26,6 +26,7 @@ from autoice_bench.errors import AutoIceError, BaselineError
 if TYPE_CHECKING:
     from autoice_bench.baselines.experiments.plan import PlannedRun
     from autoice_bench.baselines.experiments.run import RunReport
+    from autoice_bench.formats.split_file import Subset
 
 _RECIPE_SUFFIXES = (".toml", ".json")
 _OF_FLOORS = {"recipe", "store", "split", "subset", "out", "overwrite"}
@@ -153,7 +154,7 @@ def run(
     recipe: str,
     store: Path,
     split: str,
-    subset: str,
+    subset: Subset,
     config: int | None,
     settings: tuple[str, ...],
     seeds: tuple[int, ...],
@@ -217,7 +218,7 @@ def _refuse_options_of_networks(ctx: click.Context, recipe: str) -> None:
 
 
 def _run_floor(
-    recipe: str, store: Path, split: str, subset: str, target: Path, overwrite: bool
+    recipe: str, store: Path, split: str, subset: Subset, target: Path, overwrite: bool
 ) -> None:
     from autoice_bench.baselines.floors.predict import predict_floor
 
@@ -341,7 +342,7 @@ def _show_plan(planned: list[PlannedRun], device: str, n_devices: int, as_json: 
 
 def _do_runs(
     planned: list[PlannedRun],
-    subset: str,
+    subset: Subset,
     device: str,
     devices: int,
     nodes: int,
@@ -355,16 +356,14 @@ def _do_runs(
         summarise_seeds,
     )
     from autoice_bench.baselines.machine.devices import open_fabric
-    from autoice_bench.formats.split_file import SIDES
     from autoice_bench.text.runs import (
         format_plan,
         format_projection,
-        format_report,
+        format_run_report,
         format_seeds,
         suggest_next,
     )
 
-    side = SIDES[SIDES.index(subset)]
     fabric = open_fabric(
         device, precision=planned[0].recipe.precision, devices=devices, num_nodes=nodes
     )
@@ -377,9 +376,9 @@ def _do_runs(
     for each in planned:
         if is_first:
             click.echo(format_plan(each), err=True)
-        reports.append(do_run(each, fabric, report_work, subset=side, overwrite=overwrite))
+        reports.append(do_run(each, fabric, report_work, subset=subset, overwrite=overwrite))
         if is_first and not as_json:
-            click.echo(format_report(reports[-1], subset=subset))
+            click.echo(format_run_report(reports[-1], subset=subset))
         if reports[-1].training == "interrupted":
             break
     if not is_first:

@@ -21,7 +21,7 @@ from scipy import ndimage
 from autoice_bench.charts import CHARTS, FILL_VALUE, SIC
 from autoice_bench.formats.variables import AMSR2_VARIABLES, PIXEL_SPACING_M, PIXELS_PER_CELL
 
-GridAnchor = Literal["corner", "centre", "undecided"]
+AnchorVerdict = Literal["corner", "centre", "undecided"]
 
 CENTRE_OFFSET: Final = (PIXELS_PER_CELL - 1) / 2
 """Offset of a cell's centre from its corner pixel, in 80 m pixels."""
@@ -65,7 +65,7 @@ class AnchorEstimate:
         n_scenes: scenes that gave an offset.
     """
 
-    anchor: GridAnchor
+    anchor: AnchorVerdict
     lines: float | None
     samples: float | None
     standard_error: float | None
@@ -120,7 +120,7 @@ def combine_offsets(offsets: Sequence[GridOffset]) -> AnchorEstimate:
     both = pairs.mean(axis=1)
     error = float(both.std(ddof=1) / np.sqrt(both.size)) if both.size > 1 else None
     distance = (lines + samples) / 2
-    anchor: GridAnchor = "corner" if distance < CENTRE_OFFSET / 2 else "centre"
+    anchor: AnchorVerdict = "corner" if distance < CENTRE_OFFSET / 2 else "centre"
     # Two standard errors must not reach the halfway line.
     if error is None or abs(distance - CENTRE_OFFSET / 2) < 2 * error:
         anchor = "undecided"

@@ -10,7 +10,7 @@ from typing import Final
 from autoice_bench.datasets.patches.eligible import count_required, find_scene_windows
 from autoice_bench.datasets.patches.geometry import Alignment, Geometry
 from autoice_bench.datasets.patches.plan import PatchPlan
-from autoice_bench.datasets.patches.windows import PatchReader, WindowReader
+from autoice_bench.datasets.patches.windows import PatchReader, SceneWindows
 from autoice_bench.datasets.readers.downscaled import DownscaledOnDemand, DownscaledScenes
 from autoice_bench.datasets.readers.memory import MemoryScene
 from autoice_bench.datasets.readers.pixels import SceneCollection, TiePoints, require_charts
@@ -55,7 +55,7 @@ def open_windows(
     downscale_method: DownscaleMethod = "nearest",
     keep: bool = False,
     progress: Callable[[int, int], None] | None = None,
-) -> WindowReader:
+) -> SceneWindows:
     """Open scenes to read windows of; the arguments are those of `torch_datasets.SceneDataset`.
 
     Args:
@@ -76,7 +76,7 @@ def open_windows(
         anchor=store.grid_anchor,
         alignment=alignment,
     )
-    windows = WindowReader(StoreScenes(store), geometry, arrays)
+    windows = SceneWindows(StoreScenes(store), geometry, arrays)
     if downscale == 1:
         return windows
     if keep:
@@ -174,7 +174,7 @@ def open_array_windows(
     grid_anchor: GridAnchor = "centre",
     downscale: int = 1,
     downscale_method: DownscaleMethod = "nearest",
-) -> WindowReader:
+) -> SceneWindows:
     """What ``patch_sources.open_windows`` gives of a store, of one scene that is in none.
 
     Args:
@@ -201,7 +201,7 @@ def open_array_windows(
         points=find_tie_points(scene),
     )
     geometry = Geometry(step=downscale, centred=downscale_method == "area", anchor=grid_anchor)
-    return WindowReader(_OneScene(held), geometry, arrays)
+    return SceneWindows(_OneScene(held), geometry, arrays)
 
 
 def find_tie_points(scene: SceneArrays) -> TiePoints:

@@ -43,7 +43,7 @@ class Field:
 
 
 @dataclass(frozen=True)
-class WindowReader:
+class SceneWindows:
     """Reads windows with everything a network or a loss may want of them.
 
     Attributes:
@@ -168,7 +168,7 @@ class PatchReader:
         skipped: scenes that have no eligible window.
     """
 
-    windows: WindowReader
+    windows: SceneWindows
     plan: PatchPlan
     patch_size: int
     skipped: tuple[str, ...] = ()

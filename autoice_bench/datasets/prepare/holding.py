@@ -9,15 +9,13 @@ themselves must not hold: the modification times of their sources.
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import json
 import os
 import shutil
 import socket
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,12 +23,12 @@ from typing import Final
 
 from autoice_bench.datasets.store.index import SourceTimes
 from autoice_bench.errors import StoreError
+from autoice_bench.formats.locks import LockedError, hold_lock
 from autoice_bench.formats.store_layout import PARTIAL
 
 TOKEN_NAME: Final = "run.json"
 _JOURNAL_NAME: Final = "committed.jsonl"
 _LOCK_NAME: Final = "lock"
-_NO_LOCKS: Final = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP)
 
 
 @dataclass(frozen=True)
@@ -137,22 +135,14 @@ def _in_folder(partial: Path, name: str, note: str | None, *, keep_journal: bool
 @contextmanager
 def _lock(path: Path, store_path: Path, *, shared: bool) -> Iterator[str | None]:
     """Hold a lock; yield a remark where the file system has no locks."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-    note = None
-    try:
+    with ExitStack() as stack:
         try:
-            fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-        except OSError as error:
-            if error.errno in _NO_LOCKS:
-                note = f"{path.parent}: no file locks here; do not run two prepares on this store"
-            else:
-                holder = os.read(descriptor, 256).decode(errors="replace").strip()
-                raise StoreError(
-                    f"store {store_path}: another prepare is running on it"
-                    f"{f' ({holder})' if holder else ''}; wait for it or stop it"
-                ) from None
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
-        yield note
-    finally:
-        os.close(descriptor)
+            is_held = stack.enter_context(hold_lock(path, shared=shared))
+        except LockedError as error:
+            holder = f" ({error.holder})" if error.holder else ""
+            raise StoreError(
+                f"store {store_path}: another prepare is running on it{holder}; wait for it or "
+                "stop it"
+            ) from None
+        no_locks = f"{path.parent}: no file locks here; do not run two prepares on this store"
+        yield None if is_held else no_locks

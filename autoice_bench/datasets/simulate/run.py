@@ -5,13 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import multiprocessing
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from autoice_bench import __version__
+from autoice_bench.callbacks import Progress
 from autoice_bench.datasets.simulate.cases import CasesOption
 from autoice_bench.datasets.simulate.raw_files import write_raw
 from autoice_bench.datasets.simulate.rtt_files import read_provenance, write_reference, write_rtt
@@ -24,9 +25,6 @@ METADATA_NAME: Final = "metadata.csv"
 METADATA_COLUMNS: Final = (
     "input_path", "reference_path", "date", "ice_service", "split", "region_id",
 )  # fmt: skip
-
-Progress = Callable[[int, int], None]
-"""Called after each scene made: scenes made so far, scenes to make."""
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,7 @@ class SurfaceModel:
 
 
 @dataclass(frozen=True)
-class Strip:
+class SurfaceStrip:
     """Some lines of a scene.
 
     Attributes:
@@ -142,7 +142,7 @@ def _make_terrain(rng: np.random.Generator, size: int) -> Array:
 
 def render_strip(
     model: SurfaceModel, speckle: tuple[Speckle, Speckle], start: int, stop: int
-) -> Strip:
+) -> SurfaceStrip:
     """Backscatter and surface kinds of the lines ``start`` to ``stop``."""
     share, key = _ice_share_and_type(model, start, stop)
     land, uncharted = model.ground.uncharted_rows(start, stop)
@@ -173,7 +173,7 @@ def render_strip(
     every = slice(_SAMPLE_STRIDE // 2, None, _SAMPLE_STRIDE)
     kinds = model.ice.sod[key[every, every]]
     kinds[land[every, every]] = FILL_VALUE
-    return Strip(images[0], images[1], land, uncharted, kinds, share[every, every].copy())
+    return SurfaceStrip(images[0], images[1], land, uncharted, kinds, share[every, every].copy())
 
 
 def _ice_share_and_type(

@@ -15,10 +15,10 @@ from autoice_bench.errors import LabelError, NoSceneError
 from autoice_bench.formats.label_rule import AUTOICE_2022, LabelRule
 from autoice_bench.formats.rtt_folder import (
     SCENE_SUFFIX,
+    OfficialSubset,
     SceneFile,
     SourceKind,
     SourceListing,
-    Subset,
     find_scenes,
     has_rtt_names,
     official_subset,
@@ -125,7 +125,7 @@ def find_raw_scenes(source: Path) -> SourceListing:
     return SourceListing(scenes, notes)
 
 
-def _subset(scene_id: str, path: Path, source: Path) -> Subset:
+def _subset(scene_id: str, path: Path, source: Path) -> OfficialSubset:
     is_test_file = path.stem.endswith(_TEST_STEM_SUFFIX)
     return "test" if is_test_file else official_subset(scene_id, path, source)
 

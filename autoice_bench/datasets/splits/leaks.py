@@ -1,4 +1,4 @@
-"""Leaks of a split: scenes on two sides that show the same ice.
+"""Leaks of a split: scenes in two subsets that show the same ice.
 
 Three kinds, the strongest one reported per pair of scenes:
 
@@ -24,7 +24,7 @@ from autoice_bench.datasets.splits.footprints import Footprint, compute_overlap,
 from autoice_bench.datasets.splits.passes import Frame, close_in_time, read_frames, same_data_take
 from autoice_bench.datasets.splits.scene_table import validate_split_index
 from autoice_bench.errors import SplitError
-from autoice_bench.formats.split_file import SIDES, Side, Split
+from autoice_bench.formats.split_file import SUBSETS, Split, Subset
 from autoice_bench.official import WITHDRAWN
 
 LeakKind = Literal["pass", "time", "footprint"]
@@ -54,18 +54,18 @@ class Link:
 
 @dataclass(frozen=True)
 class Leak:
-    """A link between two sides of a split."""
+    """A link between two subsets of a split."""
 
     link: Link
-    first_side: Side
-    second_side: Side
+    first_subset: Subset
+    second_subset: Subset
 
     def to_dict(self) -> dict[str, Any]:
         """Flat fields for JSON."""
         return {
             **asdict(self.link),
-            "first_side": self.first_side,
-            "second_side": self.second_side,
+            "first_subset": self.first_subset,
+            "second_subset": self.second_subset,
         }
 
     def __str__(self) -> str:
@@ -73,8 +73,8 @@ class Leak:
         apart = "the same second" if link.minutes == 0 else _duration(link.minutes)
         shared = "" if link.overlap is None else f", {100 * link.overlap:.0f} % in common"
         return (
-            f"{link.kind}: {link.first} ({self.first_side}) and "
-            f"{link.second} ({self.second_side}), {apart}{shared}"
+            f"{link.kind}: {link.first} ({self.first_subset}) and "
+            f"{link.second} ({self.second_subset}), {apart}{shared}"
         )
 
 
@@ -149,16 +149,16 @@ def validate_split_scenes(split: Split, index: pd.DataFrame) -> None:
         SplitError: the split names a scene that the table lacks or that was withdrawn, or trains
             or validates on a scene without charts.
     """
-    withdrawn = sorted(set(split.side_of()) & set(WITHDRAWN))
+    withdrawn = sorted(set(split.subset_of()) & set(WITHDRAWN))
     if withdrawn:
         raise SplitError(
             f"split {split.name}: scene {withdrawn[0]} was withdrawn by the data set's authors; "
             "take it out"
         )
-    missing = sorted(set(split.side_of()) - set(index["scene_id"]))
+    missing = sorted(set(split.subset_of()) - set(index["scene_id"]))
     if missing:
         raise SplitError(
-            f"split {split.name}: {len(missing)} of {len(split.side_of())} scenes are not in the "
+            f"split {split.name}: {len(missing)} of {len(split.subset_of())} scenes are not in the "
             f"store, the first {missing[0]}; prepare them, or use a split made for this store"
         )
     bare = set(index.loc[~index["has_charts"].astype(bool), "scene_id"])
@@ -192,14 +192,16 @@ def check_split(
         SplitError: the split does not fit the table; see ``validate_split_scenes``.
     """
     validate_split_scenes(split, index)
-    sides = split.side_of()
+    subsets = split.subset_of()
     frames = read_frames(validate_split_index(index))
-    by_side = {side: [f for f in frames if sides.get(f.scene_id) == side] for side in SIDES}
+    by_subset = {
+        subset: [f for f in frames if subsets.get(f.scene_id) == subset] for subset in SUBSETS
+    }
     leaks = [
-        Leak(link, sides[link.first], sides[link.second])
-        for side, other in combinations(SIDES, 2)
+        Leak(link, subsets[link.first], subsets[link.second])
+        for subset, other in combinations(SUBSETS, 2)
         for link in find_links(
-            by_side[side], by_side[other], max_days=max_days, min_overlap=min_overlap
+            by_subset[subset], by_subset[other], max_days=max_days, min_overlap=min_overlap
         )
     ]
     return sorted(leaks, key=lambda leak: (KINDS.index(leak.link.kind), leak.link.first))

@@ -23,7 +23,7 @@ from autoice_bench.charts import CHARTS
 from autoice_bench.datasets.store.root import Store, compute_store_fingerprint
 from autoice_bench.errors import StoreError
 from autoice_bench.formats.shard_writer import METADATA_NAME
-from autoice_bench.formats.whole_files import write_atomically
+from autoice_bench.formats.whole_files import write_whole
 
 COUNT_COLUMNS: Final = tuple(f"{chart.name}_{value}" for chart in CHARTS for value in chart.values)
 
@@ -128,7 +128,7 @@ def write_index(store: Store, table: pa.Table) -> str:
     buffer = io.BytesIO()
     pq.write_table(table, buffer, compression="snappy")
     content = buffer.getvalue()
-    write_atomically(store.index_path, content)
+    write_whole(store.index_path, content)
     return hashlib.sha256(content).hexdigest()
 
 

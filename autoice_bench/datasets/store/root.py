@@ -40,7 +40,7 @@ from autoice_bench.formats.variables import (
     STANDARDISED_VARIABLES,
     GridAnchor,
 )
-from autoice_bench.formats.whole_files import _TEMPORARY, write_atomically
+from autoice_bench.formats.whole_files import is_partial, write_whole
 
 if TYPE_CHECKING:
     pass
@@ -201,8 +201,7 @@ def _may_stay(path: Path) -> bool:
     """Whether a name in a new store's folder is what an interrupted run leaves, or its splits."""
     if path.name == SCENES:
         return path.is_dir() and not any(path.iterdir())
-    is_temporary = path.name.startswith(f"{METADATA_NAME}.") and path.name.endswith(_TEMPORARY)
-    return is_temporary or path.name in (PARTIAL, SPLITS)
+    return is_partial(path) or path.name in (PARTIAL, SPLITS)
 
 
 def write_root(store: Store) -> None:
@@ -224,7 +223,7 @@ def write_root(store: Store) -> None:
         "index_sha256": store.index_sha256,
     }
     attributes["attributes_sha256"] = _digest(attributes)
-    write_atomically(store.path / METADATA_NAME, dump_json(group_metadata(attributes)))
+    write_whole(store.path / METADATA_NAME, dump_json(group_metadata(attributes)))
 
 
 def mark_complete(store: Store, fingerprint: str, index_sha256: str) -> Store:

@@ -35,11 +35,11 @@ from autoice_bench.scoring.leaderboard.submission_tables import (
     write_table,
 )
 from autoice_bench.scoring.metrics.uncertainty import RESAMPLES, SEED
+from autoice_bench.scoring.predictions.writing import DESCRIPTION_FILE
 from autoice_bench.scoring.truth.protocol import LabelRule, TruthScene
 
 SCHEMA_VERSION: Final = 1
 SUBMISSION_FILE: Final = "submission.json"
-DESCRIPTION_FILE: Final = "description.json"
 
 _RESERVED = {
     "CON",
@@ -52,7 +52,7 @@ _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}")
 
 
 @dataclass(frozen=True)
-class Description:
+class SubmissionDescription:
     """What only the submitter knows; every field may be left out.
 
     Attributes:
@@ -80,7 +80,7 @@ class Description:
     training_hours: float | None = None
 
 
-DESCRIPTION_FIELDS: Final = tuple(field.name for field in fields(Description))
+DESCRIPTION_FIELDS: Final = tuple(field.name for field in fields(SubmissionDescription))
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ def require_safe_name(name: str) -> str:
     return name
 
 
-def parse_description(content: Mapping[str, Any], where: str) -> Description:
+def parse_description(content: Mapping[str, Any], where: str) -> SubmissionDescription:
     """Read a description from parsed JSON.
 
     Raises:
@@ -141,10 +141,10 @@ def parse_description(content: Mapping[str, Any], where: str) -> Description:
             )
         if isinstance(value, float) and not math.isfinite(value):  # no JSON number
             raise LeaderboardError(f"{where}: {name} is {value}; expected a finite number")
-    return Description(**content)
+    return SubmissionDescription(**content)
 
 
-def find_description(file: Path | None, predictions: Path) -> Description:
+def find_description(file: Path | None, predictions: Path) -> SubmissionDescription:
     """The submitter's description: from ``file``, else beside the predictions, else empty.
 
     Raises:
@@ -153,7 +153,7 @@ def find_description(file: Path | None, predictions: Path) -> Description:
     beside = (predictions if predictions.is_dir() else predictions.parent) / DESCRIPTION_FILE
     path = file or beside
     if file is None and not path.is_file():
-        return Description()
+        return SubmissionDescription()
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -181,7 +181,7 @@ def write_submission(
     leaderboard: Path,
     name: str,
     scores: pd.DataFrame,
-    description: Description | None = None,
+    description: SubmissionDescription | None = None,
     *,
     replace: bool = False,
 ) -> Path:
@@ -211,7 +211,7 @@ def write_submission(
         scene_ids = [scene.scene_id for scene in evaluation.scenes]
         histograms = build_histogram_table(evaluation.histograms, scene_ids)
         write_table(histograms, HISTOGRAMS_SCHEMA, partial / HISTOGRAMS_FILE)
-        metadata = _metadata(evaluation, name, description or Description())
+        metadata = _metadata(evaluation, name, description or SubmissionDescription())
         metadata["files"] = {
             file: hash_file(partial / file) for file in (SCORES_FILE, HISTOGRAMS_FILE)
         }
@@ -225,7 +225,9 @@ def write_submission(
     return folder
 
 
-def _metadata(evaluation: Evaluation, name: str, description: Description) -> dict[str, Any]:
+def _metadata(
+    evaluation: Evaluation, name: str, description: SubmissionDescription
+) -> dict[str, Any]:
     described = asdict(description)
     store_fingerprint = described.pop("store_fingerprint")
     return {

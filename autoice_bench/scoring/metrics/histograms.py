@@ -117,7 +117,7 @@ def _pack(truth: NDArray[Any], prediction: NDArray[Any]) -> NDArray[np.uint8]:
     return keys
 
 
-def to_classes(
+def validate_classes(
     values: NDArray[Any], chart: Chart, *, where: str = "prediction"
 ) -> NDArray[np.uint8]:
     """Turn predicted values of any real dtype into uint8 classes; NaN becomes 255.

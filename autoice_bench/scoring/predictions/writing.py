@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,10 +15,12 @@ import xarray as xr
 from numpy.typing import NDArray
 from zarr.errors import ZarrUserWarning
 
+from autoice_bench.callbacks import Progress
 from autoice_bench.charts import CHARTS, FILL_VALUE
 from autoice_bench.errors import PredictionError
-from autoice_bench.formats.whole_files import _whole
-from autoice_bench.scoring.metrics.histograms import to_classes
+from autoice_bench.formats.variables import STANDARDISED_VARIABLES
+from autoice_bench.formats.whole_files import whole_file, whole_folder
+from autoice_bench.scoring.metrics.histograms import validate_classes
 from autoice_bench.scoring.predictions.reading import (
     UPLOAD_NAME,
     NetcdfFolder,
@@ -25,9 +29,13 @@ from autoice_bench.scoring.predictions.reading import (
     UploadPackage,
     ZarrGroups,
 )
-from autoice_bench.scoring.scene_map import Progress
 
 FORMATS: Final = (NetcdfFolder.format_name, UploadPackage.format_name, ZarrGroups.format_name)
+
+DESCRIPTION_FILE: Final = "description.json"
+"""Lies beside predictions and says what made them; its fields are those of a submission."""
+PROBABILITIES_SUFFIX: Final = "_probabilities.nc"
+"""Ends the names of files beside predictions that hold class probabilities."""
 
 DIMS: Final = ("sar_lines", "sar_samples")
 _TIE_DIMS: Final = {
@@ -43,6 +51,7 @@ _TIE_ATTRIBUTES: Final = {
     "tie_sample": {"long_name": "sample of the tie points, from 0", "units": "1"},
 }
 _COMPRESSION_LEVEL: Final = 1
+_SOURCE_VARIABLES: Final = frozenset(variable.name for variable in STANDARDISED_VARIABLES)
 _CHUNK_LINES: Final = 512
 
 Classes = Mapping[str, NDArray[np.uint8]]
@@ -100,7 +109,7 @@ def write_prediction(
     """
     dataset = build_prediction(scene_id, classes, tie_points, attributes)
     path = folder / f"{scene_id}.nc"
-    with _whole(path) as partial:
+    with _explained(path), whole_file(path) as partial:
         dataset.to_netcdf(
             partial,
             engine="netcdf4",
@@ -108,6 +117,81 @@ def write_prediction(
             | {name: {"_FillValue": None} for name in tie_points or {}},
         )
     return path
+
+
+@contextmanager
+def whole_predictions(out: Path, *, overwrite: bool = False) -> Iterator[Path]:
+    """A folder to write predictions in, which becomes ``out`` when all went well.
+
+    Args:
+        out: the folder; absent, unless ``overwrite`` is set.
+        overwrite: take the place of predictions that this package wrote there. Nothing else is
+            ever removed: a folder that holds more is refused.
+
+    Raises:
+        PredictionError: see ``require_replaceable``, or ``out`` cannot be written.
+    """
+    require_replaceable(out, overwrite=overwrite)
+    with _explained(out), whole_folder(out, replace=overwrite) as partial:
+        yield partial
+
+
+def write_description(folder: Path, description: Mapping[str, Any]) -> None:
+    """Write what made the predictions of a folder, for the scorer."""
+    text = json.dumps(description, indent=2, ensure_ascii=False) + "\n"
+    (folder / DESCRIPTION_FILE).write_text(text, encoding="utf-8")
+
+
+def require_replaceable(out: Path, *, overwrite: bool) -> None:
+    """Check, before anything takes long, that predictions may be written to a folder.
+
+    Raises:
+        PredictionError: ``out`` exists and ``overwrite`` is not set, or it holds something else
+            than predictions that this package wrote.
+    """
+    if not out.exists():
+        return
+    if not overwrite:
+        raise PredictionError(f"{out}: exists; --overwrite replaces it, --out chooses another")
+    if not out.is_dir():
+        raise PredictionError(f"{out}: is a file; expected a folder for predictions")
+    if out.resolve() == Path.cwd():
+        raise PredictionError(f"{out}: is the current folder; --out chooses another")
+    for path in sorted(out.iterdir()):
+        if path.name != DESCRIPTION_FILE and not _is_own_prediction(path):
+            raise PredictionError(
+                f"{out}: holds {path.name}, which is no prediction that autoice-bench wrote; "
+                "nothing was removed: --out chooses another folder"
+            )
+
+
+def _is_own_prediction(path: Path) -> bool:
+    """Whether a file is one that ``write_prediction`` writes, or the probabilities beside it.
+
+    Names alone do not tell: ``<scene_id>_prep.nc`` is a source scene, of which there may be no
+    other copy. Ours name the scene in an attribute exactly as in the file's name.
+    """
+    scene_id = path.name.removesuffix(PROBABILITIES_SUFFIX).removesuffix(".nc")
+    if path.is_symlink() or not path.is_file() or path.suffix != ".nc":
+        return False
+    try:
+        with netCDF4.Dataset(path) as file:
+            written_for = getattr(file, "scene_id", None)
+            variables = set(file.variables)
+    except OSError:  # a torn file is not known to be ours
+        return False
+    return written_for == scene_id and not variables & _SOURCE_VARIABLES
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Turn a failed write (a full disk, a folder that may only be read) into one line."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield
+    except OSError as error:
+        reason = error.strerror or error
+        raise PredictionError(f"{path}: cannot be written: {reason}") from error
 
 
 def _netcdf_encoding(shape: tuple[int, ...]) -> dict[str, Any]:
@@ -136,10 +220,11 @@ def convert(
     """
     if out.exists():
         raise PredictionError(f"{out}: exists; choose another name or remove it")
-    with _whole(out) as partial:
-        if format_name == UploadPackage.format_name:
+    if format_name == UploadPackage.format_name:
+        with _explained(out), whole_file(out) as partial:
             _write_upload_package(predictions, partial, progress)
-            return
+        return
+    with _explained(out), whole_folder(out) as partial:
         for done, scene_id in enumerate(predictions.scene_ids, start=1):
             classes = _read_classes(predictions, scene_id)
             tie_points = predictions.read_tie_points(scene_id)
@@ -161,7 +246,7 @@ def _read_classes(predictions: Predictions, scene_id: str) -> dict[str, NDArray[
     where = f"{predictions.path}: scene {scene_id}"
     present = predictions.read_shapes(scene_id)
     return {
-        chart.name: to_classes(predictions.read(scene_id, chart.name), chart, where=where)
+        chart.name: validate_classes(predictions.read(scene_id, chart.name), chart, where=where)
         for chart in CHARTS
         if chart.name in present
     }

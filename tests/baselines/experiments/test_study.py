@@ -65,7 +65,7 @@ from autoice_bench.errors import BaselineError
 from autoice_bench.formats.label_rule import LabelRule
 from autoice_bench.formats.split_file import read_split
 from autoice_bench.official import OFFICIAL_TEST
-from autoice_bench.scoring.evaluate import score
+from autoice_bench.scoring.evaluate import evaluate
 from autoice_bench.scoring.leaderboard.published import PublishedResult, read_published
 from autoice_bench.scoring.predictions.writing import write_prediction
 from autoice_bench.scoring.scores import build_scores
@@ -550,7 +550,7 @@ def test_predicting_the_coarse_labels_is_perfect_by_the_published_protocol_only(
     assert of_fine["combined"] is not None
     assert of_fine["combined"] < 100.0
     # With a ratio of 1 the labels are as released, and the score is the official one.
-    rows = build_scores(score(coarse, truth), "x").query("metric == 'official'")
+    rows = build_scores(evaluate(coarse, truth), "x").query("metric == 'official'")
     official = rows[rows["group_kind"] == "all"].set_index("chart")["value"]
     expected = {name: float(official[name]) for name in of_coarse}
     assert (

@@ -14,14 +14,14 @@ from autoice_bench.baselines.floors.amsr2_threshold import (
     compute_polarisation_ratio,
     count_classes,
     fit_stump,
-    predict_scene,
+    predict_by_threshold,
 )
 from autoice_bench.baselines.floors.predict import FLOORS, predict_floor
 from autoice_bench.charts import CHART_NAMES, CHARTS, FILL_VALUE, SIC, SOD
 from autoice_bench.cli import main
 from autoice_bench.errors import PredictionError, SplitError
 from autoice_bench.formats.variables import AMSR2_VARIABLES, VARIABLES
-from autoice_bench.scoring.evaluate import score
+from autoice_bench.scoring.evaluate import evaluate
 from autoice_bench.scoring.metrics.formulas import r2
 from autoice_bench.scoring.predictions.reading import open_predictions
 from autoice_bench.scoring.truth.store_truth import StoreTruth
@@ -89,7 +89,7 @@ def test_prediction_fills_the_pixels_beyond_the_last_cell() -> None:
         chart.name: np.eye(BIN_EDGES.size - 1, chart.n_classes, dtype=np.int64) for chart in CHARTS
     }
     stumps = {chart.name: fit_stump(counts[chart.name], chart) for chart in CHARTS}
-    predicted = predict_scene(scene, stumps)
+    predicted = predict_by_threshold(scene, stumps)
     for chart in CHARTS:
         assert predicted[chart.name].shape == (30, 55)
         assert predicted[chart.name].dtype == np.uint8
@@ -115,7 +115,7 @@ def test_floors_score_and_can_be_placed_on_a_map(
     prepared_store: Path, tmp_path: Path, name: str
 ) -> None:
     predict_floor(name, prepared_store, tmp_path / name)
-    evaluation = score(tmp_path / name, StoreTruth(prepared_store))
+    evaluation = evaluate(tmp_path / name, StoreTruth(prepared_store))
     assert evaluation.rankable
     assert sum(evaluation.mask_class_pixels.values()) == 0
     found = open_predictions(tmp_path / name)
@@ -137,7 +137,7 @@ def test_threshold_beats_majority_on_its_training_scenes(
     scores = {}
     for name in FLOORS:
         predict_floor(name, prepared_store, tmp_path / name, subset="train")
-        evaluation = score(tmp_path / name, StoreTruth(prepared_store), subset="train")
+        evaluation = evaluate(tmp_path / name, StoreTruth(prepared_store), subset="train")
         scores[name] = float(r2(evaluation.histograms["SIC"].sum(axis=0)))
     assert scores["amsr2-threshold"] > scores["majority"]
     assert scores["majority"] <= 0
@@ -146,12 +146,32 @@ def test_threshold_beats_majority_on_its_training_scenes(
 def test_existing_predictions_are_kept_unless_told(prepared_store: Path, tmp_path: Path) -> None:
     out = tmp_path / "p"
     predict_floor("majority", prepared_store, out)
-    (out / "notes.txt").write_text("mine")
     with pytest.raises(PredictionError, match="exists; --overwrite replaces it"):
         predict_floor("majority", prepared_store, out)
     predict_floor("amsr2-threshold", prepared_store, out, overwrite=True)
     assert json.loads((out / "description.json").read_text())["recipe"] == "amsr2-threshold"
-    assert (out / "notes.txt").exists()
+    (out / "notes.txt").write_text("mine")
+    with pytest.raises(PredictionError, match=r"holds notes\.txt"):
+        predict_floor("majority", prepared_store, out, overwrite=True)
+    assert json.loads((out / "description.json").read_text())["recipe"] == "amsr2-threshold"
+
+
+def test_a_floor_that_stops_half_way_leaves_the_former_predictions(
+    prepared_store: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "p"
+    predict_floor("majority", prepared_store, out)
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+
+    def stop(done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        predict_floor("amsr2-threshold", prepared_store, out, overwrite=True, progress=stop)
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+    with pytest.raises(KeyboardInterrupt):
+        predict_floor("majority", prepared_store, tmp_path / "new", progress=stop)
+    assert [path.name for path in tmp_path.iterdir()] == ["p"]
 
 
 def test_unknown_split_is_refused(prepared_store: Path, tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ from autoice_bench.cli import main
 from autoice_bench.datasets.store.root import open_store
 from autoice_bench.errors import AutoIceError, BaselineError, PredictionError, SceneError
 from autoice_bench.formats.split_file import read_split
-from autoice_bench.scoring.evaluate import score
+from autoice_bench.scoring.evaluate import evaluate
 from autoice_bench.scoring.predictions.reading import find_submissions, open_predictions
 from autoice_bench.scoring.predictions.writing import write_prediction
 from autoice_bench.scoring.truth.store_truth import StoreTruth
@@ -101,7 +101,7 @@ def test_predictions_score_and_say_where_they_come_from(
     assert result.out == tmp_path / "p"
     assert steps == [(1, 2), (2, 2)]
     assert result.notes == ()
-    evaluation = score(tmp_path / "p", StoreTruth(prepared_store))
+    evaluation = evaluate(tmp_path / "p", StoreTruth(prepared_store))
     assert evaluation.rankable
     assert sum(evaluation.mask_class_pixels.values()) == 0
     found = open_predictions(tmp_path / "p")
@@ -165,7 +165,7 @@ def test_every_kind_of_network_predicts_from_store_and_file_alike(
 ) -> None:
     made = make_run(prepared_store, tmp_path / "run", fields)
     result = predict([made], prepared_store, out=tmp_path / "p")
-    evaluation = score(tmp_path / "p", StoreTruth(prepared_store))
+    evaluation = evaluate(tmp_path / "p", StoreTruth(prepared_store))
     assert evaluation.rankable
     assert sum(evaluation.mask_class_pixels.values()) == 0
     file = next((rtt_source / "test").glob(f"{result.scene_ids[0]}*_prep.nc"))
@@ -217,7 +217,7 @@ def test_an_ensemble_names_its_runs(prepared_store: Path, run: Path, tmp_path: P
     assert "seed" not in description
     assert description["recipe"] == "tiny"
     assert description["description"].startswith("mean of 2 networks: tiny-seed0 (best-combined), ")
-    assert score(tmp_path / "mean", StoreTruth(prepared_store)).rankable
+    assert evaluate(tmp_path / "mean", StoreTruth(prepared_store)).rankable
 
 
 def test_an_ensemble_may_mix_resolutions_but_not_kinds_of_sic(
@@ -226,7 +226,7 @@ def test_an_ensemble_may_mix_resolutions_but_not_kinds_of_sic(
     coarse = {**UNET, "features": "sar", "downscale": 10}
     classes = make_run(prepared_store, tmp_path / "unet", coarse)
     predict([run, classes], prepared_store, out=tmp_path / "mixed")
-    assert score(tmp_path / "mixed", StoreTruth(prepared_store)).rankable
+    assert evaluate(tmp_path / "mixed", StoreTruth(prepared_store)).rankable
     regression = make_run(prepared_store, tmp_path / "regression", {**coarse, **REGRESSION})
     with pytest.raises(BaselineError, match="SIC by classes, the other by regression"):
         predict([run, regression], prepared_store, out=tmp_path / "no")
@@ -241,7 +241,7 @@ def test_probabilities_stand_beside_and_the_scorer_passes_over_them(
     result = predict([run], prepared_store, out=preds / "p", probabilities=True)
     (found,) = find_submissions(preds)
     assert found.scene_ids == result.scene_ids
-    assert score(preds / "p", StoreTruth(prepared_store)).rankable
+    assert evaluate(preds / "p", StoreTruth(prepared_store)).rankable
     for scene_id in result.scene_ids:
         with xr.open_dataset(preds / "p" / f"{scene_id}_probabilities.nc") as written:
             for name in CHART_NAMES:
@@ -274,13 +274,37 @@ def test_existing_predictions_are_kept_unless_told(
 ) -> None:
     out = tmp_path / "p"
     predict([run], prepared_store, out=out, probabilities=True)
-    (out / "notes.txt").write_text("mine")
-    (out / "20180101T000000_dmi.nc").write_bytes(b"of another run")
+    kept = sorted(out.glob("*_???.nc"))
+    stale = out / "20180101T000000_dmi.nc"
+    with xr.open_dataset(kept[0]) as prediction:
+        prediction.assign_attrs(scene_id=stale.stem).to_netcdf(stale)
     with pytest.raises(PredictionError, match="exists; --overwrite replaces it"):
         predict([run], prepared_store, out=out)
     predict([run], prepared_store, out=out, checkpoint="best-loss", overwrite=True)
-    assert sorted(path.suffix for path in out.iterdir()) == [".json", ".nc", ".nc", ".txt"]
+    assert sorted(path.name for path in out.iterdir()) == sorted(
+        [*(path.name for path in kept), "description.json"]
+    )
     assert "best-loss" in (out / "description.json").read_text()
+
+
+@pytest.mark.parametrize(
+    "name", ["notes.txt", "{}.nc", "{}_prep.nc", "{}_prep_reference.nc", "folder"]
+)
+def test_what_is_no_prediction_of_ours_is_never_removed(
+    prepared_store: Path, rtt_source: Path, run: Path, tmp_path: Path, name: str
+) -> None:
+    out = tmp_path / "p"
+    predict([run], prepared_store, out=out)
+    source = next(rtt_source.glob("train/*_prep.nc"))
+    foreign = out / name.format(source.name.removesuffix("_prep.nc"))
+    if name == "folder":
+        foreign.mkdir()
+    else:
+        shutil.copy(source, foreign)
+    before = {path: path.stat().st_mtime_ns for path in out.iterdir()}
+    with pytest.raises(PredictionError, match=f"holds {foreign.name}, which is no prediction"):
+        predict([run], prepared_store, out=out, overwrite=True)
+    assert {path: path.stat().st_mtime_ns for path in out.iterdir()} == before
 
 
 def fail() -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional
 
-from autoice_bench.baselines.insight.describe import Description, compute_mean_taps, describe
+from autoice_bench.baselines.insight.describe import NetworkDescription, compute_mean_taps, describe
 from autoice_bench.baselines.networks.aspp import Aspp
 from autoice_bench.baselines.networks.cost import Reach, trace
 from autoice_bench.baselines.networks.unet import UNet
@@ -152,7 +152,9 @@ def test_taps_are_those_that_meet_ones(rate: int, lines: int, samples: int) -> N
     assert compute_mean_taps(rate, (lines, samples)) == pytest.approx(float(counts.mean()))
 
 
-def describe_rates(rates: tuple[int, ...], scene: tuple[int, int] = (5000, 5229)) -> Description:
+def describe_rates(
+    rates: tuple[int, ...], scene: tuple[int, int] = (5000, 5229)
+) -> NetworkDescription:
     return describe(on_meta(lambda: Aspp(2, "resnet18", rates, width=4)), 2, 768, scene)
 
 

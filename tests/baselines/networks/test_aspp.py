@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from autoice_bench.baselines.networks.aspp import (
     ENCODERS,
     Aspp,
-    Decoder,
+    AsppDecoder,
     count_features,
     validate_rates,
 )
@@ -27,8 +27,8 @@ PARAMETERS_WITH_MASK_CLASS = {
 }
 
 
-def decoders_of(network: Aspp) -> list[Decoder]:
-    return [decoder for decoder in network.decoders if isinstance(decoder, Decoder)]
+def decoders_of(network: Aspp) -> list[AsppDecoder]:
+    return [decoder for decoder in network.decoders if isinstance(decoder, AsppDecoder)]
 
 
 def build_small(rates: Any = (1, 2), seed: int = 0, **options: Any) -> Aspp:

@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from autoice_bench.baselines.networks import encoder_weights
-from autoice_bench.baselines.networks.aspp import ENCODERS, Encoder
+from autoice_bench.baselines.networks.aspp import ENCODERS, ResNetEncoder
 from autoice_bench.baselines.networks.encoder_weights import (
     cache_path,
     fetch_weights,
@@ -57,7 +57,7 @@ def save_as_published(state: State, folder: Path, monkeypatch: pytest.MonkeyPatc
     return path.as_uri()
 
 
-def assert_loaded(encoder: Encoder, state: State) -> None:
+def assert_loaded(encoder: ResNetEncoder, state: State) -> None:
     for name, value in encoder.state_dict().items():
         if name == "conv1.weight":
             assert not torch.equal(value, state[name][:, :2])
@@ -79,7 +79,7 @@ def test_local_file(resnet18: State, tmp_path: Path, suffix: str) -> None:
         torch.save(resnet18, path)
     else:
         save_file(resnet18, path)
-    encoder = Encoder(2, "resnet18")
+    encoder = ResNetEncoder(2, "resnet18")
     conv1 = encoder.conv1.weight.clone()
     identity = initialise_encoder(encoder, str(path))
     assert_loaded(encoder, resnet18)
@@ -89,7 +89,7 @@ def test_local_file(resnet18: State, tmp_path: Path, suffix: str) -> None:
 
 def test_first_convolution_is_fresh_for_three_channels_too(resnet18: State, tmp_path: Path) -> None:
     torch.save(resnet18, tmp_path / "mine.pth")
-    encoder = Encoder(3, "resnet18")
+    encoder = ResNetEncoder(3, "resnet18")
     conv1 = encoder.conv1.weight.clone()
     initialise_encoder(encoder, str(tmp_path / "mine.pth"))
     assert torch.equal(encoder.conv1.weight, conv1)
@@ -102,13 +102,13 @@ def test_file_without_classifier_and_counters(resnet18: State, tmp_path: Path) -
         if not name.startswith(("fc.", "layer4.", "conv1.")) and "num_batches" not in name
     }
     torch.save(kept, tmp_path / "mine.pth")
-    encoder = Encoder(2, "resnet18")
+    encoder = ResNetEncoder(2, "resnet18")
     initialise_encoder(encoder, str(tmp_path / "mine.pth"))
     assert_loaded(encoder, resnet18)
 
 
 def test_random_start_only_when_asked_for() -> None:
-    encoder = Encoder(2, "resnet18")
+    encoder = ResNetEncoder(2, "resnet18")
     before = {name: value.clone() for name, value in encoder.state_dict().items()}
     assert initialise_encoder(encoder, "none") == "none"
     assert all(torch.equal(before[name], value) for name, value in encoder.state_dict().items())
@@ -118,13 +118,13 @@ def test_imagenet_from_the_cache(
     resnet18: State, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     save_as_published(resnet18, cache, monkeypatch)
-    encoder = Encoder(2, "resnet18")
+    encoder = ResNetEncoder(2, "resnet18")
     assert initialise_encoder(encoder, "imagenet").startswith("resnet18-")
     assert_loaded(encoder, resnet18)
 
 
 def test_no_network_and_no_cache_names_the_ways_out(cache: Path) -> None:
-    encoder = Encoder(2, "resnet18")
+    encoder = ResNetEncoder(2, "resnet18")
     before = encoder.layer1[0].conv1.weight.clone()
     with pytest.raises(BaselineError) as caught:
         initialise_encoder(encoder, "imagenet")
@@ -186,7 +186,7 @@ def test_unknown_encoder() -> None:
 
 def test_missing_file(tmp_path: Path) -> None:
     with pytest.raises(BaselineError, match="no such file; expected imagenet, none or a file"):
-        initialise_encoder(Encoder(2, "resnet18"), str(tmp_path / "absent.pth"))
+        initialise_encoder(ResNetEncoder(2, "resnet18"), str(tmp_path / "absent.pth"))
 
 
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
@@ -236,10 +236,10 @@ def test_weights_of_another_network(
 ) -> None:
     torch.save(resnet18, tmp_path / "mine.pth")
     with pytest.raises(BaselineError, match=message):
-        initialise_encoder(Encoder(2, encoder), str(tmp_path / "mine.pth"))
+        initialise_encoder(ResNetEncoder(2, encoder), str(tmp_path / "mine.pth"))
 
 
 def test_weights_of_a_deeper_network(tmp_path: Path) -> None:
     torch.save(torchvision.models.resnet34(weights=None).state_dict(), tmp_path / "mine.pth")
     with pytest.raises(BaselineError, match=r"not of a resnet18 \(has unknown layer1.2.bn1.bias"):
-        initialise_encoder(Encoder(2, "resnet18"), str(tmp_path / "mine.pth"))
+        initialise_encoder(ResNetEncoder(2, "resnet18"), str(tmp_path / "mine.pth"))

@@ -22,12 +22,12 @@ from autoice_bench.baselines.runs.checkpoints import (
     network_tensors,
     optimiser_tensors,
     read_checkpoint,
-    remove_partial,
     restore_network,
     restore_optimiser,
     write_checkpoint,
 )
 from autoice_bench.errors import BaselineError
+from autoice_bench.formats.whole_files import remove_partial_files
 
 CHECKPOINT = Checkpoint(
     {f"{NETWORK}weight": torch.arange(6.0).reshape(2, 3), "training.sums": torch.ones(2)},
@@ -164,7 +164,7 @@ def test_kill_while_writing_loses_nothing(tmp_path: Path) -> None:
     assert done.returncode == -signal.SIGKILL
     assert read_checkpoint(path).metadata["epoch"] == 3
     assert len(list(tmp_path.iterdir())) == 2
-    remove_partial(tmp_path)
+    remove_partial_files(tmp_path)
     assert list(tmp_path.iterdir()) == [path]
 
 

@@ -34,13 +34,13 @@ from autoice_bench.baselines.tasks.chart_loss import MultiTaskLoss
 from autoice_bench.baselines.tasks.chart_outputs import Outputs
 from autoice_bench.baselines.training import job as training_job
 from autoice_bench.baselines.training.loop import TrainResult, train
-from autoice_bench.baselines.training.scenes import PaddedScenes, SceneReader
+from autoice_bench.baselines.training.scenes import PaddedScenes, ValidationScenes
 from autoice_bench.baselines.training.validation import validate
 from autoice_bench.datasets.patches.opening import open_windows
 from autoice_bench.datasets.store.root import Store, open_store
 from autoice_bench.errors import AutoIceError, BaselineError, PatchError, SplitError
 from autoice_bench.formats.split_file import Split
-from autoice_bench.scoring.evaluate import score
+from autoice_bench.scoring.evaluate import evaluate
 from autoice_bench.scoring.scores import build_scores, summarise
 from autoice_bench.scoring.truth.store_truth import StoreTruth
 
@@ -203,7 +203,9 @@ def test_validation_is_what_predicting_and_scoring_find(
     split = tmp_path / "tiny.json"
     split.write_text(json.dumps(split_of(store).to_dict()))
     predict([path], store.path, split=str(split), subset="val", out=tmp_path / "preds")
-    evaluation = score(tmp_path / "preds", StoreTruth(store.path), split=str(split), subset="val")
+    evaluation = evaluate(
+        tmp_path / "preds", StoreTruth(store.path), split=str(split), subset="val"
+    )
     summary = summarise(evaluation, build_scores(evaluation, "tiny"), "tiny", None)
     metadata = read_checkpoint(checkpoint_path(path / "checkpoints", "best-combined")).metadata
     for row in summary["scores"]:
@@ -517,7 +519,7 @@ def test_two_processes_share_batches_and_scenes(store: Store, tmp_path: Path) ->
     scenes = PaddedScenes(windows, store.scene_ids()[3:6])
     alone = validate(
         network.to(memory_format=torch.channels_last),
-        SceneReader(scenes),
+        ValidationScenes(scenes),
         FeatureAssembler(features, windows.geometry),
         MultiTaskLoss(recipe.loss_weights, recipe.sic_loss),
         torch.device("cpu"),

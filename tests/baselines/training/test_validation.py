@@ -16,7 +16,7 @@ from autoice_bench.baselines.tasks.chart_loss import MultiTaskLoss
 from autoice_bench.baselines.tasks.chart_outputs import N_CLASSES, Outputs
 from autoice_bench.baselines.tasks.chart_scores import Validation, count_pairs, to_histograms
 from autoice_bench.baselines.training import validation as validation_module
-from autoice_bench.baselines.training.scenes import PaddedScenes, SceneReader, share_scenes
+from autoice_bench.baselines.training.scenes import PaddedScenes, ValidationScenes, share_scenes
 from autoice_bench.baselines.training.validation import validate
 from autoice_bench.charts import CHARTS, FILL_VALUE
 from autoice_bench.datasets.patches.opening import open_windows
@@ -55,7 +55,7 @@ def assemble(batch: Mapping[str, Tensor]) -> Tensor:
 
 
 def run(scenes: list[dict[str, Any]], **options: Any) -> Validation:
-    found = validate(Lookup(), SceneReader(scenes), assemble, MultiTaskLoss(), CPU, **options)
+    found = validate(Lookup(), ValidationScenes(scenes), assemble, MultiTaskLoss(), CPU, **options)
     assert found is not None
     return found
 
@@ -145,7 +145,7 @@ def test_chart_without_labels_has_no_score_and_no_loss() -> None:
 
 def test_evaluation_mode_without_gradients() -> None:
     network = Lookup().train()
-    validate(network, SceneReader(SCENES), assemble, MultiTaskLoss(), CPU)
+    validate(network, ValidationScenes(SCENES), assemble, MultiTaskLoss(), CPU)
     assert not network.was_training
 
 
@@ -164,7 +164,12 @@ def test_forward_runs_in_the_given_context() -> None:
 def test_stops_after_a_scene() -> None:
     asked = iter([False, True])
     found = validate(
-        Lookup(), SceneReader(SCENES), assemble, MultiTaskLoss(), CPU, should_stop=asked.__next__
+        Lookup(),
+        ValidationScenes(SCENES),
+        assemble,
+        MultiTaskLoss(),
+        CPU,
+        should_stop=asked.__next__,
     )
     assert found is None
 
@@ -187,7 +192,7 @@ def test_too_little_memory_names_the_ways_out() -> None:
             raise MemoryError
 
     with pytest.raises(BaselineError, match=r"out of memory while validating .* tiles"):
-        validate(Greedy(), SceneReader(SCENES), assemble, MultiTaskLoss(), CPU)
+        validate(Greedy(), ValidationScenes(SCENES), assemble, MultiTaskLoss(), CPU)
 
 
 class Coarse(Lookup):
@@ -205,7 +210,7 @@ class Coarse(Lookup):
 
 def test_coarse_logits_are_upsampled_strip_by_strip(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(validation_module, "_STRIP_PIXELS", 200)
-    found = validate(Coarse(), SceneReader(SCENES), assemble, MultiTaskLoss(), CPU)
+    found = validate(Coarse(), ValidationScenes(SCENES), assemble, MultiTaskLoss(), CPU)
     whole = Coarse()
     loss = MultiTaskLoss()
     sums = [loss.chart_sums(whole(scene["sar"]), scene["charts"]) for scene in SCENES]
@@ -245,7 +250,7 @@ class CountedScenes:
 def test_reader_keeps_what_fits() -> None:
     scenes = CountedScenes()
     n_bytes = [sum(v.nbytes for v in s.values() if isinstance(v, Tensor)) for s in SCENES]
-    reader = SceneReader(scenes, kept_bytes=n_bytes[0] + n_bytes[2])
+    reader = ValidationScenes(scenes, kept_bytes=n_bytes[0] + n_bytes[2])
     for _ in range(2):
         assert [scene["scene_id"] for scene in reader] == [s["scene_id"] for s in SCENES]
     # The second does not fit beside the first; the third does.
@@ -253,7 +258,7 @@ def test_reader_keeps_what_fits() -> None:
 
 
 def test_reader_can_be_left_early() -> None:
-    reader = SceneReader(CountedScenes())
+    reader = ValidationScenes(CountedScenes())
     for scene in reader:
         assert scene is SCENES[0]
         break

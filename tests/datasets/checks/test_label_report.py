@@ -20,7 +20,7 @@ from autoice_bench.datasets.checks.label_report import (
 )
 from autoice_bench.errors import LabelError
 from autoice_bench.formats.label_rule import LabelRule, parse_threshold
-from autoice_bench.text.labels import format_class_shares, format_report
+from autoice_bench.text.labels import format_class_shares, format_label_report
 from tests.datasets.raw_file_writer import (
     HEADER,
     RAW_NAME,
@@ -115,7 +115,7 @@ def test_problems_are_counted(tmp_path: Path) -> None:
     assert report.unknown_codes == {"CT 79": 1, "SA 94": 2}
     # Masked in SOD: 26 and 27 (stage unknown), 28 (4 + 4 of 5 tenths, each 80 %: A wins), 31.
     assert report.counts[REFERENCE_RULE]["SOD"].polygons.masked == 3
-    assert "unknown code: 2 polygons (CT 79 in 1, SA 94 in 2)" in format_report(report)
+    assert "unknown code: 2 polygons (CT 79 in 1, SA 94 in 2)" in format_label_report(report)
 
 
 def test_adding_reports() -> None:
@@ -157,7 +157,7 @@ def test_damaged_scene_does_not_stop_the_others(mixed_file: Path) -> None:
 
 def test_text_lists_every_threshold_once(mixed_file: Path) -> None:
     report = _report(mixed_file, (50, 65), (50, 50))
-    lines = format_report(report).splitlines()
+    lines = format_label_report(report).splitlines()
 
     assert lines[0] == f"{SCENE_ID}: 3 polygons, 60 charted pixels at 40 m (75.00 %)"
     assert [line.split()[:3] for line in lines[2:9]] == [

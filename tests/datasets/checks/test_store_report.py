@@ -17,7 +17,7 @@ from autoice_bench.datasets.checks.store_report import report_store
 from autoice_bench.datasets.simulate.run import SimulatedSource
 from autoice_bench.datasets.store.root import create_store, open_store
 from autoice_bench.datasets.store.scene_dataset import open_scene
-from autoice_bench.text.store import format_report
+from autoice_bench.text.store import format_store_report
 
 
 def test_counts(prepared_store: Path, simulated_source: SimulatedSource) -> None:
@@ -69,14 +69,14 @@ def test_empty_store(tmp_path: Path, prepared_store: Path) -> None:
     assert (report.n_scenes, report.n_bytes, report.n_source_bytes) == (0, 0, 0)
     assert report.valid_percent is None
     assert report.fingerprint is None
-    text = format_report(report)
+    text = format_store_report(report)
     assert "0 simulated scenes" in text
     assert "none until complete" in text
 
 
 def test_text(prepared_store: Path) -> None:
     report = report_store(open_store(prepared_store))
-    text = format_report(report)
+    text = format_store_report(report)
     assert "6 simulated scenes" in text
     assert "subset       test 2, train 4" in text
     for chart in CHARTS:

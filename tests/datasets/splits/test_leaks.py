@@ -89,8 +89,8 @@ def test_leaks_of_a_split_name_scenes_sides_and_kind() -> None:
         "second": IDS[1],
         "minutes": 5.0,
         "overlap": 0.0,
-        "first_side": "train",
-        "second_side": "val",
+        "first_subset": "train",
+        "second_subset": "val",
     }
 
 

@@ -101,7 +101,7 @@ def test_cross_region_by_service() -> None:
     assert sizes(split) == (232, 24, 256)
     assert {scene[-3:] for scene in (*split.train, *split.val)} == {"cis"}
     assert {scene[-3:] for scene in split.test} == {"dmi"}
-    assert not set(OFFICIAL_TEST) & set(split.side_of())
+    assert not set(OFFICIAL_TEST) & set(split.subset_of())
     back = build_split("cross-region-reverse", WHOLE)
     assert sorted((*back.train, *back.val)) == list(split.test)
     assert list(back.test) == sorted((*split.train, *split.val))
@@ -132,7 +132,7 @@ def test_strict_drops_what_leaks() -> None:
     assert strict.test == tuple(sorted(dmi))
     assert "2 cis scenes that leak into the test dropped" in strict.rule
     # The linked pair is on one side.
-    assert len({strict.side_of()[scene] for scene in cis[2:4]}) == 1
+    assert len({strict.subset_of()[scene] for scene in cis[2:4]}) == 1
 
 
 def test_strict_with_nothing_left_is_refused() -> None:
@@ -217,15 +217,15 @@ def test_published_sizes(released: pd.DataFrame, name: str, expected: tuple[int,
 
 def test_known_leaks_of_the_published_splits(released: pd.DataFrame) -> None:
     leaks = check_split(build_split("aspp-study", released), released)
-    sides = [{leak.first_side, leak.second_side} for leak in leaks]
+    sides = [{leak.first_subset, leak.second_subset} for leak in leaks]
     # Six validation scenes and two test scenes have neighbours in training.
     assert sides.count({"train", "val"}) == 6
     tested = {
         scene
         for leak in leaks
         for scene, side in (
-            (leak.link.first, leak.first_side),
-            (leak.link.second, leak.second_side),
+            (leak.link.first, leak.first_subset),
+            (leak.link.second, leak.second_subset),
         )
         if side == "test"
     }

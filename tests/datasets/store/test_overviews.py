@@ -34,7 +34,7 @@ from autoice_bench.datasets.store.root import (
 )
 from autoice_bench.errors import StoreError
 from autoice_bench.formats.shard_writer import dump_json
-from autoice_bench.text.store import format_report
+from autoice_bench.text.store import format_store_report
 from tests.datasets.store_tools import copy_source, digest_scenes, scene_files
 
 OVERVIEWS = (Downscaling(4, "area"), Downscaling(10))
@@ -331,4 +331,4 @@ def test_wrong_overviews_are_wrong_usage(
 
 def test_report_says_nothing_of_overviews_that_are_not_there(prepared_store: Path) -> None:
     opened: Store = open_store(prepared_store)
-    assert "overview" not in format_report(report_store(opened))
+    assert "overview" not in format_store_report(report_store(opened))

@@ -31,7 +31,7 @@ from autoice_bench.formats.label_rule import LabelRule
 from autoice_bench.formats.netcdf import open_netcdf
 from autoice_bench.formats.rtt_folder import find_scenes
 from autoice_bench.formats.variables import STANDARDISED_VARIABLES, VARIABLES
-from autoice_bench.formats.whole_files import write_atomically
+from autoice_bench.formats.whole_files import write_whole
 
 OPTIONS = StoreOptions(simulated=True)
 
@@ -152,7 +152,7 @@ def test_what_a_kill_leaves_of_a_new_store_is_no_obstacle(
     (path / ".partial" / "run").mkdir(parents=True)
 
     def killed(*_: object) -> None:
-        (path / "zarr.json.0123.tmp").write_text("half")
+        (path / ".zarr.json.0123.partial").write_text("half")
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
@@ -242,8 +242,8 @@ def test_truncated_root(path: Path) -> None:
 
 def test_atomic_write_replaces_or_leaves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     target = tmp_path / "a.json"
-    write_atomically(target, b"old")
-    write_atomically(target, b"new")
+    write_whole(target, b"old")
+    write_whole(target, b"new")
     assert target.read_bytes() == b"new"
 
     def full(_: int) -> None:
@@ -252,7 +252,7 @@ def test_atomic_write_replaces_or_leaves(tmp_path: Path, monkeypatch: pytest.Mon
     with monkeypatch.context() as patch:
         patch.setattr("os.fsync", full)
         with pytest.raises(OSError, match="No space left"):
-            write_atomically(target, b"newer")
+            write_whole(target, b"newer")
     assert [file.name for file in tmp_path.iterdir()] == ["a.json"]
     assert target.read_bytes() == b"new"
 

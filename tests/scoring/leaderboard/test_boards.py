@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from autoice_bench.errors import LeaderboardError
-from autoice_bench.scoring.evaluate import Evaluation, score
+from autoice_bench.scoring.evaluate import Evaluation, evaluate
 from autoice_bench.scoring.leaderboard.boards import (
     View,
     build_boards,
@@ -23,7 +23,7 @@ from autoice_bench.scoring.leaderboard.check import check_leaderboard
 from autoice_bench.scoring.leaderboard.compare import compare
 from autoice_bench.scoring.leaderboard.published import read_published
 from autoice_bench.scoring.leaderboard.submission import (
-    Description,
+    SubmissionDescription,
     find_description,
     parse_description,
     read_submission,
@@ -39,18 +39,18 @@ from autoice_bench.text.score import format_summary
 from tests.scoring.make import SCENES, predictions_of, write_netcdf, write_predictions, write_store
 
 
-def evaluate(store: Path, folder: Path, error: float, seed: int = 0) -> Evaluation:
-    return score(write_predictions(folder, error=error, seed=seed), StoreTruth(store))
+def evaluate_noisy(store: Path, folder: Path, error: float, seed: int = 0) -> Evaluation:
+    return evaluate(write_predictions(folder, error=error, seed=seed), StoreTruth(store))
 
 
 @pytest.fixture(scope="module")
 def good(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Evaluation:
-    return evaluate(store, tmp_path_factory.mktemp("good"), 0.1)
+    return evaluate_noisy(store, tmp_path_factory.mktemp("good"), 0.1)
 
 
 @pytest.fixture(scope="module")
 def poor(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Evaluation:
-    return evaluate(store, tmp_path_factory.mktemp("poor"), 0.6, seed=1)
+    return evaluate_noisy(store, tmp_path_factory.mktemp("poor"), 0.6, seed=1)
 
 
 def submit(evaluation: Evaluation, root: Path, name: str, *, replace: bool = False) -> Path:
@@ -72,7 +72,7 @@ def root(pristine: Path, tmp_path: Path) -> Path:
 
 
 def test_submission_reads_back(good: Evaluation, tmp_path: Path) -> None:
-    described = Description(authors="A. Author", seed=7, training_hours=1.5)
+    described = SubmissionDescription(authors="A. Author", seed=7, training_hours=1.5)
     scores = build_scores(good, "mine")
     folder = write_submission(good, tmp_path, "mine", scores, described)
     assert folder == tmp_path / "official" / "mine"
@@ -146,7 +146,7 @@ def test_unsafe_names_are_refused(name: str) -> None:
 
 
 def test_descriptions_are_strict(tmp_path: Path) -> None:
-    assert parse_description({"seed": 3, "training_hours": 2}, "x") == Description(
+    assert parse_description({"seed": 3, "training_hours": 2}, "x") == SubmissionDescription(
         seed=3, training_hours=2
     )
     with pytest.raises(LeaderboardError, match="unknown field 'auther'"):
@@ -161,7 +161,7 @@ def test_descriptions_are_strict(tmp_path: Path) -> None:
     with pytest.raises(LeaderboardError, match="holds a list; expected an object"):
         find_description(None, tmp_path)
     (tmp_path / "elsewhere").mkdir()
-    assert find_description(None, tmp_path / "elsewhere") == Description()
+    assert find_description(None, tmp_path / "elsewhere") == SubmissionDescription()
 
 
 def test_ranks_by_combined_score(root: Path) -> None:
@@ -470,6 +470,6 @@ def test_other_chart_pixels_make_another_truth(store: Path, tmp_path: Path) -> N
     other = write_store(tmp_path / "other.zarr", charts_of={SCENES[0]: charts})
     folder = write_predictions(tmp_path / "p")
     write_netcdf(folder / f"{SCENES[0]}.nc", charts)
-    first, second = (score(folder, StoreTruth(path)) for path in (store, other))
+    first, second = (evaluate(folder, StoreTruth(path)) for path in (store, other))
     assert first.truth_fingerprint != second.truth_fingerprint
     assert first.predictions_sha256 == second.predictions_sha256

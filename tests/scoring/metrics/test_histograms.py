@@ -9,7 +9,7 @@ from hypothesis.extra import numpy as hnp
 from autoice_bench.charts import CHARTS, FILL_VALUE, FLOE, SIC, SOD, Chart
 from autoice_bench.errors import PredictionError
 from autoice_bench.scoring.metrics import histograms
-from autoice_bench.scoring.metrics.histograms import joint_histogram, to_classes
+from autoice_bench.scoring.metrics.histograms import joint_histogram, validate_classes
 
 
 def test_counts_each_pair_once_and_drops_masked_truth() -> None:
@@ -105,7 +105,7 @@ def test_other_shape_is_refused() -> None:
 @pytest.mark.parametrize("dtype", ["i1", "i2", "i8", "u2", "f2", "f4", "f8", "?"])
 def test_whole_numbers_of_any_dtype_become_classes(dtype: str) -> None:
     values = np.array([0, 1, 1], dtype)
-    classes = to_classes(values, SIC)
+    classes = validate_classes(values, SIC)
     assert classes.dtype == np.uint8
     np.testing.assert_array_equal(classes, [0, 1, 1])
 
@@ -113,15 +113,15 @@ def test_whole_numbers_of_any_dtype_become_classes(dtype: str) -> None:
 def test_conversion_is_the_same_across_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(histograms, "BLOCK_PIXELS", 5)
     values = np.arange(24, dtype=np.float32).reshape(4, 6)[:, ::-1]
-    np.testing.assert_array_equal(to_classes(values, SIC), values)
+    np.testing.assert_array_equal(validate_classes(values, SIC), values)
     values = values.copy()
     values[3, 0] = 0.5
     with pytest.raises(PredictionError, match=r"holds 0\.5"):
-        to_classes(values, SIC)
+        validate_classes(values, SIC)
 
 
 def test_nan_becomes_fill() -> None:
-    np.testing.assert_array_equal(to_classes(np.array([np.nan, 3.0]), SIC), [255, 3])
+    np.testing.assert_array_equal(validate_classes(np.array([np.nan, 3.0]), SIC), [255, 3])
 
 
 @pytest.mark.parametrize(
@@ -136,4 +136,4 @@ def test_nan_becomes_fill() -> None:
 )
 def test_other_values_are_refused(values: np.ndarray, message: str) -> None:
     with pytest.raises(PredictionError, match=message):
-        to_classes(values, SIC)
+        validate_classes(values, SIC)

@@ -1,0 +1,69 @@
+"""Locks of the kernel (``flock``): they die with their process, so none is ever stale.
+
+A file that merely exists would have to be judged: is its process alive, on which host, and was the
+number given to another since? The kernel knows. Where a file system has no locks the work goes on
+without one, and the caller says so.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+_NO_LOCKS: Final = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP)
+
+
+class LockedError(Exception):
+    """Another process holds the lock.
+
+    Attributes:
+        holder: who, such as ``process 4711 on node3``; empty where the file does not tell.
+    """
+
+    def __init__(self, holder: str) -> None:
+        super().__init__(holder or "another process")
+        self.holder = holder
+
+
+@contextmanager
+def hold_lock(path: Path, *, shared: bool = False) -> Iterator[bool]:
+    """Hold a lock for the time of a ``with`` block.
+
+    Args:
+        path: the lock's file, created if absent and never removed: two processes could lock a
+            removed file, one of which opened it before.
+        shared: several holders may share it; none may while one holds it alone.
+
+    Yields:
+        Whether the lock is held; False on a file system that has no locks.
+
+    Raises:
+        LockedError: another process holds it.
+        OSError: the file cannot be opened.
+    """
+    # O_CLOEXEC: a program started meanwhile must not inherit the lock and keep it.
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    is_held = True
+    try:
+        try:
+            fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno not in _NO_LOCKS:
+                holder = os.read(descriptor, 256).decode(errors="replace").strip()
+                raise LockedError(holder) from None
+            is_held = False
+        # A courtesy to whoever is refused; a full disk must not prevent the work for it.
+        try:
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
+        except OSError:
+            pass
+        yield is_held
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+import ctypes
+import errno
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from autoice_bench.formats.whole_files import (
+    is_partial,
+    remove_partial_files,
+    whole_file,
+    whole_folder,
+    write_whole,
+)
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
+    target = tmp_path / "a.json"
+    write_whole(target, b"old")
+    write_whole(target, b"new")
+    assert target.read_bytes() == b"new"
+    assert names(tmp_path) == ["a.json"]
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    target = tmp_path / "a.json"
+    write_whole(target, b"old")
+
+    def fill_disk() -> None:
+        with whole_file(target) as partial:
+            assert is_partial(partial)
+            partial.write_bytes(b"half")
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(OSError, match="No space"):
+        fill_disk()
+    assert target.read_bytes() == b"old"
+    assert names(tmp_path) == ["a.json"]
+
+
+def test_what_killed_writers_of_files_leave_can_be_removed(tmp_path: Path) -> None:
+    (tmp_path / ".a.json.0123.partial").write_bytes(b"half")
+    (tmp_path / "a.json").write_bytes(b"whole")
+    remove_partial_files(tmp_path)
+    assert names(tmp_path) == ["a.json"]
+
+
+def fill(folder: Path, content: str, *, replace: bool = False) -> None:
+    with whole_folder(folder, replace=replace) as partial:
+        for name in ("one", "two"):
+            (partial / name).write_text(content)
+            assert not (folder / name).exists() or (folder / name).read_text() != content
+
+
+def test_a_folder_appears_whole_its_parents_too(tmp_path: Path) -> None:
+    target = tmp_path / "a" / "b"
+    fill(target, "x")
+    assert names(target) == ["one", "two"]
+    assert names(tmp_path / "a") == ["b"]
+
+
+def test_a_folder_that_is_there_stays(tmp_path: Path) -> None:
+    fill(tmp_path / "a", "x")
+    with pytest.raises(FileExistsError):
+        fill(tmp_path / "a", "y")
+    assert (tmp_path / "a" / "one").read_text() == "x"
+    assert names(tmp_path) == ["a"]
+
+
+def test_a_file_in_its_place_stays(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("mine")
+    with pytest.raises(FileExistsError):
+        fill(tmp_path / "a", "y", replace=True)
+    assert (tmp_path / "a").read_text() == "mine"
+
+
+@pytest.mark.parametrize("has_exchange", [True, False])
+def test_a_folder_is_replaced_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_exchange: bool
+) -> None:
+    if not has_exchange:  # NFS, say
+        monkeypatch.setattr(ctypes, "CDLL", lambda *_, **__: object())
+    fill(tmp_path / "a", "x")
+    (tmp_path / "a" / "three").touch()
+    fill(tmp_path / "a", "y", replace=True)
+    assert names(tmp_path / "a") == ["one", "two"]
+    assert (tmp_path / "a" / "one").read_text() == "y"
+    assert names(tmp_path) == ["a"]
+
+
+def test_replacing_never_leaves_a_moment_without_the_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    renamed: list[Path] = []
+    rename = Path.rename
+
+    def note(path: Path, target: Path) -> Path:
+        renamed.append(path)
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", note)
+    fill(tmp_path / "a", "x")
+    assert len(renamed) == 1
+    fill(tmp_path / "a", "y", replace=True)
+    assert len(renamed) == 1, "the folders are exchanged in one step on this file system"
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from autoice_bench.formats.whole_files import whole_folder
+with whole_folder(Path(sys.argv[1]), replace=True) as partial:
+    (partial / "one").write_text("half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_kill_loses_nothing_and_the_next_writer_clears_up(tmp_path: Path) -> None:
+    fill(tmp_path / "a", "x")
+    done = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path / "a")], check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert (tmp_path / "a" / "one").read_text() == "x"
+    assert len(names(tmp_path)) == 2
+    fill(tmp_path / "a", "y", replace=True)
+    assert names(tmp_path) == ["a"]
+
+
+def test_a_folder_that_another_process_is_filling_is_left_alone(tmp_path: Path) -> None:
+    with whole_folder(tmp_path / "a") as partial:
+        (partial / "one").touch()
+        fill(tmp_path / "a", "y")
+        assert names(partial) == ["one"]
+        (tmp_path / "a").rename(tmp_path / "b")
+
+
+def test_a_folder_displaced_by_a_killed_writer_comes_back(tmp_path: Path) -> None:
+    (tmp_path / ".a.0123.old").mkdir()
+    (tmp_path / ".a.0123.old" / "one").write_text("x")
+    with pytest.raises(FileExistsError):
+        fill(tmp_path / "a", "y")
+    assert (tmp_path / "a" / "one").read_text() == "x"
+    assert names(tmp_path) == ["a"]
