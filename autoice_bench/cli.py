@@ -10,8 +10,12 @@ import click
 
 from autoice_bench import __version__
 from autoice_bench.commands.base import AutoIceGroup
-from autoice_bench.commands.baseline.run import baseline
-from autoice_bench.commands.baseline.study import study, unet_study
+from autoice_bench.commands.baseline.fetch_weights import fetch_weights
+from autoice_bench.commands.baseline.group import baseline
+from autoice_bench.commands.baseline.list import list_runs_command
+from autoice_bench.commands.baseline.run import run
+from autoice_bench.commands.baseline.study import study
+from autoice_bench.commands.baseline.unet_study import unet_study
 from autoice_bench.commands.convert import convert
 from autoice_bench.commands.demo import demo
 from autoice_bench.commands.info import info
@@ -60,5 +64,5 @@ for _command in (
 ):
     main.add_command(_command)
 
-for _command in (study, unet_study):
+for _command in (run, list_runs_command, study, unet_study, fetch_weights):
     baseline.add_command(_command)

@@ -275,6 +275,7 @@ def aspp_part(bench: Bench) -> list[str]:
     from autoice_bench.baselines.recipes.loading import load_recipe
 
     recipe = load_recipe("aspp", bench.settings("aspp"))
+    encoder = recipe.values()["encoder"]
     loader = float(measure_alone(load_batches, bench, "aspp").value)
     measured = measure_variants(bench, "aspp")
     best = fastest(measured)
@@ -282,7 +283,7 @@ def aspp_part(bench: Bench) -> list[str]:
     whole, whole_file = measure_alone(predict_scenes, bench, run, None).value
     tiled, tiled_file = measure_alone(predict_scenes, bench, run, 768).value
     paragraphs = [
-        f"## ASPP\n\n{recipe.encoder}, 17 channels, batches of {recipe.batch_size} patches of "
+        f"## ASPP\n\n{encoder}, 17 channels, batches of {recipe.batch_size} patches of "
         f"{recipe.patch_size} pixels, {recipe.workers} loader workers.",
         variants_table(bench, measured, loader, recipe.batch_size),
     ]

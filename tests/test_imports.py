@@ -35,10 +35,11 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("scoring.scores",),
     ("scoring.leaderboard",),
     # The baselines.
-    ("baselines.machine",),
+    ("baselines.machine", "baselines.settings"),
     ("baselines.inputs", "baselines.tasks"),
+    ("baselines.networks",),
     ("baselines.recipes",),
-    ("baselines.networks", "baselines.runs"),
+    ("baselines.runs",),
     ("baselines.inference",),
     ("baselines.training", "baselines.insight", "baselines.floors"),
     ("baselines.experiments",),

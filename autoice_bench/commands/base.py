@@ -117,6 +117,23 @@ SUBSET_OPTION = click.option(
     show_default=True,
     help="Subset of the split.",
 )
+
+
+def _allow_imports(_: click.Context, __: click.Parameter, modules: tuple[str, ...]) -> None:
+    from autoice_bench.baselines.networks.foreign import allow_imports
+
+    allow_imports(modules)
+
+
+IMPORT_OPTION = click.option(
+    "--import",
+    "modules",
+    metavar="MODULE",
+    multiple=True,
+    expose_value=False,
+    callback=_allow_imports,
+    help="Let recipes and runs use networks of this Python module. May be repeated.",
+)
 LEADERBOARD_OPTION = click.option(
     "--leaderboard",
     type=PATH,

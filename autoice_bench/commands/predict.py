@@ -9,6 +9,7 @@ import click
 from click.core import ParameterSource
 
 from autoice_bench.commands.base import (
+    IMPORT_OPTION,
     PATH,
     SPLIT_OPTION,
     STORE_OPTION,
@@ -39,6 +40,7 @@ def parse_tile_option(_: click.Context, __: click.Parameter, value: str) -> int 
 @STORE_OPTION
 @SPLIT_OPTION
 @SUBSET_OPTION
+@IMPORT_OPTION
 @click.option(
     "--scene",
     "files",

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from autoice_bench.baselines.insight.describe import (
     TAPS,
     NetworkDescription,
-    feature_size,
     format_size,
 )
 
@@ -31,7 +30,8 @@ def _format_lines(description: NetworkDescription) -> Iterator[str]:
         + _format_fields(description.receptive_fields_px)
     )
     if description.taps:
-        of_patch, of_scene = (format_size(feature_size(size)) for size in (patch, scene))
+        of_patch = format_size(description.patch_features)
+        of_scene = format_size(description.scene_features)
         yield (
             f"taps that meet data, mean of {TAPS}, on the feature map of a patch ({of_patch}) "
             f"and of a scene ({of_scene}):"

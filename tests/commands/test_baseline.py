@@ -217,7 +217,7 @@ def test_seeds_and_repeating_and_replacing(invoke: Invoke, tmp_path: Path) -> No
     assert "was begun with lr 0.002, now it is 0.5; choose another --name" in other.stderr
     replaced = invoke("demo", *SMALL, "--name", "small", "--set", "lr=0.5", "--overwrite")
     assert replaced.exit_code == 0, replaced.output
-    assert RunFolder.open(run.path).recipe.lr == 0.5
+    assert RunFolder.open(run.path).recipe.optimiser.lr == 0.5
 
 
 def test_unet_trains_through_the_same_command(invoke: Invoke) -> None:

@@ -12,9 +12,7 @@ from torch import nn
 
 from autoice_bench.baselines.experiments.plan import PlannedRun
 from autoice_bench.baselines.machine.devices import choose_device, choose_precision
-from autoice_bench.baselines.networks.registry import build_network
 from autoice_bench.baselines.recipes.recipe import Recipe
-from autoice_bench.baselines.tasks.chart_loss import MultiTaskLoss
 from autoice_bench.datasets.store.index import read_index
 from autoice_bench.errors import BaselineError
 
@@ -116,17 +114,18 @@ def _make_step(
 ) -> Callable[[], None]:
     n_patches, size = batch
     memory_format = torch.channels_last if recipe.channels_last else torch.contiguous_format
-    network = build_network(recipe, n_channels).to(device)
+    network = recipe.build_network(n_channels).to(device)
     network.to(memory_format=memory_format)
     inputs = torch.randn(n_patches, n_channels, size, size, device=device)
     inputs = inputs.contiguous(memory_format=memory_format)
-    charts = torch.zeros(n_patches, 3, size, size, dtype=torch.uint8, device=device)
-    loss = MultiTaskLoss(recipe.loss_weights, recipe.sic_loss)
+    n_labels = len(recipe.task.outputs)
+    labels = torch.zeros(n_patches, n_labels, size, size, dtype=torch.uint8, device=device)
+    loss = recipe.task.make_loss()
     use_bf16 = choose_precision(recipe.precision, device) == "bf16"
 
     def step() -> None:
         with torch.autocast(device.type, torch.bfloat16, enabled=use_bf16):
-            total, _ = loss(network(inputs), charts)
+            total, _ = loss(network(inputs), labels)
         total.backward()
         _forget_gradients(network)
 

@@ -14,7 +14,6 @@ from lightning_fabric import Fabric
 
 from autoice_bench.baselines.experiments.plan import PlannedRun
 from autoice_bench.baselines.inference.predict import predict
-from autoice_bench.baselines.networks.registry import find_start_weights
 from autoice_bench.baselines.runs.checkpoints import checkpoint_path
 from autoice_bench.baselines.runs.environment import describe_environment
 from autoice_bench.baselines.runs.folder import RunFolder, State
@@ -123,7 +122,7 @@ def require_start_weights(planned: Sequence[PlannedRun], *, overwrite: bool = Fa
     """
     begun = [checkpoint_path(RunFolder(each.folder).checkpoints, "last") for each in planned]
     if overwrite or not all(path.is_file() for path in begun):
-        find_start_weights(planned[0].recipe)
+        planned[0].recipe.network.find_start_weights()
 
 
 def _remove(planned: PlannedRun) -> None:

@@ -285,10 +285,12 @@ def project_study(runs: Sequence[StudyRun], device: str, n_devices: int = 1) -> 
     Raises:
         BaselineError: the device cannot be used, or has too little memory for a step.
     """
-    alike: dict[tuple[int, bool], list[PlannedRun]] = {}
+    alike: dict[str, list[PlannedRun]] = {}
     for run in runs:
         recipe = run.planned.recipe
-        alike.setdefault((recipe.downscale, recipe.separate_decoders), []).append(run.planned)
+        # The published channels differ by a few, which costs next to nothing.
+        cost = f"{recipe.network.name} {recipe.network.values()} {recipe.downscale}"
+        alike.setdefault(cost, []).append(run.planned)
     return sum(project_runs(planned, device, n_devices).seconds for planned in alike.values())
 
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from autoice_bench.baselines.recipes.loading import load_recipe
-from autoice_bench.baselines.recipes.values import format_value
 from autoice_bench.baselines.runs.naming import name_experiment
+from autoice_bench.baselines.settings.values import format_value
 from autoice_bench.datasets.store.root import Store
 from autoice_bench.errors import BaselineError
 from autoice_bench.formats.split_file import Split
@@ -158,7 +158,7 @@ def plan_unet_study(
     own = frozenset().union(*differences)
     _refuse(shared, own, "a configuration")
     # Another recipe may have other inputs: those of configuration 1 are what the others lack.
-    first = load_recipe(_CONFIGURATIONS[0]).to_dict()
+    first = load_recipe(_CONFIGURATIONS[0]).values()
     common = {key: format_value(first[key]) for key in sorted(own - {"downscale"})}
     as_published = recipe == _CONFIGURATIONS[0]
     base = name_experiment(load_recipe(recipe, shared), load_recipe(recipe), split)
@@ -192,7 +192,7 @@ def plan_unet_study(
 
 def _find_difference(name: str) -> dict[str, str]:
     """What a configuration sets that configuration 1 does not, as text."""
-    first, other = load_recipe(_CONFIGURATIONS[0]).to_dict(), load_recipe(name).to_dict()
+    first, other = load_recipe(_CONFIGURATIONS[0]).values(), load_recipe(name).values()
     return {
         key: format_value(value)
         for key, value in other.items()

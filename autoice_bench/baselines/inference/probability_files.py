@@ -13,7 +13,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from autoice_bench.baselines.inference.scene import CONCENTRATION_STEPS, PROBABILITY_STEPS
+from autoice_bench.baselines.tasks.chart_outputs import CONCENTRATION_STEPS, PROBABILITY_STEPS
 from autoice_bench.charts import CHARTS, SIC
 from autoice_bench.errors import PredictionError
 from autoice_bench.scoring.predictions.writing import DIMS, PROBABILITIES_SUFFIX

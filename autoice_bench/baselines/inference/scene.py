@@ -23,15 +23,10 @@ from torch import Tensor, nn
 from autoice_bench.baselines.inference.tiles import Tiling, blending_weights, find_tiles, pad_size
 from autoice_bench.baselines.inputs.features import FeatureAssembler
 from autoice_bench.baselines.machine.devices import Precision, explained_memory_errors
+from autoice_bench.baselines.networks.contract import CoarseNetwork
 from autoice_bench.baselines.networks.cost import estimate_peak_bytes
 from autoice_bench.baselines.networks.strips import take_rows
-from autoice_bench.baselines.tasks.chart_outputs import (
-    CoarseNetwork,
-    Outputs,
-    to_classes,
-    to_probabilities,
-)
-from autoice_bench.charts import CHARTS
+from autoice_bench.baselines.tasks.contract import Maps, Task
 from autoice_bench.datasets.patches.geometry import Window
 from autoice_bench.datasets.patches.windows import SceneWindows
 from autoice_bench.datasets.readers.available_memory import available_bytes
@@ -41,9 +36,8 @@ _MEMORY_MARGIN: Final = 1.25
 """On top of a network's tensors: what kernels and the bands of probabilities take."""
 _REMEDY: Final = "choose a smaller --tile"
 
-Bands = Iterator[Outputs]
-"""Consecutive lines of a scene as (1, classes, lines, samples) float32: probabilities, or the
-concentration in class units where a network predicts that by regression."""
+Bands = Iterator[Maps]
+"""Consecutive lines of a scene as the task's means, (1, channels, lines, samples) float32."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +46,7 @@ class Member:
 
     Attributes:
         network: in evaluation mode, on the device.
+        task: what it predicts.
         assemble: makes its inputs.
         device: where it computes.
         precision: in what.
@@ -59,6 +54,7 @@ class Member:
     """
 
     network: nn.Module
+    task: Task
     assemble: FeatureAssembler
     device: torch.device
     precision: Precision = "fp32"
@@ -104,7 +100,7 @@ class SceneView:
         inputs = member.assemble(batch, dtype)
         return inputs.contiguous(memory_format=member.memory_format)
 
-    def compute(self, forward: Callable[[Tensor], Outputs], window: Window) -> Outputs:
+    def compute(self, forward: Callable[[Tensor], Maps], window: Window) -> Maps:
         """A forward pass."""
         inputs = [self.read_inputs(window)]
         use_bf16 = self.member.precision == "bf16"
@@ -117,19 +113,13 @@ class ScenePrediction:
     """What a scene is predicted to be.
 
     Attributes:
-        classes: (3, lines, samples) uint8 at 80 m: SIC, SOD, FLOE.
+        classes: (outputs, lines, samples) uint8 at 80 m, in the task's order: SIC, SOD, FLOE.
         probabilities: per chart (classes, lines, samples) uint8, 255 for certainty; of a SIC
             regression (1, lines, samples), 250 for 10. None unless asked for.
     """
 
     classes: NDArray[np.uint8]
     probabilities: tuple[NDArray[np.uint8], ...] | None
-
-
-PROBABILITY_STEPS: Final = 255
-"""Stored probabilities are multiples of 1 / 255."""
-CONCENTRATION_STEPS: Final = 25
-"""Stored regressions are multiples of 1 / 25 class."""
 
 
 def predict_scene(
@@ -212,12 +202,12 @@ def whole_scene(view: SceneView) -> Bands:
     return _whole_bands(outputs, view)
 
 
-def _whole_bands(outputs: Outputs, view: SceneView) -> Bands:
+def _whole_bands(outputs: Maps, view: SceneView) -> Bands:
     lines, samples = view.shape
     size = (view.whole.lines, view.whole.samples)
     for first in range(0, lines, _BAND_LINES):
         rows = take_rows(outputs, size, first, min(first + _BAND_LINES, lines))
-        yield _to_maps(rows, samples)
+        yield _to_means(view.member.task, rows, samples)
 
 
 def tiled_scene(view: SceneView, tiling: Tiling) -> Bands:
@@ -242,24 +232,22 @@ def tiled_scene(view: SceneView, tiling: Tiling) -> Bands:
                     for logits in outputs
                 ]
             weight = of_lines[:, None] * of_samples
+            means = _to_means(view.member.task, outputs, tile.samples)
             across = slice(tile.sample, tile.sample + tile.samples)
-            for total, maps in zip(sums, _to_maps(outputs, tile.samples), strict=True):
+            for total, maps in zip(sums, means, strict=True):
                 total[..., across].addcmul_(maps, weight)
         done = end - row[0].line
         kept = min(done, lines - row[0].line)
-        yield Outputs(*(total[..., :kept, :samples].clone() for total in sums))
+        yield tuple(total[..., :kept, :samples].clone() for total in sums)
         for total in sums:
             following = total[..., done:, :].clone()
             total.zero_()
             total[..., : following.shape[-2], :] = following
 
 
-def _to_maps(outputs: Outputs, samples: int) -> Outputs:
-    """Probabilities, or the regression as it is, of the first samples."""
-    cut = Outputs(*(logits[..., :samples] for logits in outputs))
-    found = to_probabilities(cut)
-    sic = cut.sic.float() if found.sic is None else found.sic
-    return Outputs(sic, found.sod, found.floe)
+def _to_means(task: Task, maps: Maps, samples: int) -> Maps:
+    """The task's means of the first samples."""
+    return task.to_means(tuple(logits[..., :samples] for logits in maps))
 
 
 class RowReader:
@@ -280,10 +268,10 @@ class RowReader:
         self._step = step
         self._shape = shape
         self._n_samples = n_samples
-        self._held: Outputs | None = None
+        self._held: Maps | None = None
         self._first = 0
 
-    def read(self, first: int, stop: int) -> Outputs:
+    def read(self, first: int, stop: int) -> Maps:
         """Lines ``first`` to ``stop`` at 80 m, (1, classes, stop - first, samples) each."""
         last_line, last_sample = (size - 1 for size in self._shape)
         lines = torch.arange(first, stop).floor_divide(self._step).clamp(max=last_line)
@@ -291,28 +279,26 @@ class RowReader:
         assert self._held is not None
         lines -= self._first
         samples = torch.arange(self._n_samples).floor_divide(self._step).clamp(max=last_sample)
-        device = self._held.sod.device
+        device = self._held[0].device
         if self._step == 1 and self._n_samples == last_sample + 1:
-            return Outputs(
-                *(maps[..., int(lines[0]) : int(lines[-1]) + 1, :] for maps in self._held)
-            )
+            return tuple(maps[..., int(lines[0]) : int(lines[-1]) + 1, :] for maps in self._held)
         lines, samples = lines.to(device), samples.to(device)
-        return Outputs(*(maps[..., lines, :][..., samples] for maps in self._held))
+        return tuple(maps[..., lines, :][..., samples] for maps in self._held)
 
     def _hold(self, first: int, stop: int) -> None:
         """Let go of what lies before ``first``, and take bands until ``stop`` is there."""
         held = [] if self._held is None else [self._held]
         self._held = None
-        end = self._first + sum(part.sod.shape[-2] for part in held)
+        end = self._first + sum(part[0].shape[-2] for part in held)
         if held and first > self._first:
             skipped = first - self._first
-            held = [Outputs(*(maps[..., skipped:, :] for maps in held[0]))]
+            held = [tuple(maps[..., skipped:, :] for maps in held[0])]
             self._first = first
         while end < stop:
             band = next(self._bands)
             held.append(band)
-            end += band.sod.shape[-2]
-        self._held = Outputs(*(torch.cat(parts, dim=-2) for parts in zip(*held, strict=True)))
+            end += band[0].shape[-2]
+        self._held = tuple(torch.cat(parts, dim=-2) for parts in zip(*held, strict=True))
 
 
 def _collect(
@@ -330,18 +316,18 @@ def _collect(
         RowReader(of_member, view.member.step // step, view.shape, samples)
         for of_member, view in zip(bands, views, strict=True)
     ]
-    classes = np.empty((len(CHARTS), lines, samples), np.uint8)
+    task = views[0].member.task
+    classes = np.empty((len(task.outputs), lines, samples), np.uint8)
     stored: list[NDArray[np.uint8]] = []
     for first in range(0, lines, _BAND_LINES):
         stop = min(first + _BAND_LINES, lines)
         mean = _average([reader.read(first, stop) for reader in readers])
-        classes[:, first:stop] = to_classes(mean)[0].cpu().numpy()
+        classes[:, first:stop] = task.to_classes(mean)[0].cpu().numpy()
         if not probabilities:
             continue
         stored = stored or [np.empty((maps.shape[1], lines, samples), np.uint8) for maps in mean]
-        for chart, maps in enumerate(mean):
-            is_regression = chart == 0 and mean.sic_is_regression
-            stored[chart][:, first:stop] = _quantise(maps[0], is_regression)
+        for output, quantised in zip(stored, task.quantise(mean), strict=True):
+            output[:, first:stop] = quantised
     return ScenePrediction(
         _repeat(classes, step, shape),
         tuple(_repeat(maps, step, shape) for maps in stored) if probabilities else None,
@@ -359,17 +345,10 @@ def _repeat(values: NDArray[np.uint8], step: int, shape: tuple[int, int]) -> NDA
     return np.asarray(values.take(lines, axis=-2).take(samples, axis=-1))
 
 
-def _average(members: Sequence[Outputs]) -> Outputs:
+def _average(members: Sequence[Maps]) -> Maps:
     if len(members) == 1:
         return members[0]
-    return Outputs(
-        *(
-            torch.stack([maps.cpu() for maps in charts]).mean(dim=0)
-            for charts in zip(*members, strict=True)
-        )
+    return tuple(
+        torch.stack([maps.cpu() for maps in output]).mean(dim=0)
+        for output in zip(*members, strict=True)
     )
-
-
-def _quantise(maps: Tensor, is_regression: bool) -> NDArray[np.uint8]:
-    steps, largest = (CONCENTRATION_STEPS, 10) if is_regression else (PROBABILITY_STEPS, 1)
-    return (maps.clamp(0, largest) * steps).round().to(torch.uint8).cpu().numpy()

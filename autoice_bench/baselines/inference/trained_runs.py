@@ -13,7 +13,6 @@ from autoice_bench import __version__
 from autoice_bench.baselines.inference.scene import Member
 from autoice_bench.baselines.inputs.features import FeatureAssembler, parse_features
 from autoice_bench.baselines.machine.devices import choose_precision
-from autoice_bench.baselines.networks.registry import build_network
 from autoice_bench.baselines.recipes.recipe import Recipe
 from autoice_bench.baselines.runs.checkpoints import (
     CheckpointName,
@@ -22,6 +21,7 @@ from autoice_bench.baselines.runs.checkpoints import (
     restore_network,
 )
 from autoice_bench.baselines.runs.folder import RunFolder
+from autoice_bench.baselines.tasks.contract import Task
 from autoice_bench.datasets.patches.geometry import Geometry
 from autoice_bench.errors import BaselineError
 from autoice_bench.formats.variables import GridAnchor
@@ -83,12 +83,19 @@ def open_trained_runs(
 def _require_agreement(runs: Sequence[RunFolder]) -> None:
     first = runs[0]
     for run in runs[1:]:
-        if run.recipe.sic_output != first.recipe.sic_output:
+        if run.recipe.task.outputs != first.recipe.task.outputs:
             raise BaselineError(
-                f"runs {first.path} and {run.path}: one predicts SIC by "
-                f"{first.recipe.sic_output}, the other by {run.recipe.sic_output}; their mean "
-                "means nothing: predict with them apart"
+                f"runs {first.path} and {run.path}: one predicts "
+                f"{_describe_task(first.recipe.task)}, the other "
+                f"{_describe_task(run.recipe.task)}; their mean means nothing: predict with "
+                "them apart"
             )
+
+
+def _describe_task(task: Task) -> str:
+    """The outputs with how they are predicted, where that is not by classes."""
+    by_regression = [output.name for output in task.outputs if output.is_regression]
+    return f"{', '.join(by_regression) or 'nothing'} by regression"
 
 
 def _open(
@@ -101,7 +108,7 @@ def _open(
     recipe, record = run.recipe, run.read()
     name: CheckpointName = checkpoint or record.get("tested") or recipe.test_checkpoint
     features = parse_features(recipe.features)
-    network = build_network(recipe, features.n_channels)
+    network = recipe.build_network(features.n_channels)
     restore_network(network, read_checkpoint(checkpoint_path(run.checkpoints, name)))
     memory_format = torch.channels_last if recipe.channels_last else torch.contiguous_format
     network = network.eval().to(device=device, memory_format=memory_format)  # type: ignore[call-overload]
@@ -110,6 +117,7 @@ def _open(
     )
     member = Member(
         network=network,
+        task=recipe.task,
         assemble=FeatureAssembler(features, geometry, recipe.upsampling, recipe.tie_interpolation),
         device=device,
         precision=choose_precision(precision or recipe.precision, device),

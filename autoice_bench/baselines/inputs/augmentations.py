@@ -28,6 +28,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from autoice_bench.baselines.inputs.augmentation_settings import AugmentationSettings
 from autoice_bench.charts import FILL_VALUE
 from autoice_bench.errors import BaselineError
 from autoice_bench.formats.variables import VARIABLES
@@ -61,47 +62,8 @@ class Draws:
 
 
 @dataclass(frozen=True)
-class Augmentation:
-    """Random transformations of a batch; the default does nothing.
-
-    Attributes:
-        flip_p: probability of a flip of the samples, and independently of the lines.
-        rotate90_p: probability of a turn by 90, 180 or 270 degrees (180 where patches are not
-            square).
-        rotate_p: probability of a turn by an angle in -rotation_deg..rotation_deg.
-        rotation_deg: largest angle of that turn, degrees.
-        scale_p: probability of a change of scale.
-        scale_range: smallest and largest magnification.
-        cutmix_p: probability that a box of every sample of the batch is replaced by the same box
-            of another sample.
-        cutmix_alpha: the kept share of the patch is drawn from Beta(alpha, alpha).
-        wind_aware: turn and flip the wind vector with the image; False as in the original.
-
-    Raises:
-        BaselineError: a field is out of its range.
-    """
-
-    flip_p: float = 0.0
-    rotate90_p: float = 0.0
-    rotate_p: float = 0.0
-    rotation_deg: float = 90.0
-    scale_p: float = 0.0
-    scale_range: tuple[float, float] = (0.9, 1.1)
-    cutmix_p: float = 0.0
-    cutmix_alpha: float = 1.0
-    wind_aware: bool = True
-
-    def __post_init__(self) -> None:
-        for name in ("flip_p", "rotate90_p", "rotate_p", "scale_p", "cutmix_p"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise BaselineError(f"{name} {getattr(self, name)}; expected a probability, 0 to 1")
-        if not 0 <= self.rotation_deg <= 180:
-            raise BaselineError(f"rotation_deg {self.rotation_deg}; expected 0 to 180")
-        smallest, largest = self.scale_range
-        if not 0 < smallest <= largest < math.inf:
-            raise BaselineError(f"scale_range {self.scale_range}; expected 0 < smallest <= largest")
-        if not 0 < self.cutmix_alpha < math.inf:
-            raise BaselineError(f"cutmix_alpha {self.cutmix_alpha}; expected a positive number")
+class Augmentation(AugmentationSettings):
+    """Random transformations of a batch, by their settings; the default does nothing."""
 
     @property
     def is_active(self) -> bool:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from torch import nn
 
-from autoice_bench.baselines.networks.aspp import Aspp, Rates, count_features
+from autoice_bench.baselines.networks.contract import AtrousNetwork
 from autoice_bench.baselines.networks.cost import trace
 from autoice_bench.charts import CHART_NAMES
 from autoice_bench.formats.variables import PIXEL_SPACING_M
@@ -66,8 +66,10 @@ class NetworkDescription:
         patch_gmac: 1e9 multiply-adds of the convolutions in one forward pass over a patch.
         scene_size: lines and samples of a full scene, in the network's own pixels.
         scene_gmac: the same over a full scene.
-        receptive_fields_px: per chart, width of what one output pixel depends on.
-        rates: atrous rates per chart; empty without atrous convolutions.
+        receptive_fields_px: per output, width of what one output pixel depends on.
+        rates: atrous rates per output; empty without atrous convolutions.
+        patch_features, scene_features: lines and samples of the map that those work on, of a patch
+            and of a full scene; (0, 0) without.
         taps: one per rate, ascending.
         warnings: what a user should know before training.
     """
@@ -81,7 +83,9 @@ class NetworkDescription:
     scene_size: Size
     scene_gmac: float
     receptive_fields_px: dict[str, int]
-    rates: dict[str, Rates]
+    rates: dict[str, tuple[int, ...]]
+    patch_features: Size
+    scene_features: Size
     taps: tuple[TapUse, ...]
     warnings: tuple[str, ...]
 
@@ -121,24 +125,29 @@ def describe(
     patch_size: int,
     scene_size: Size = FULL_SCENE,
     downscale: int = 1,
+    outputs: Sequence[str] = CHART_NAMES,
 ) -> NetworkDescription:
     """Describe a network; costs neither memory nor arithmetic, and changes nothing in it.
 
     Args:
-        network: ``Aspp``, ``UNet`` or another with the same outputs, on any device, also meta.
+        network: on any device, also meta.
         n_channels: input channels it was built for.
         patch_size: side of a training patch, in the network's own pixels.
         scene_size: lines and samples of a full scene, in 80 m pixels.
         downscale: 80 m pixels per pixel of the network's input.
+        outputs: names of what it predicts, in order.
     """
     patch = (patch_size, patch_size)
     scene = (-(-scene_size[0] // downscale), -(-scene_size[1] // downscale))
     reaches = trace(network, n_channels, _TRACED_SIZE).reaches
-    rates = dict(zip(CHART_NAMES, network.rates, strict=True)) if isinstance(network, Aspp) else {}
-    taps = _list_tap_uses(rates, patch, scene)
-    name = type(network).__name__.lower()
+    rates: dict[str, tuple[int, ...]] = {}
+    features: tuple[Size, Size] = ((0, 0), (0, 0))
+    if isinstance(network, AtrousNetwork):
+        rates = dict(zip(outputs, network.rates, strict=True))
+        features = (_shrink(patch, network.stride), _shrink(scene, network.stride))
+    taps = _list_tap_uses(rates, *features)
     return NetworkDescription(
-        network=f"{name} ({network.encoder.name})" if isinstance(network, Aspp) else name,
+        network=str(getattr(network, "label", type(network).__name__.lower())),
         n_channels=n_channels,
         parameters=sum(parameter.numel() for parameter in network.parameters()),
         pixel_spacing_m=PIXEL_SPACING_M * downscale,
@@ -147,11 +156,13 @@ def describe(
         scene_size=scene,
         scene_gmac=trace(network, n_channels, scene).multiply_adds / 1e9,
         receptive_fields_px={
-            chart: round(reach.field) for chart, reach in zip(CHART_NAMES, reaches, strict=True)
+            chart: round(reach.field) for chart, reach in zip(outputs, reaches, strict=True)
         },
         rates=rates,
+        patch_features=features[0],
+        scene_features=features[1],
         taps=taps,
-        warnings=tuple(_find_unused_taps(taps, patch, scene)),
+        warnings=tuple(_find_unused_taps(taps, patch, features[0])),
     )
 
 
@@ -169,20 +180,31 @@ def compute_mean_taps(rate: int, size: Size) -> float:
     return lines * samples
 
 
-def _list_tap_uses(rates: dict[str, Rates], patch: Size, scene: Size) -> tuple[TapUse, ...]:
+def format_size(size: Size) -> str:
+    """Lines and samples as ``768x768``."""
+    return f"{size[0]}x{size[1]}"
+
+
+def _shrink(size: Size, stride: int) -> Size:
+    """Lines and samples of the feature map of an input."""
+    return -(-size[0] // stride), -(-size[1] // stride)
+
+
+def _list_tap_uses(
+    rates: Mapping[str, tuple[int, ...]], patch_features: Size, scene_features: Size
+) -> tuple[TapUse, ...]:
     return tuple(
         TapUse(
             rate=rate,
             charts=tuple(chart for chart, of_chart in rates.items() if rate in of_chart),
-            training=compute_mean_taps(rate, feature_size(patch)),
-            scene=compute_mean_taps(rate, feature_size(scene)),
+            training=compute_mean_taps(rate, patch_features),
+            scene=compute_mean_taps(rate, scene_features),
         )
         for rate in sorted({rate for of_chart in rates.values() for rate in of_chart})
     )
 
 
-def _find_unused_taps(taps: tuple[TapUse, ...], patch: Size, scene: Size) -> Iterator[str]:
-    features = feature_size(patch)
+def _find_unused_taps(taps: tuple[TapUse, ...], patch: Size, features: Size) -> Iterator[str]:
     for use in taps:
         if use.training > 1:
             continue
@@ -196,13 +218,3 @@ def _find_unused_taps(taps: tuple[TapUse, ...], patch: Size, scene: Size) -> Ite
             f"map of a {format_size(patch)} patch, eight of nine taps meet only padding; they keep "
             f"their random start in training, {then}"
         )
-
-
-def feature_size(size: Size) -> Size:
-    """Lines and samples of the feature map of an input."""
-    return count_features(size[0]), count_features(size[1])
-
-
-def format_size(size: Size) -> str:
-    """Lines and samples as ``768x768``."""
-    return f"{size[0]}x{size[1]}"

@@ -20,7 +20,8 @@ import torchvision
 from safetensors.torch import load_file
 from torch import Tensor
 
-from autoice_bench.baselines.networks.aspp import ENCODERS, ResNetEncoder
+from autoice_bench.baselines.networks.aspp.constants import ENCODERS
+from autoice_bench.baselines.networks.aspp.network import ResNetEncoder
 from autoice_bench.errors import BaselineError
 from autoice_bench.wording import format_listing
 
@@ -64,7 +65,7 @@ def find_weights(encoder: str, weights: str) -> Path | None:
     """The file of an encoder's weights, downloaded if need be; None for a random start.
 
     Args:
-        encoder: one of ``aspp.ENCODERS``.
+        encoder: one of ``ENCODERS``.
         weights: as in ``initialise_encoder``.
 
     Raises:
@@ -81,7 +82,7 @@ def fetch_weights(encoder: str) -> Path:
     """ImageNet weights of an encoder, downloaded if torch's cache lacks them.
 
     Args:
-        encoder: one of ``aspp.ENCODERS``.
+        encoder: one of ``ENCODERS``.
 
     Returns:
         The file in the cache; its SHA-256 begins as its name says.

@@ -1,80 +1,74 @@
-"""Networks by name: from a recipe to the module that it describes."""
+"""Networks by name: the folders beside this file, and those of users by their import path."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final
+from dataclasses import fields
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from typing import Any, get_type_hints
 
-from torch import nn
-
-from autoice_bench.baselines.networks.aspp import Aspp
-from autoice_bench.baselines.networks.encoder_weights import NONE, find_weights, initialise_encoder
-from autoice_bench.baselines.networks.unet import UNet
-from autoice_bench.baselines.recipes.recipe import Recipe
-
-
-def _build_aspp(recipe: Recipe, n_channels: int) -> nn.Module:
-    return Aspp(
-        n_channels,
-        encoder=recipe.encoder,
-        rates=recipe.chart_rates,
-        width=recipe.aspp_width,
-        dropout=recipe.dropout,
-        sic_regression=recipe.sic_output == "regression",
-    )
+from autoice_bench.baselines.networks.contract import NetworkSettings
+from autoice_bench.baselines.networks.foreign import ForeignSettings, is_foreign
+from autoice_bench.baselines.settings.values import check_keys, convert_value, suggest
+from autoice_bench.errors import BaselineError
 
 
-def _build_unet(recipe: Recipe, n_channels: int) -> nn.Module:
-    return UNet(
-        n_channels,
-        separate_decoders=recipe.separate_decoders,
-        sic_regression=recipe.sic_output == "regression",
-        widths=recipe.widths,
-    )
+@cache
+def network_names() -> tuple[str, ...]:
+    """Names of the networks that come with the package, sorted."""
+    folders = Path(__file__).parent.glob("*/settings.py")
+    return tuple(sorted(path.parent.name.replace("_", "-") for path in folders))
 
 
-NETWORKS: Final[dict[str, Callable[[Recipe, int], nn.Module]]] = {
-    "aspp": _build_aspp,
-    "unet": _build_unet,
-}
-"""Constructors by the recipe's ``network``."""
+def settings_of(name: str) -> type[NetworkSettings]:
+    """The settings class of a network of this package.
+
+    Raises:
+        BaselineError: there is none of that name.
+    """
+    if name not in network_names():
+        known = suggest(name, network_names())
+        raise BaselineError(f"no network {name!r}{known}, or yours as 'package.module:factory'")
+    module = import_module(f"{__package__}.{name.replace('-', '_')}.settings")
+    found: type[NetworkSettings] = module.SETTINGS
+    return found
 
 
-def build_network(recipe: Recipe, n_channels: int) -> nn.Module:
-    """A recipe's network with a random start, drawn from torch's generator.
+def field_types(name: str) -> dict[str, Any]:
+    """Types of a network's settings by field; empty for a user's, which may have any.
+
+    Raises:
+        BaselineError: no such network.
+    """
+    if is_foreign(name):
+        return {}
+    settings: Any = settings_of(name)
+    hints = get_type_hints(settings)
+    return {field.name: hints[field.name] for field in fields(settings)}
+
+
+def make_settings(name: str, values: dict[str, Any], where: str) -> NetworkSettings:
+    """Settings of a network from plain values; absent fields have their defaults.
 
     Args:
-        recipe: what to build.
-        n_channels: input channels.
-
-    Returns:
-        (B, n_channels, H, W) float to ``Outputs``.
+        name: a name of ``network_names``, or ``package.module:factory``.
+        values: settings by field.
+        where: for messages.
 
     Raises:
-        BaselineError: a field is out of range.
+        BaselineError: no such network, or a field is unknown, malformed or out of range.
     """
-    return NETWORKS[recipe.network](recipe, n_channels)
+    if is_foreign(name):
+        return ForeignSettings(name, values)
+    types = field_types(name)
+    check_keys(values, types, where)
+    converted = {
+        field: convert_value(field, value, types[field], where) for field, value in values.items()
+    }
+    return settings_of(name)(**converted)
 
 
-def find_start_weights(recipe: Recipe) -> None:
-    """Have the file at hand that a recipe's network starts from; it is downloaded if need be.
-
-    Raises:
-        BaselineError: there is none.
-    """
-    if recipe.network == "aspp":
-        find_weights(recipe.encoder, recipe.weights)
-
-
-def initialise_network(network: nn.Module, recipe: Recipe) -> str:
-    """Give a new network the weights that its recipe starts from, in place.
-
-    Returns:
-        What they are, for the run's record: ``none``, or file name and SHA-256.
-
-    Raises:
-        BaselineError: the weights cannot be had, read, or do not fit.
-    """
-    if isinstance(network, Aspp):
-        return initialise_encoder(network.encoder, recipe.weights)
-    return NONE
+def networks_with_field(field: str) -> tuple[str, ...]:
+    """Names of the networks that have a setting."""
+    return tuple(name for name in network_names() if field in field_types(name))

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from autoice_bench.baselines.tasks.chart_outputs import Outputs
+from autoice_bench.baselines.tasks.contract import Maps
 
 
 def apply_in_strips(
@@ -57,19 +57,19 @@ def apply_in_strips(
     return out
 
 
-def take_rows(outputs: Outputs, size: tuple[int, int], first: int, stop: int) -> Outputs:
-    """Some rows of a network's outputs at full size.
+def take_rows(maps: Maps, size: tuple[int, int], first: int, stop: int) -> Maps:
+    """Some rows of a network's maps at full size.
 
     Args:
-        outputs: (B, classes, h, w) each, at full size or coarser.
+        maps: (B, channels, h, w) each, at full size or coarser.
         size: full lines and samples.
         first, stop: rows of the full size.
 
     Returns:
-        (B, classes, stop - first, samples) float32 each; coarser outputs are upsampled as by
+        (B, channels, stop - first, samples) float32 each; coarser maps are upsampled as by
         ``interpolate(mode="bilinear", align_corners=False)``.
     """
-    return Outputs(*(_take_rows(logits, size, first, stop) for logits in outputs))
+    return tuple(_take_rows(logits, size, first, stop) for logits in maps)
 
 
 def _take_rows(logits: Tensor, size: tuple[int, int], first: int, stop: int) -> Tensor:

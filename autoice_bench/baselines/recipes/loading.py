@@ -15,20 +15,15 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, Final
 
-from autoice_bench.baselines.recipes.recipe import (
-    EXCLUSIVE,
-    NETWORK_FIELDS,
-    RECIPE_TYPES,
-    UNSET,
-    Recipe,
-)
-from autoice_bench.baselines.recipes.values import check_keys, parse_text, suggest
+from autoice_bench.baselines.networks.aspp.settings import AsppSettings
+from autoice_bench.baselines.recipes.parts import NAME, NETWORK, PARTS, Nested, nest
+from autoice_bench.baselines.recipes.recipe import Recipe, field_types, merge
+from autoice_bench.baselines.settings.values import check_keys, parse_text, suggest
 from autoice_bench.errors import AutoIceError, BaselineError
 
-__all__ = ["Recipe", "load_recipe", "parse_settings", "recipe_names"]
-
 _EXTENDS: Final = "extends"
-_SUFFIXES: Final = (".toml", ".json")
+_JSON: Final = ".json"
+_SUFFIXES: Final = (".toml", _JSON)
 
 
 def recipe_names() -> tuple[str, ...]:
@@ -50,7 +45,8 @@ def load_recipe(name_or_path: str | Path, overrides: Mapping[str, str] | None = 
 
     Args:
         name_or_path: a published recipe, a TOML file, or the ``config.json`` of a run.
-        overrides: settings as typed after ``--set``: field to text.
+        overrides: settings as typed after ``--set``: field to text. A field may be given with its
+            part (``network.rates``) or without (``rates``).
 
     Returns:
         The resolved recipe; its name is that of the file, or that recorded in a run.
@@ -60,9 +56,9 @@ def load_recipe(name_or_path: str | Path, overrides: Mapping[str, str] | None = 
             another network, or contradicts another; or a feature is unknown.
     """
     values = _read_layers(str(name_or_path), seen=())
-    name = str(values["name"])
-    settings = _parse_overrides(overrides or {}, str(values.get("network", "aspp")), name)
-    recipe = Recipe.from_dict(_merge(values, settings), f"recipe {name}")
+    name = str(values[NAME])
+    settings = _parse_overrides(overrides or {}, values, f"recipe {name}")
+    recipe = Recipe.from_dict(merge(values, settings), f"recipe {name}")
     _check_features(recipe)
     return recipe
 
@@ -82,26 +78,30 @@ def parse_settings(settings: tuple[str, ...]) -> dict[str, str]:
     return pairs
 
 
-def _parse_overrides(overrides: Mapping[str, str], network: str, name: str) -> dict[str, object]:
-    where = f"recipe {name}"
-    settable = RECIPE_TYPES.keys() - {"name", "network"}
-    check_keys(overrides, settable, where)
-    for other, own in NETWORK_FIELDS.items():
-        for key in overrides:
-            if other != network and key in own:
-                raise BaselineError(f"{where}: {key} is of {other} networks; this is {network}")
-    return {key: parse_text(text, RECIPE_TYPES[key]) for key, text in overrides.items()}
+def _parse_overrides(overrides: Mapping[str, str], values: Nested, where: str) -> Nested:
+    """Settings in their parts, each read as its field's type says."""
+    network = overrides.get(NETWORK) or overrides.get("network.name") or _network_of(values)
+    types = field_types(network)
+    nested = nest(overrides, network, where)
+    known = {name for name in types if name not in PARTS} - {NAME}
+    parsed: Nested = {}
+    for part, found in nested.items():
+        if part not in PARTS:
+            check_keys([part], known | set(PARTS), where)
+            parsed[part] = parse_text(found, types[part])
+            continue
+        for field, text in found.items():
+            hint = types.get(part if field == NAME else field)
+            value = text if field == NAME else parse_text(text, hint or Any)
+            parsed.setdefault(part, {})[field] = value
+    return parsed
 
 
-def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    merged = {**below, **above}
-    for group in EXCLUSIVE:
-        if any(name in above and above[name] != UNSET[name] for name in group):
-            merged |= {name: UNSET[name] for name in group if name not in above}
-    return merged
+def _network_of(values: Nested) -> str:
+    return str(values.get(NETWORK, {}).get(NAME, AsppSettings.name))
 
 
-def _read_layers(name_or_path: str, seen: tuple[str, ...]) -> dict[str, Any]:
+def _read_layers(name_or_path: str, seen: tuple[str, ...]) -> Nested:
     """Fields of a file over those of the files it extends, its defaults at the bottom."""
     if name_or_path in seen:
         raise BaselineError(f"recipe {name_or_path}: extends itself ({' -> '.join(seen)})")
@@ -109,19 +109,21 @@ def _read_layers(name_or_path: str, seen: tuple[str, ...]) -> dict[str, Any]:
     is_file = name_or_path.endswith(_SUFFIXES)
     where = name_or_path if is_file else f"recipe {name_or_path}"
     base = values.pop(_EXTENDS, None)
-    values.setdefault("name", Path(name_or_path).stem if is_file else name_or_path)
-    check_keys(values, RECIPE_TYPES, where)
+    values.setdefault(NAME, Path(name_or_path).stem if is_file else name_or_path)
     if base is None:
-        return _merge(_defaults(), values)
-    if not isinstance(base, str):
+        below = Recipe("defaults").to_dict()
+    elif not isinstance(base, str):
         raise BaselineError(f"{where}: extends is {base!r}; expected the name of a recipe")
-    if base.endswith(_SUFFIXES) and is_file:
-        base = str(Path(name_or_path).parent / base)
-    return _merge(_read_layers(base, (*seen, name_or_path)), values)
-
-
-def _defaults() -> dict[str, Any]:
-    return Recipe("defaults").to_dict()
+    else:
+        if base.endswith(_SUFFIXES) and is_file:
+            base = str(Path(name_or_path).parent / base)
+        below = _read_layers(base, (*seen, name_or_path))
+    # A run's record may hold the fields of every network there was when it was written.
+    is_record = name_or_path.endswith(_JSON)
+    nested = nest(values, _network_of(below), where, is_record=is_record)
+    network = nested.get(NETWORK, {}).get(NAME, _network_of(below))
+    check_keys(nested.keys() - set(PARTS), field_types(network), where)
+    return merge(below, nested)
 
 
 def _read(name_or_path: str) -> dict[str, Any]:

@@ -1,4 +1,10 @@
-"""``Recipe``: every setting of a training run, checked, and what identifies the science of it."""
+"""``Recipe``: every setting of a training run, checked, and what identifies the science of it.
+
+A recipe has four parts with fields of their own: ``[network]``, ``[task]``, ``[augmentation]`` and
+``[optimiser]``; the rest stands at its top. Field names are unique, so a field may also be given
+without its part: ``rates`` is ``network.rates``, and ``network = "unet"`` is ``network.name``. That
+is how recipes were written before they had parts, and how they are typed after ``--set``.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +12,23 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, Final, Literal, Self, get_type_hints
+from dataclasses import asdict, dataclass, field, fields
+from typing import TYPE_CHECKING, Any, Final, Literal, Self, get_type_hints
 
-from autoice_bench.baselines.recipes.values import check_keys, convert_value, format_value
+from autoice_bench.baselines.inputs.augmentation_settings import AugmentationSettings
+from autoice_bench.baselines.networks.aspp.settings import AsppSettings
+from autoice_bench.baselines.networks.contract import NetworkSettings
+from autoice_bench.baselines.networks.registry import field_types as network_field_types
+from autoice_bench.baselines.networks.registry import make_settings
+from autoice_bench.baselines.recipes.optimiser import OptimiserSettings
+from autoice_bench.baselines.recipes.parts import NAME, NETWORK, PARTS, Nested, nest
+from autoice_bench.baselines.settings.values import check_keys, convert_value, require, suggest
+from autoice_bench.baselines.tasks.charts import TASKS, ChartTask
+from autoice_bench.baselines.tasks.contract import channels_by_output
 from autoice_bench.errors import BaselineError
 
-Encoder = Literal["resnet18", "resnet34", "resnet50", "resnet101", "resnet152"]
+if TYPE_CHECKING:
+    from torch import nn
 
 EXCLUSIVE: Final = (
     ("patches_per_scene", "patches_per_epoch"),
@@ -25,15 +41,6 @@ UNSET: Final[dict[str, int | None]] = {
 }
 """What those that are not set hold."""
 
-NETWORK_FIELDS: Final[dict[str, frozenset[str]]] = {
-    "aspp": frozenset(
-        {"encoder", "weights", "rates", "rates_sic", "rates_sod", "rates_floe", "aspp_width"}
-        | {"dropout"}
-    ),
-    "unet": frozenset({"widths", "separate_decoders"}),
-}
-"""Fields that mean something to one network only."""
-
 MACHINE_FIELDS: Final = frozenset(
     {"precision", "compile", "channels_last", "workers", "deterministic"}
 )
@@ -42,24 +49,19 @@ MACHINE_FIELDS: Final = frozenset(
 _LABELS: Final = frozenset({"name", "description"})
 _RANDOM_VAL: Final = re.compile(r"random:([1-9][0-9]*)")
 
+_LEAST_FEATURES: Final = 2
+"""Per channel in a batch: one alone has no variance."""
+
 
 @dataclass(frozen=True)
 class Recipe:
-    """The settings of one training run; recipes/*.toml hold the published ones.
+    """The settings of one training run; recipes/published/*.toml hold the published ones.
 
     Attributes:
         name: the recipe's name.
         description: one line on what it is.
-        network: ``aspp`` or ``unet``.
-        encoder: torchvision ResNet under the ASPP decoders.
-        weights: the encoder's start: ``imagenet``, ``none``, or the path of a file.
-        rates: atrous rates of every decoder.
-        rates_sic, rates_sod, rates_floe: rates of one decoder; empty for ``rates``.
-        aspp_width: channels of each ASPP branch.
-        dropout: dropout probability after the ASPP projection.
-        widths: channels of the U-Net's encoder blocks.
-        separate_decoders: one expanding path per chart instead of a shared one (U-Net).
-        sic_output: SIC as 11 ``classes`` or by ``regression`` of the class index.
+        network: which network, and its settings.
+        task: what it predicts, and the loss.
         features: name of a feature group, or names of channels.
         upsampling: how 2 km variables come to the pixels: ``nearest`` or ``linear``.
         tie_interpolation: the same for latitude and longitude from the tie points.
@@ -74,23 +76,8 @@ class Recipe:
         min_valid: smallest share of valid pixels in a patch.
         min_valid_pixels: smallest number of valid pixels in a patch.
         batch_size: patches per step, over all devices.
-        flip_p: probability of a flip, for either axis.
-        rotate90_p: probability of a turn by a multiple of 90 degrees.
-        rotate_p, rotation_deg: probability of a rotation, drawn from -/+ ``rotation_deg``.
-        scale_p, scale_range: probability of a zoom, drawn from the range.
-        cutmix_p, cutmix_alpha: probability of cutmix per batch; its share is Beta(alpha, alpha).
-        wind_aware: the wind vector turns with the image.
-        loss_weights: weights of the SIC, SOD and FLOE losses in the sum.
-        sic_loss: ``cross-entropy`` for classes, ``mse`` for regression.
-        optimiser: ``adam`` or ``sgd``.
-        lr: learning rate at the start.
-        momentum: of SGD.
-        weight_decay: L2 penalty.
-        schedule: ``plateau`` (of the validation loss), ``cosine-restarts`` (per step) or
-            ``constant``.
-        plateau_factor, plateau_patience: lr is multiplied after that many epochs without progress.
-        min_lr: lr never falls below it.
-        restart_epochs: epochs between warm restarts.
+        augmentation: how patches are changed at random.
+        optimiser: how the weights are changed.
         epochs: most epochs.
         early_stopping: epochs without progress of the validation loss that end a run; 0 for never.
         test_checkpoint: which checkpoint predicts: ``best-combined`` validation score,
@@ -109,18 +96,8 @@ class Recipe:
 
     name: str
     description: str = ""
-    network: Literal["aspp", "unet"] = "aspp"
-    encoder: Encoder = "resnet101"
-    weights: str = "imagenet"
-    rates: tuple[int, ...] = (6, 12, 18)
-    rates_sic: tuple[int, ...] = ()
-    rates_sod: tuple[int, ...] = ()
-    rates_floe: tuple[int, ...] = ()
-    aspp_width: int = 32
-    dropout: float = 0.5
-    widths: tuple[int, ...] = (32, 32, 64, 64)
-    separate_decoders: bool = False
-    sic_output: Literal["classes", "regression"] = "classes"
+    network: NetworkSettings = field(default_factory=AsppSettings)
+    task: ChartTask = field(default_factory=ChartTask)
     features: str | tuple[str, ...] = "sar+amsr2"
     upsampling: Literal["nearest", "linear"] = "nearest"
     tie_interpolation: Literal["bilinear", "nearest"] = "bilinear"
@@ -134,26 +111,8 @@ class Recipe:
     min_valid: float | None = None
     min_valid_pixels: int | None = None
     batch_size: int = 8
-    flip_p: float = 0.0
-    rotate90_p: float = 0.0
-    rotate_p: float = 0.0
-    rotation_deg: float = 90.0
-    scale_p: float = 0.0
-    scale_range: tuple[float, float] = (0.9, 1.1)
-    cutmix_p: float = 0.0
-    cutmix_alpha: float = 1.0
-    wind_aware: bool = True
-    loss_weights: tuple[float, float, float] = (1.0, 1.0, 1.0)
-    sic_loss: Literal["cross-entropy", "mse"] = "cross-entropy"
-    optimiser: Literal["adam", "sgd"] = "adam"
-    lr: float = 1e-5
-    momentum: float = 0.9
-    weight_decay: float = 0.0
-    schedule: Literal["plateau", "cosine-restarts", "constant"] = "plateau"
-    plateau_factor: float = 0.5
-    plateau_patience: int = 4
-    min_lr: float = 1e-8
-    restart_epochs: int = 20
+    augmentation: AugmentationSettings = field(default_factory=AugmentationSettings)
+    optimiser: OptimiserSettings = field(default_factory=OptimiserSettings)
     epochs: int = 100
     early_stopping: int = 10
     test_checkpoint: Literal["best-combined", "best-loss", "last"] = "best-combined"
@@ -165,13 +124,11 @@ class Recipe:
     deterministic: bool = False
 
     def __post_init__(self) -> None:
-        _check_ranges(self)
-        _check_combinations(self)
-
-    @property
-    def chart_rates(self) -> tuple[tuple[int, ...], ...]:
-        """Atrous rates of the SIC, SOD and FLOE decoders."""
-        return tuple(own or self.rates for own in (self.rates_sic, self.rates_sod, self.rates_floe))
+        try:
+            _check_ranges(self)
+            _check_combinations(self)
+        except BaselineError as error:
+            raise BaselineError(f"recipe {self.name}: {error}") from None
 
     @property
     def n_random_val(self) -> int | None:
@@ -183,39 +140,91 @@ class Recipe:
         """Training patches per epoch from ``n_scenes`` scenes that have an eligible window."""
         return self.patches_per_epoch or self.patches_per_scene * n_scenes
 
+    def build_network(self, n_channels: int) -> nn.Module:
+        """The network with a random start, drawn from torch's generator.
+
+        Args:
+            n_channels: input channels.
+
+        Returns:
+            (B, n_channels, lines, samples) float to one map per output of the task.
+
+        Raises:
+            BaselineError: a field is out of range.
+        """
+        return self.network.build(n_channels, channels_by_output(self.task))
+
     def to_dict(self) -> dict[str, Any]:
-        """Every field, as JSON and TOML know values (tuples as lists)."""
+        """Every field, the parts as tables, as JSON and TOML know values (tuples as lists)."""
         return {
-            name: list(value) if isinstance(value, tuple) else value
-            for name, value in asdict(self).items()
+            each.name: _PART_VALUES[each.name](self)
+            if each.name in PARTS
+            else _plain(getattr(self, each.name))
+            for each in fields(self)
         }
 
+    def values(self) -> dict[str, Any]:
+        """Every field by its own name, without parts: ``rates``, ``lr``; parts by their names.
+
+        Options of a user's network keep their part's name: ``network.depth``.
+        """
+        flat: dict[str, Any] = {}
+        for name, value in self.to_dict().items():
+            if name not in PARTS:
+                flat[name] = value
+                continue
+            part = dict(value)
+            own = part.pop(NAME, None)
+            if own is not None and name != "task":  # the only one today; it was never said
+                flat[name] = own
+            prefix = "network." if name == NETWORK and ":" in self.network.name else ""
+            flat |= {prefix + key: item for key, item in part.items()}
+        return flat
+
+    def with_values(self, **values: Any) -> Self:
+        """A recipe that differs in some fields, given without their part: ``lr=1e-4``.
+
+        Raises:
+            BaselineError: a field is unknown, malformed or contradicts another.
+        """
+        where = f"recipe {self.name}"
+        changes = nest(values, self.network.name, where)
+        return self.from_dict(merge(self.to_dict(), changes), where)
+
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any], where: str = "recipe") -> Self:
+    def from_dict(
+        cls, values: Mapping[str, Any], where: str = "recipe", *, is_record: bool = False
+    ) -> Self:
         """A recipe from plain values; absent fields have their defaults.
+
+        Args:
+            values: fields with or without their parts.
+            where: for messages.
+            is_record: the values were written by a program: fields of other networks, which
+                records held before recipes had parts, are passed over.
 
         Raises:
             BaselineError: a field is unknown or malformed, or contradicts another.
         """
-        check_keys(values, RECIPE_TYPES, where)
-        converted = {
-            name: convert_value(name, value, RECIPE_TYPES[name], where)
-            for name, value in values.items()
-        }
-        if "name" not in converted:
+        nested = nest(values, AsppSettings.name, where, is_record=is_record)
+        if "name" not in nested:
             raise BaselineError(f"{where}: has no name")
-        return cls(**converted)
+        top = {name: value for name, value in nested.items() if name not in PARTS}
+        check_keys(top, TOP_TYPES, where)
+        converted = {
+            name: convert_value(name, value, TOP_TYPES[name], where) for name, value in top.items()
+        }
+        try:
+            parts = {name: _make_part(name, nested.get(name, {}), where) for name in PARTS}
+        except BaselineError as error:
+            text = str(error)
+            raise BaselineError(text if text.startswith(where) else f"{where}: {text}") from None
+        return cls(**converted, **parts)
 
     def science(self) -> dict[str, Any]:
-        """The fields that decide what is learnt: all but names and those of the machine.
-
-        Fields of the other network are left out too.
-        """
-        others = frozenset().union(
-            *(names for network, names in NETWORK_FIELDS.items() if network != self.network)
-        )
-        left_out = _LABELS | MACHINE_FIELDS | others
-        return {key: value for key, value in self.to_dict().items() if key not in left_out}
+        """The fields that decide what is learnt: all but names and those of the machine."""
+        left_out = _LABELS | MACHINE_FIELDS
+        return {key: value for key, value in self.values().items() if key not in left_out}
 
     def fingerprint(self) -> str:
         """SHA-256 (hex) over ``science()``."""
@@ -223,48 +232,97 @@ class Recipe:
         return hashlib.sha256(text.encode()).hexdigest()
 
 
-RECIPE_TYPES: Final[dict[str, Any]] = get_type_hints(Recipe)
-"""Type of every field."""
+TOP_TYPES: Final[dict[str, Any]] = {
+    name: hint for name, hint in get_type_hints(Recipe).items() if name not in PARTS
+}
+"""Type of every field that stands in no part."""
 
-_POSITIVE: Final = (
-    *("aspp_width", "downscale", "patch_size", "batch_size", "lr", "cutmix_alpha"),
-    *("restart_epochs", "epochs"),
-)
-_NOT_NEGATIVE: Final = (
-    *("patches_per_scene", "patches_per_epoch", "rotation_deg", "momentum", "weight_decay"),
-    *("plateau_patience", "min_lr", "early_stopping", "workers"),
-)
-_SHARES: Final = (
-    *("flip_p", "rotate90_p", "rotate_p", "scale_p", "cutmix_p", "dropout", "plateau_factor"),
-    *("max_masked", "min_valid"),
-)
+_PART_TYPES: Final[dict[str, dict[str, Any]]] = {
+    "task": {each.name: get_type_hints(ChartTask)[each.name] for each in fields(ChartTask)},
+    "augmentation": get_type_hints(AugmentationSettings),
+    "optimiser": get_type_hints(OptimiserSettings),
+}
 
-_LEAST_FEATURES: Final = 2
-"""Per channel in a batch: one alone has no variance."""
+_PART_VALUES: Final[dict[str, Any]] = {
+    "network": lambda recipe: {NAME: recipe.network.name, **recipe.network.values()},
+    "task": lambda recipe: {NAME: recipe.task.name, **recipe.task.values()},
+    "augmentation": lambda recipe: _plain(asdict(recipe.augmentation)),
+    "optimiser": lambda recipe: asdict(recipe.optimiser),
+}
+
+
+def field_types(network: str) -> dict[str, Any]:
+    """Type of every field of a recipe with a network, by its name without part.
+
+    Raises:
+        BaselineError: no such network.
+    """
+    parts = {**_PART_TYPES, NETWORK: network_field_types(network)}
+    types = dict(TOP_TYPES)
+    for part, hints in parts.items():
+        types |= {part if name == NAME else name: hint for name, hint in hints.items()}
+    return {**types, NETWORK: str}
+
+
+def merge(below: Nested, above: Nested) -> Nested:
+    """The fields of one recipe over those of another, both with parts.
+
+    A field that excludes others (``patches_per_scene`` and ``patches_per_epoch``, say) unsets
+    those below; another network starts from its own defaults.
+    """
+    merged = {**below, **above}
+    for part in PARTS:
+        lower, upper = below.get(part, {}), above.get(part, {})
+        if part == NETWORK and upper.get(NAME, lower.get(NAME)) != lower.get(NAME):
+            lower = {}
+        if lower or upper:
+            merged[part] = {**lower, **upper}
+    for group in EXCLUSIVE:
+        if any(name in above and above[name] != UNSET[name] for name in group):
+            merged |= {name: UNSET[name] for name in group if name not in above}
+    return merged
+
+
+def _make_part(part: str, values: Mapping[str, Any], where: str) -> Any:
+    values = dict(values)
+    if part == NETWORK:
+        return make_settings(values.pop(NAME, AsppSettings.name), values, where)
+    kind: Any = {"augmentation": AugmentationSettings, "optimiser": OptimiserSettings}.get(part)
+    if part == "task":
+        name = values.pop(NAME, ChartTask.name)
+        if name not in TASKS:
+            raise BaselineError(f"{where}: no task {name!r}{suggest(name, TASKS)}")
+        kind = TASKS[name]
+    types = _PART_TYPES[part]
+    check_keys(values, types, where)
+    return kind(
+        **{
+            name: convert_value(part if name == NAME else name, value, types[name], where)
+            for name, value in values.items()
+        }
+    )
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _plain(item) for name, item in value.items()}
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _check_ranges(recipe: Recipe) -> None:
-    for name in _POSITIVE:
-        _require(recipe, name, getattr(recipe, name) > 0, "more than 0")
-    for name in _NOT_NEGATIVE:
-        _require(recipe, name, getattr(recipe, name) >= 0, "0 or more")
-    for name in _SHARES:
+    for name in ("downscale", "patch_size", "batch_size", "epochs"):
+        require(name, getattr(recipe, name), getattr(recipe, name) > 0, "more than 0")
+    for name in ("patches_per_scene", "patches_per_epoch", "early_stopping", "workers"):
+        require(name, getattr(recipe, name), getattr(recipe, name) >= 0, "0 or more")
+    for name in ("max_masked", "min_valid"):
         value = getattr(recipe, name)
-        _require(recipe, name, value is None or 0 <= value <= 1, "a number from 0 to 1")
-    for name in ("rates", "rates_sic", "rates_sod", "rates_floe", "widths"):
-        value = getattr(recipe, name)
-        needed = name in ("rates", "widths")
-        valid = all(number > 0 for number in value) and (bool(value) or not needed)
-        _require(recipe, name, valid, "positive whole numbers such as 6,12,18")
-    _require(recipe, "min_valid_pixels", recipe.min_valid_pixels != 0, "1 or more")
-    weights = recipe.loss_weights
-    _require(recipe, "loss_weights", min(weights) >= 0 < max(weights), "0 or more, not all 0")
-    low, high = recipe.scale_range
-    _require(recipe, "scale_range", 0 < low <= high, "two numbers, 0 < low <= high")
-    random = _RANDOM_VAL.fullmatch(recipe.val)
-    _require(recipe, "val", recipe.val == "split" or bool(random), "'split' or 'random:N'")
-    _require(recipe, "weights", bool(recipe.weights), "'imagenet', 'none' or a file")
-    _require(recipe, "features", bool(recipe.features), "a feature group or channel names")
+        require(name, value, value is None or 0 <= value <= 1, "a number from 0 to 1")
+    pixels = recipe.min_valid_pixels
+    require("min_valid_pixels", pixels, pixels is None or pixels > 0, "1 or more")
+    is_val = recipe.val == "split" or _RANDOM_VAL.fullmatch(recipe.val) is not None
+    require("val", recipe.val, is_val, "'split' or 'random:N'")
+    has_features = bool(recipe.features)
+    require("features", recipe.features, has_features, "a feature group or channel names")
 
 
 def _check_combinations(recipe: Recipe) -> None:
@@ -272,30 +330,10 @@ def _check_combinations(recipe: Recipe) -> None:
         chosen = [name for name in group if getattr(recipe, name) != UNSET[name]]
         if len(chosen) != 1:
             found = f"{' and '.join(chosen)} are set" if chosen else "none is set"
-            raise BaselineError(
-                f"recipe {recipe.name}: {found}; expected exactly one of {', '.join(group)}"
-            )
-    if recipe.batch_size * _smallest_map(recipe) ** 2 < _LEAST_FEATURES:
+            raise BaselineError(f"{found}; expected exactly one of {', '.join(group)}")
+    smallest = recipe.network.smallest_map(recipe.patch_size)
+    if recipe.batch_size * smallest**2 < _LEAST_FEATURES:
         raise BaselineError(
-            f"recipe {recipe.name}: batch_size {recipe.batch_size} of patch_size "
-            f"{recipe.patch_size} is too little for batch normalisation; make either larger"
+            f"batch_size {recipe.batch_size} of patch_size {recipe.patch_size} is too little for "
+            "batch normalisation; make either larger"
         )
-    expected = {"classes": "cross-entropy", "regression": "mse"}[recipe.sic_output]
-    if recipe.sic_loss != expected:
-        raise BaselineError(
-            f"recipe {recipe.name}: sic_loss is {recipe.sic_loss!r} with sic_output "
-            f"{recipe.sic_output!r}; expected {expected!r}: set both"
-        )
-
-
-def _smallest_map(recipe: Recipe) -> int:
-    """Side of a patch's coarsest feature map: that of the pooling branch, or of the bridge."""
-    if recipe.network == "aspp":
-        return max(1, -(-recipe.patch_size // 16) // 2)
-    return max(1, recipe.patch_size >> len(recipe.widths))
-
-
-def _require(recipe: Recipe, name: str, valid: bool, expected: str) -> None:
-    if not valid:
-        value = format_value(getattr(recipe, name)) or "empty"
-        raise BaselineError(f"recipe {recipe.name}: {name} is {value}; expected {expected}")

@@ -33,7 +33,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from autoice_bench.baselines.recipes.recipe import Recipe
-from autoice_bench.baselines.recipes.values import format_value
+from autoice_bench.baselines.settings.values import format_value
 from autoice_bench.datasets.store.root import Store
 from autoice_bench.errors import BaselineError
 from autoice_bench.formats.locks import LockedError, hold_lock
@@ -137,7 +137,9 @@ class RunFolder:
     @property
     def recipe(self) -> Recipe:
         """The resolved recipe of the last start."""
-        return Recipe.from_dict(self._read_json(CONFIG_FILE), str(self.path / CONFIG_FILE))
+        return Recipe.from_dict(
+            self._read_json(CONFIG_FILE), str(self.path / CONFIG_FILE), is_record=True
+        )
 
     def require_same(self, recipe: Recipe, *, seed: int, split: Split, store: Store) -> None:
         """Check that ``create`` would find its own run here, or none.

@@ -6,8 +6,8 @@ import hashlib
 import re
 
 from autoice_bench.baselines.recipes.recipe import MACHINE_FIELDS, UNSET, Recipe
-from autoice_bench.baselines.recipes.values import format_value
 from autoice_bench.baselines.runs.folder import _LONGEST_NAME
+from autoice_bench.baselines.settings.values import format_value
 
 
 def name_experiment(recipe: Recipe, published: Recipe, split: str) -> str:
@@ -20,11 +20,11 @@ def name_experiment(recipe: Recipe, published: Recipe, split: str) -> str:
         published: the recipe without settings.
         split: name of the split; ``official`` is not said.
     """
-    before = published.to_dict()
+    before = published.values()
     changed = {
         key: value
-        for key, value in recipe.to_dict().items()
-        if key not in MACHINE_FIELDS | {"name", "description"} and value != before[key]
+        for key, value in recipe.values().items()
+        if key not in MACHINE_FIELDS | {"name", "description"} and value != before.get(key)
     }
     parts = [
         _safe(value) if key == "features" else f"{_safe(key)}-{_safe(value)}"

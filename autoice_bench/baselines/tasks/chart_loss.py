@@ -7,6 +7,7 @@ for the device.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -14,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from autoice_bench.baselines.tasks.chart_outputs import N_CLASSES, Outputs
+from autoice_bench.baselines.tasks.chart_outputs import N_CLASSES
 from autoice_bench.charts import CHART_NAMES, FILL_VALUE
 from autoice_bench.errors import BaselineError
 
@@ -47,11 +48,13 @@ class MultiTaskLoss:
         if self.sic not in get_args(SicLoss):
             raise BaselineError(f"sic_loss {self.sic!r}; expected {' or '.join(get_args(SicLoss))}")
 
-    def __call__(self, outputs: Outputs, charts: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    def __call__(
+        self, outputs: Sequence[Tensor], charts: Tensor
+    ) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss of a batch.
 
         Args:
-            outputs: of the network, any floating dtype.
+            outputs: SIC, SOD and FLOE of the network, any floating dtype.
             charts: (B, 3, H, W) uint8 labels, 255 where there is none.
 
         Returns:
@@ -59,12 +62,12 @@ class MultiTaskLoss:
             by name, detached.
 
         Raises:
-            ValueError: ``outputs.sic`` does not have the channels that this SIC loss needs.
+            ValueError: ``outputs[0]``, SIC, does not have the channels that this SIC loss needs.
         """
         sums, counts = self._sums(outputs, charts, torch.float32)
         return self.pool(sums, counts)
 
-    def chart_sums(self, outputs: Outputs, charts: Tensor) -> tuple[Tensor, Tensor]:
+    def chart_sums(self, outputs: Sequence[Tensor], charts: Tensor) -> tuple[Tensor, Tensor]:
         """Sums and pixel counts, which add up over scenes of any size before ``pool``.
 
         Args:
@@ -91,8 +94,10 @@ class MultiTaskLoss:
         total = torch.stack([w * mean for w, mean in zip(self.weights, means, strict=True)]).sum()
         return total, dict(zip(CHART_NAMES, means.detach(), strict=True))
 
-    def _sums(self, outputs: Outputs, charts: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-        n_sic, expected = outputs.sic.shape[1], 1 if self.sic == "mse" else N_CLASSES[0]
+    def _sums(
+        self, outputs: Sequence[Tensor], charts: Tensor, dtype: torch.dtype
+    ) -> tuple[Tensor, Tensor]:
+        n_sic, expected = outputs[0].shape[1], 1 if self.sic == "mse" else N_CLASSES[0]
         if n_sic != expected:
             raise ValueError(f"SIC has {n_sic} channels; its {self.sic} loss needs {expected}")
         valid = charts != FILL_VALUE

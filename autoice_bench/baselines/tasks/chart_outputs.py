@@ -1,13 +1,20 @@
-"""What every network returns: logits of the three charts, and how they become classes."""
+"""The maps of the three charts, and how they become classes, probabilities and stored values."""
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple, Protocol, runtime_checkable
+from typing import Final, NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from autoice_bench.charts import CHARTS, SIC
+
+PROBABILITY_STEPS: Final = 255
+"""Stored probabilities are multiples of 1 / 255."""
+CONCENTRATION_STEPS: Final = 25
+"""Stored regressions are multiples of 1 / 25 class."""
 
 N_CLASSES: Final = tuple(chart.n_classes for chart in CHARTS)
 """Classes of SIC, SOD and FLOE, without a mask class: 11, 6, 7."""
@@ -90,9 +97,34 @@ def _softmax(logits: Tensor) -> Tensor:
     return torch.softmax(logits, dim=1, dtype=torch.float32)
 
 
-@runtime_checkable
-class CoarseNetwork(Protocol):
-    """A network whose logits can be had before they are upsampled bilinearly."""
+def to_means(outputs: Outputs) -> Outputs:
+    """What may be averaged over tiles and networks: probabilities, or the SIC regression as it is.
 
-    def forward_coarse(self, x: Tensor) -> Outputs:
-        """Logits at a fraction of the input's size."""
+    Logits may not: their scale differs from network to network.
+
+    Returns:
+        float32.
+    """
+    found = to_probabilities(outputs)
+    sic = outputs.sic.float() if found.sic is None else found.sic
+    return Outputs(sic, found.sod, found.floe)
+
+
+def quantise(means: Outputs) -> tuple[NDArray[np.uint8], ...]:
+    """Probabilities of one scene as they are stored.
+
+    Args:
+        means: of ``to_means``, (1, channels, lines, samples).
+
+    Returns:
+        Per chart (channels, lines, samples) uint8: 255 for certainty; of a SIC regression 250 for
+        class 10.
+    """
+    stored = []
+    for k, maps in enumerate(means):
+        is_regression = k == 0 and means.sic_is_regression
+        steps = CONCENTRATION_STEPS if is_regression else PROBABILITY_STEPS
+        largest = SIC.n_classes - 1 if is_regression else 1
+        values = (maps[0].clamp(0, largest) * steps).round().to(torch.uint8)
+        stored.append(values.cpu().numpy())
+    return tuple(stored)

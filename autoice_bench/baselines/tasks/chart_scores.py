@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -11,6 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from autoice_bench.baselines.tasks.chart_loss import MultiTaskLoss
+from autoice_bench.baselines.tasks.chart_outputs import Outputs, to_classes
+from autoice_bench.baselines.tasks.contract import Maps, Validation
 from autoice_bench.charts import CHARTS, FILL_VALUE
 from autoice_bench.scoring.metrics.formulas import chart_score, official_combined, official_score
 from autoice_bench.scoring.metrics.histograms import Histogram
@@ -21,23 +22,53 @@ _BINS: Final = 16
 _MASKED_BIN: Final = _BINS * _BINS - 1
 
 
-@dataclass(frozen=True)
-class Validation:
-    """What validation found.
+class ChartCounts:
+    """Loss sums and joint histograms of predicted charts, counted on the device.
 
-    Attributes:
-        loss: the recipe's weighted sum of the charts' losses.
-        losses: loss of each chart, mean over its labelled pixels; 0 without any.
-        scores: official score of each chart, percent; NaN where undefined.
-        combined: official combined score, percent; NaN where a chart's is.
-        histograms: (n_classes, n_classes + 1) pixel counts of each chart.
+    Args:
+        loss: the training loss.
+        device: where the maps are.
     """
 
-    loss: float
-    losses: dict[str, float]
-    scores: dict[str, float]
-    combined: float
-    histograms: dict[str, Histogram]
+    def __init__(self, loss: MultiTaskLoss, device: torch.device) -> None:
+        n = len(CHARTS)
+        self._loss = loss
+        self._sums = torch.zeros(n, dtype=torch.float64, device=device)
+        self._pixels = torch.zeros(n, dtype=torch.int64, device=device)
+        self._pairs = torch.zeros(n, _BINS * _BINS, dtype=torch.int64, device=device)
+
+    def add(self, maps: Maps, labels: Tensor) -> None:
+        """Count some lines of a scene.
+
+        Args:
+            maps: of the network, at full size.
+            labels: (B, 3, lines, samples) uint8, 255 where there is none.
+        """
+        sums, pixels = self._loss.chart_sums(maps, labels)
+        self._sums += sums
+        self._pixels += pixels
+        self._pairs += count_pairs(labels, to_classes(Outputs(*maps)))
+
+    def tensors(self) -> tuple[Tensor, ...]:
+        """Loss sums (3,), labelled pixels (3,) and pairs of classes (3, 256)."""
+        return self._sums, self._pixels, self._pairs
+
+    def summarise(self, tensors: tuple[Tensor, ...]) -> Validation:
+        """Pooled loss and official scores of the sums over all processes."""
+        sums, pixels, pairs = tensors
+        total, losses = self._loss.pool(sums, pixels)
+        histograms = to_histograms(pairs.cpu().numpy())
+        scores = {
+            chart.name: float(official_score(chart_score(histograms[chart.name], chart)))
+            for chart in CHARTS
+        }
+        return Validation(
+            loss=float(total),
+            losses={name: float(value) for name, value in losses.items()},
+            scores=scores,
+            combined=float(official_combined(scores)),
+            histograms=histograms,
+        )
 
 
 def count_pairs(truth: Tensor, prediction: Tensor) -> Tensor:
@@ -62,19 +93,3 @@ def to_histograms(pairs: NDArray[np.int64]) -> dict[str, Histogram]:
         chart.name: pairs[k].reshape(_BINS, _BINS)[: chart.n_classes, : chart.n_classes + 1].copy()
         for k, chart in enumerate(CHARTS)
     }
-
-
-def _summarise(loss: MultiTaskLoss, sums: Tensor, counts: Tensor, pairs: Tensor) -> Validation:
-    total, losses = loss.pool(sums, counts)
-    histograms = to_histograms(pairs.cpu().numpy())
-    scores = {
-        chart.name: float(official_score(chart_score(histograms[chart.name], chart)))
-        for chart in CHARTS
-    }
-    return Validation(
-        loss=float(total),
-        losses={name: float(value) for name, value in losses.items()},
-        scores=scores,
-        combined=float(official_combined(scores)),
-        histograms=histograms,
-    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
@@ -14,10 +14,10 @@ from torch.optim import SGD, Adam, Optimizer
 from autoice_bench import __version__
 from autoice_bench.baselines.inputs.augmentations import Augmentation
 from autoice_bench.baselines.inputs.features import FeatureAssembler, parse_features
-from autoice_bench.baselines.networks.registry import build_network, initialise_network
+from autoice_bench.baselines.recipes.optimiser import OptimiserSettings
 from autoice_bench.baselines.recipes.recipe import Recipe
 from autoice_bench.baselines.runs.checkpoints import Checkpoint, restore_network, restore_optimiser
-from autoice_bench.baselines.tasks.chart_loss import MultiTaskLoss
+from autoice_bench.baselines.tasks.contract import Loss
 from autoice_bench.baselines.training.scenes import PaddedScenes, ValidationScenes, share_scenes
 from autoice_bench.baselines.training.seeding import seed_torch
 from autoice_bench.datasets.batches.torch_datasets import PatchDataset, PatchLoader
@@ -46,7 +46,7 @@ class Job:
     scenes: ValidationScenes
     assemble: FeatureAssembler
     augment: Augmentation
-    loss: MultiTaskLoss
+    loss: Loss
     network: nn.Module
     model: nn.Module
     optimiser: Optimizer
@@ -84,7 +84,7 @@ def open_training_patches(
 def _reading(recipe: Recipe) -> dict[str, Any]:
     """What patches and whole scenes are read with."""
     return {
-        "arrays": parse_features(recipe.features).arrays | {"charts"},
+        "arrays": parse_features(recipe.features).arrays | {recipe.task.labels},
         "alignment": "starter-kit" if recipe.compat == "starter-kit" else "exact",
         "downscale": recipe.downscale,
         "downscale_method": recipe.downscale_method,
@@ -154,17 +154,17 @@ def prepare_job(
     """
     features = parse_features(recipe.features)
     seed_torch(identity["seed"], "weights")
-    network = build_network(recipe, features.n_channels)
+    network = recipe.build_network(features.n_channels)
     if last is None:
         with fabric.rank_zero_first(local=True):  # one process downloads
-            start_weights = initialise_network(network, recipe)
+            start_weights = recipe.network.initialise(network)
     else:
         restore_network(network, last)
         start_weights = last.metadata["start_weights"]
     if recipe.channels_last:
         network.to(memory_format=torch.channels_last)
     network.to(fabric.device)
-    optimiser = _make_optimiser(recipe, network)
+    optimiser = _make_optimiser(recipe.optimiser, network)
     if last is not None:
         restore_optimiser(optimiser, last, last.metadata["optimiser"])
     compiled: Any = torch.compile(network) if recipe.compile else network
@@ -180,18 +180,8 @@ def prepare_job(
         assemble=FeatureAssembler(
             features, patches.geometry, recipe.upsampling, recipe.tie_interpolation
         ),
-        augment=Augmentation(
-            flip_p=recipe.flip_p,
-            rotate90_p=recipe.rotate90_p,
-            rotate_p=recipe.rotate_p,
-            rotation_deg=recipe.rotation_deg,
-            scale_p=recipe.scale_p,
-            scale_range=recipe.scale_range,
-            cutmix_p=recipe.cutmix_p,
-            cutmix_alpha=recipe.cutmix_alpha,
-            wind_aware=recipe.wind_aware,
-        ),
-        loss=MultiTaskLoss(recipe.loss_weights, recipe.sic_loss),
+        augment=Augmentation(**asdict(recipe.augmentation)),
+        loss=recipe.task.make_loss(),
         network=network,
         model=fabric.setup(compiled, optimiser)[0],
         optimiser=optimiser,
@@ -209,16 +199,19 @@ def prepare_job(
     )
 
 
-def _make_optimiser(recipe: Recipe, network: nn.Module) -> Optimizer:
+def _make_optimiser(settings: OptimiserSettings, network: nn.Module) -> Optimizer:
     """The recipe's optimiser; one fused operation updates all parameters."""
-    if recipe.optimiser == "adam":
+    if settings.name == "adam":
         return Adam(
-            network.parameters(), lr=recipe.lr, weight_decay=recipe.weight_decay, fused=True
+            network.parameters(),
+            lr=settings.lr,
+            weight_decay=settings.weight_decay,
+            fused=True,
         )
     return SGD(
         network.parameters(),
-        lr=recipe.lr,
-        momentum=recipe.momentum,
-        weight_decay=recipe.weight_decay,
+        lr=settings.lr,
+        momentum=settings.momentum,
+        weight_decay=settings.weight_decay,
         fused=True,
     )

@@ -45,7 +45,7 @@ from autoice_bench.baselines.runs.checkpoints import (
     write_checkpoint,
 )
 from autoice_bench.baselines.runs.folder import RunFolder
-from autoice_bench.baselines.tasks.chart_scores import Validation
+from autoice_bench.baselines.tasks.contract import Task, Validation
 from autoice_bench.baselines.training.job import (
     Job,
     identify_run,
@@ -66,7 +66,6 @@ from autoice_bench.baselines.training.seeding import seed_torch
 from autoice_bench.baselines.training.state import TrainingState
 from autoice_bench.baselines.training.validation import validate
 from autoice_bench.callbacks import Progress
-from autoice_bench.charts import CHART_NAMES
 from autoice_bench.datasets.store.root import Store
 from autoice_bench.errors import BaselineError, SplitError
 from autoice_bench.formats.whole_files import remove_partial_files
@@ -162,7 +161,7 @@ def train(
             loader = stack.enter_context(open_loader(recipe, patches, fabric))
             reset_peak_memory(fabric.device)
             job = prepare_job(recipe, store, val_ids, fabric, patches, loader, identity, last)
-            sums, last = _read_sums(last, fabric), None
+            sums, last = _read_sums(last, recipe.task, fabric), None
             if fabric.is_global_zero:
                 run.update(state="running", start_weights=job.provenance["start_weights"])
                 if state.row:  # may be missing after a kill between checkpoint and metrics
@@ -197,7 +196,7 @@ def _run_epochs(
     Args:
         job: what to work with.
         state: where the run stands; kept up to date.
-        sums: (4,) losses of the steps of the epoch begun, added up: the total, then the charts.
+        sums: losses of the steps of the epoch begun, added up: the total, then each output's.
         run: takes checkpoints and metrics.
         stop: whether a signal has come.
         log: takes lines.
@@ -255,18 +254,18 @@ def _take_step(
     """One step of the optimiser.
 
     Returns:
-        (4,) float32 losses on the device: the weighted sum, then SIC, SOD and FLOE.
+        (1 + outputs,) float32 losses on the device: the weighted sum, then each output's.
     """
     # Every random choice follows from where the step is, so that a resumed run repeats it.
     position = (state.epoch, state.step, job.fabric.global_rank)
     seed_torch(job.seed, "step", *position)
     for group in job.optimiser.param_groups:
         group["lr"] = _learning_rate(job.recipe, state, state.step, len(job.loader))
-    inputs, charts = job.augment(
-        job.assemble(batch), batch["charts"], job.channels, (job.seed, *position)
+    inputs, labels = job.augment(
+        job.assemble(batch), batch[job.recipe.task.labels], job.channels, (job.seed, *position)
     )
     outputs = job.model(inputs.contiguous(memory_format=job.memory_format))
-    loss, parts = job.loss(outputs, charts)
+    loss, parts = job.loss(outputs, labels)
     watch.add(loss, state.epoch, state.step, batch["scene_id"])
     job.fabric.backward(loss)
     job.optimiser.step()
@@ -297,23 +296,31 @@ def _start(recipe: Recipe, last: Checkpoint | None) -> TrainingState:
     """Where the run stands."""
     if last is not None:
         return TrainingState.from_dict(last.metadata["state"])
+    optimiser = recipe.optimiser
     return TrainingState(
-        Plateau(recipe.lr, recipe.plateau_factor, recipe.plateau_patience, recipe.min_lr)
+        Plateau(
+            optimiser.lr,
+            optimiser.plateau_factor,
+            optimiser.plateau_patience,
+            optimiser.min_lr,
+        )
     )
 
 
-def _read_sums(last: Checkpoint | None, fabric: Fabric) -> Tensor:
+def _read_sums(last: Checkpoint | None, task: Task, fabric: Fabric) -> Tensor:
     """The losses of the epoch begun, added up."""
     if last is not None:
         return last.tensors[_SUMS].to(fabric.device)
-    return torch.zeros(1 + len(CHART_NAMES), dtype=torch.float64, device=fabric.device)
+    return torch.zeros(1 + len(task.outputs), dtype=torch.float64, device=fabric.device)
 
 
 def _learning_rate(recipe: Recipe, state: TrainingState, step: int, n_steps: int) -> float:
     """Learning rate of a step of the epoch begun."""
-    if recipe.schedule == "cosine-restarts":
-        period = recipe.restart_epochs * n_steps
-        return cosine_restarts(state.epoch * n_steps + step, recipe.lr, period, recipe.min_lr)
+    optimiser = recipe.optimiser
+    if optimiser.schedule == "cosine-restarts":
+        period = optimiser.restart_epochs * n_steps
+        at = state.epoch * n_steps + step
+        return cosine_restarts(at, optimiser.lr, period, optimiser.min_lr)
     return state.plateau.lr
 
 
@@ -345,7 +352,7 @@ def _validate(job: Job, stop: StopRequest) -> Validation | None:
         job.network,
         job.scenes,
         job.assemble,
-        job.loss,
+        job.recipe.task,
         fabric.device,
         memory_format=job.memory_format,
         autocast=fabric.autocast,
@@ -370,7 +377,7 @@ def _make_row(
         "steps": state.step,
         "lr": _learning_rate(job.recipe, state, state.step - 1, state.step),
         "train_loss": total,
-        **{f"train_loss_{name}": part for name, part in zip(CHART_NAMES, parts, strict=True)},
+        **{f"train_loss_{name}": part for name, part in zip(validation.losses, parts, strict=True)},
         "val_loss": validation.loss,
         **{f"val_loss_{name}": value for name, value in validation.losses.items()},
         **{f"val_{name}": value for name, value in validation.scores.items()},
@@ -388,7 +395,7 @@ def _end_epoch(
     recipe: Recipe, state: TrainingState, validation: Validation, row: Mapping[str, Any]
 ) -> None:
     state.end_epoch(validation.loss, validation.combined, row)
-    if recipe.schedule == "plateau":
+    if recipe.optimiser.schedule == "plateau":
         state.plateau.step(validation.loss)
     out_of_patience = 0 < recipe.early_stopping <= state.epochs_without_progress
     state.is_over = out_of_patience or state.epoch == recipe.epochs

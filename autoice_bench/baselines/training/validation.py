@@ -18,12 +18,10 @@ import torch
 from torch import Tensor, nn
 
 from autoice_bench.baselines.machine.devices import explained_memory_errors
+from autoice_bench.baselines.networks.contract import CoarseNetwork
 from autoice_bench.baselines.networks.strips import take_rows
-from autoice_bench.baselines.tasks.chart_loss import MultiTaskLoss
-from autoice_bench.baselines.tasks.chart_outputs import CoarseNetwork, Outputs, to_classes
-from autoice_bench.baselines.tasks.chart_scores import _BINS, Validation, _summarise, count_pairs
+from autoice_bench.baselines.tasks.contract import Maps, Task, Validation
 from autoice_bench.baselines.training.scenes import ValidationScenes
-from autoice_bench.charts import CHARTS
 from autoice_bench.errors import BaselineError
 
 _STRIP_PIXELS: Final = 1 << 22
@@ -34,7 +32,7 @@ def validate(
     network: nn.Module,
     scenes: ValidationScenes,
     assemble: Callable[[Mapping[str, Tensor]], Tensor],
-    loss: MultiTaskLoss,
+    task: Task,
     device: torch.device,
     *,
     memory_format: torch.memory_format = torch.contiguous_format,
@@ -45,10 +43,10 @@ def validate(
     """Validate a network; it is left in evaluation mode.
 
     Args:
-        network: inputs (1, C, H, W) to ``Outputs``, on ``device``.
+        network: inputs (1, C, lines, samples) to the task's maps, on ``device``.
         scenes: whole scenes with labels.
         assemble: a batch on the device to the network's input.
-        loss: the training loss.
+        task: what the network predicts.
         device: where to compute.
         memory_format: of the input.
         autocast: context of the forward pass.
@@ -61,15 +59,12 @@ def validate(
     Raises:
         BaselineError: a scene has no labels, or does not fit into memory.
     """
-    n_charts = len(CHARTS)
-    sums = torch.zeros(n_charts, dtype=torch.float64, device=device)
-    counts = torch.zeros(n_charts, dtype=torch.int64, device=device)
-    pairs = torch.zeros(n_charts, _BINS * _BINS, dtype=torch.int64, device=device)
+    counts = task.make_counts(device)
     network.eval()
     forward = network.forward_coarse if isinstance(network, CoarseNetwork) else network
     with torch.inference_mode(), _explained_memory():
         for scene in scenes:
-            if "charts" not in scene:
+            if task.labels not in scene:
                 raise BaselineError(
                     f"scene {scene['scene_id'][0]}: has no labels; validation needs them: leave "
                     "it out of the split's validation scenes"
@@ -79,14 +74,11 @@ def validate(
             with autocast():
                 outputs = forward(inputs)
             del inputs
-            for part, charts in _strips(outputs, batch["charts"]):
-                strip_sums, strip_counts = loss.chart_sums(part, charts)
-                sums += strip_sums
-                counts += strip_counts
-                pairs += count_pairs(charts, to_classes(part))
+            for part, labels in _strips(outputs, batch[task.labels]):
+                counts.add(part, labels)
             if should_stop():
                 return None
-    return _summarise(loss, add_up(sums), add_up(counts), add_up(pairs))
+    return counts.summarise(tuple(map(add_up, counts.tensors())))
 
 
 def _move(value: Any, device: torch.device) -> Any:
@@ -100,9 +92,9 @@ def _explained_memory() -> AbstractContextManager[None]:
     )
 
 
-def _strips(outputs: Outputs, charts: Tensor) -> Iterator[tuple[Outputs, Tensor]]:
-    lines, samples = charts.shape[-2:]
+def _strips(maps: Maps, labels: Tensor) -> Iterator[tuple[Maps, Tensor]]:
+    lines, samples = labels.shape[-2:]
     step = max(1, _STRIP_PIXELS // samples)
     for first in range(0, lines, step):
         stop = min(first + step, lines)
-        yield take_rows(outputs, (lines, samples), first, stop), charts[:, :, first:stop]
+        yield take_rows(maps, (lines, samples), first, stop), labels[:, :, first:stop]

@@ -1,5 +1,5 @@
-"""``baseline`` and its subcommands: train, list, compare studies, fetch weights.
+"""``baseline`` and its subcommands, one file each, named as they are typed.
 
-``run`` is the group and its default command; the others are subcommands, named as they are
-typed.
+``group`` is the group; ``run`` is what ``baseline RECIPE`` does. ``options`` holds the options that
+several share, ``work`` what they do alike.
 """

@@ -1,10 +1,8 @@
-"""``baseline``: train a baseline, predict with it, score it; list runs, fetch weights."""
+"""``baseline RECIPE``: train a baseline, predict with it, score it."""
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator, Mapping
-from importlib.util import find_spec
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,15 +10,17 @@ import click
 from click.core import ParameterSource
 
 from autoice_bench.commands.base import (
+    IMPORT_OPTION,
     PATH,
     SPLIT_OPTION,
     STORE_OPTION,
     SUBSET_OPTION,
     AutoIceCommand,
-    ListingGroup,
     echo_json,
     scene_progress,
 )
+from autoice_bench.commands.baseline.options import parse_seeds_option
+from autoice_bench.commands.baseline.work import report_work, require_torch
 from autoice_bench.errors import AutoIceError, BaselineError
 
 if TYPE_CHECKING:
@@ -33,69 +33,17 @@ _OF_FLOORS = {"recipe", "store", "split", "subset", "out", "overwrite"}
 _OF_NETWORKS = "only majority and amsr2-threshold have it; recipes of networks write to --preds"
 
 
-class BaselineGroup(ListingGroup):
-    """A group that runs a recipe when no command is named: ``baseline unet``."""
-
-    default_command = "run"
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        asks_help = bool(args) and args[0] in self.get_help_option_names(ctx)
-        if not asks_help and (not args or args[0] not in self.commands):
-            args = [self.default_command, *args]
-        return click.Group.parse_args(self, ctx, args)
-
-    def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
-        return ["[RECIPE]", "[OPTIONS]", "|", "COMMAND [ARGS]..."]
-
-    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The options of the command that needs no name, then the commands."""
-        default = self.commands[self.default_command]
-        default.format_options(click.Context(default, parent=ctx), formatter)
-        self.format_commands(ctx, formatter)
-
-
-@click.group(cls=BaselineGroup)
-def baseline() -> None:
-    """Train a baseline and predict with it.
-
-    RECIPE (default: aspp) is trained on the split's training scenes, or goes on where an earlier
-    start was interrupted; the test scenes are predicted into preds/RUN and scored where labels are
-    there.
-
-    \b
-    majority         a floor: the most frequent class everywhere
-    amsr2-threshold  a floor: one threshold per chart on the 18.7 GHz polarisation ratio
-    aspp             multi-task DeepLab with ASPP (Vahedi et al. 2025)
-    aspp-geo         its variant with place, distance to land and weather
-    unet             MMSeaIce U-Net (Chen et al. 2024); --config 2 to 9 are its ablations
-    unet-16          its variant with incidence angle and distance to land
-    demo, unet-demo  small ones that learn on simulated scenes on a CPU
-
-    A recipe of your own is a TOML file: the fields that differ, and extends = "aspp".
-    """
-
-
-def parse_seeds_option(_: click.Context, __: click.Parameter, value: str) -> tuple[int, ...]:
-    """Read different whole numbers of 0 or more, such as 0,1."""
-    try:
-        seeds = tuple(int(part) for part in value.split(","))
-    except ValueError:
-        raise click.BadParameter(f"{value!r}; expected whole numbers such as 0,1") from None
-    if min(seeds) < 0 or len(set(seeds)) < len(seeds):
-        raise click.BadParameter(f"{value!r}; expected different numbers of 0 or more")
-    return seeds
-
-
 def _recipe_option(flag: str, metavar: str, text: str) -> Callable[[Any], Any]:
     """An option that is short for ``--set`` of the field of its name."""
     return click.option(flag, metavar=metavar, help=text)
 
 
-@baseline.command("run", cls=AutoIceCommand)
+@click.command("run", cls=AutoIceCommand)
 @click.argument("recipe", default="aspp")
 @STORE_OPTION
 @SPLIT_OPTION
 @SUBSET_OPTION
+@IMPORT_OPTION
 @_recipe_option("--rates", "N,N,...", "Atrous rates of every decoder (aspp). [recipe: 6,12,18]")
 @_recipe_option("--rates-sic", "N,N,...", "Atrous rates of the SIC decoder, in place of --rates.")
 @_recipe_option("--rates-sod", "N,N,...", "The same for SOD.")
@@ -237,17 +185,6 @@ def _run_floor(
     click.echo(f"predictions written to {target}")
 
 
-def require_torch(recipe: str) -> None:
-    """Say in one line what is missing where networks cannot run."""
-    for name in ("lightning_fabric", "torch", "torchvision"):
-        # Looked for, not imported: that takes seconds, which wrong options need not wait for.
-        if find_spec(name) is None:
-            raise BaselineError(
-                f"recipe {recipe} needs {name}, which is not installed; install "
-                "'autoice-bench[train]', or run a floor: autoice-bench baseline majority"
-            )
-
-
 def _resolve_name(recipe: str, config: int | None) -> str:
     """The recipe's name, with the configuration of the U-Net.
 
@@ -256,7 +193,7 @@ def _resolve_name(recipe: str, config: int | None) -> str:
     """
     from autoice_bench.baselines.floors.predict import FLOORS
     from autoice_bench.baselines.recipes.loading import recipe_names
-    from autoice_bench.baselines.recipes.values import suggest
+    from autoice_bench.baselines.settings.values import suggest
 
     if not recipe.endswith(_RECIPE_SUFFIXES) and recipe not in recipe_names():
         known = [*FLOORS, *recipe_names()]
@@ -299,15 +236,20 @@ def _describe(recipe_name: str, settings: Mapping[str, str], as_json: bool) -> N
 
     from autoice_bench.baselines.inputs.features import parse_features
     from autoice_bench.baselines.insight.describe import describe
-    from autoice_bench.baselines.networks.registry import build_network
     from autoice_bench.baselines.recipes.loading import load_recipe
     from autoice_bench.text.network import format_description
 
     recipe = load_recipe(recipe_name, settings)
     n_channels = parse_features(recipe.features).n_channels
     with torch.device("meta"):
-        network = build_network(recipe, n_channels)
-    description = describe(network, n_channels, recipe.patch_size, downscale=recipe.downscale)
+        network = recipe.build_network(n_channels)
+    description = describe(
+        network,
+        n_channels,
+        recipe.patch_size,
+        downscale=recipe.downscale,
+        outputs=[output.name for output in recipe.task.outputs],
+    )
     if as_json:
         echo_json({"recipe": recipe.name, **description.to_dict()})
     else:
@@ -317,7 +259,7 @@ def _describe(recipe_name: str, settings: Mapping[str, str], as_json: bool) -> N
 
 def _show_plan(planned: list[PlannedRun], device: str, n_devices: int, as_json: bool) -> None:
     from autoice_bench.baselines.experiments.projection import project_runs
-    from autoice_bench.baselines.recipes.values import format_value
+    from autoice_bench.baselines.settings.values import format_value
     from autoice_bench.text.runs import format_plan, format_projection
 
     try:
@@ -332,7 +274,7 @@ def _show_plan(planned: list[PlannedRun], device: str, n_devices: int, as_json: 
         click.echo(format_plan(each))
     click.echo(f"channels: {', '.join(planned[0].features.channels)}")
     click.echo("recipe:")
-    for field, value in planned[0].recipe.to_dict().items():
+    for field, value in planned[0].recipe.values().items():
         click.echo(f"  {field} = {format_value(value)}")
     if projection is not None:
         click.echo(format_projection(projection, planned[0].recipe))
@@ -392,46 +334,3 @@ def _do_runs(
         click.echo("\n".join(filter(None, [spread, suggest_next(reports, subset=subset)])))
     if interrupted:
         raise SystemExit(1)
-
-
-@contextlib.contextmanager
-def report_work(
-    verb: str, noun: str
-) -> Iterator[tuple[Callable[[int, int], None], Callable[[str], None]]]:
-    """Progress and lines of a piece of work, on standard error."""
-    from autoice_bench.commands.progress import Progress
-
-    with Progress(verb, noun) as progress:
-        yield progress.reach, progress.say
-
-
-@baseline.command("list")
-@click.option(
-    "--runs", type=PATH, default=Path("runs"), show_default=True, help="Folder of the runs."
-)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def list_command(runs: Path, as_json: bool) -> None:
-    """List the runs: state, epochs, scores, time."""
-    from autoice_bench.baselines.runs.listing import list_runs
-    from autoice_bench.text.runs import format_runs
-
-    rows = list_runs(runs)
-    if as_json:
-        echo_json(rows)
-    elif rows:
-        click.echo(format_runs(rows))
-    else:
-        click.echo(f"no runs in {runs}; autoice-bench baseline makes one")
-
-
-@baseline.command("fetch-weights")
-@click.option("--encoder", default="resnet101", show_default=True, help="resnet18 to resnet152.")
-def fetch_weights_command(encoder: str) -> None:
-    """Download ImageNet weights of an encoder, for machines without network.
-
-    They lie in torch's cache (TORCH_HOME, by default ~/.cache/torch), where training finds them.
-    """
-    require_torch("aspp")
-    from autoice_bench.baselines.networks.encoder_weights import fetch_weights
-
-    click.echo(f"weights of {encoder}: {fetch_weights(encoder)}")

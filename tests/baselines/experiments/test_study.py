@@ -59,7 +59,7 @@ from autoice_bench.baselines.recipes.loading import load_recipe
 from autoice_bench.baselines.runs.folder import RunFolder
 from autoice_bench.charts import CHARTS, FILL_VALUE
 from autoice_bench.cli import main
-from autoice_bench.commands.baseline.run import report_work
+from autoice_bench.commands.baseline.work import report_work
 from autoice_bench.datasets.store.root import open_store
 from autoice_bench.errors import BaselineError
 from autoice_bench.formats.label_rule import LabelRule
@@ -121,9 +121,10 @@ def test_the_aspp_study_is_the_18_experiments_of_the_published_table() -> None:
 def test_every_experiment_of_the_aspp_study_is_a_recipe() -> None:
     for experiment in plan_aspp_study("demo", {"lr": "1e-4"}, extended=True).experiments:
         recipe = load_recipe(experiment.recipe, experiment.settings)
-        assert (recipe.features, ",".join(map(str, recipe.rates))) == experiment.labels
-        assert recipe.lr == 1e-4
-        assert recipe.encoder == "resnet18"
+        rates = ",".join(map(str, recipe.values()["rates"]))
+        assert (recipe.features, rates) == experiment.labels
+        assert recipe.optimiser.lr == 1e-4
+        assert recipe.values()["encoder"] == "resnet18"
 
 
 def test_extended_experiments_come_after_the_others() -> None:
@@ -160,12 +161,12 @@ def test_the_unet_study_is_the_nine_configurations() -> None:
 def test_configurations_on_another_recipe_set_what_the_published_ones_set() -> None:
     study = plan_unet_study("unet-demo", {"epochs": "3"})
     for number, experiment in enumerate(study.experiments, start=1):
-        ours = load_recipe(experiment.recipe, experiment.settings)
-        published = load_recipe("unet" if number == 1 else f"unet-{number}")
+        ours = load_recipe(experiment.recipe, experiment.settings).values()
+        published = load_recipe("unet" if number == 1 else f"unet-{number}").values()
         for field in ("features", "sic_output", "sic_loss", "separate_decoders"):
-            assert getattr(ours, field) == getattr(published, field)
-        assert ours.downscale == (1 if number == 2 else load_recipe("unet-demo").downscale)
-        assert ours.epochs == 3
+            assert ours[field] == published[field]
+        assert ours["downscale"] == (1 if number == 2 else load_recipe("unet-demo").downscale)
+        assert ours["epochs"] == 3
         assert experiment.name == f"unet-demo-epochs-3-config-{number}"
 
 
@@ -218,9 +219,9 @@ def test_runs_come_seed_by_seed(prepared_store: Path, tmp_path: Path) -> None:
 def test_tiles_are_of_the_patch_size() -> None:
     aspp = load_recipe("aspp")
     assert choose_tiling(aspp) == Tiling(768, 128)
-    assert choose_tiling(replace(aspp, patch_size=160)) == Tiling(160, 64)
-    assert choose_tiling(replace(aspp, patch_size=100)) == Tiling(128, 64)
-    assert choose_tiling(replace(aspp, patch_size=32)) == Tiling(32, 0)
+    assert choose_tiling(aspp.with_values(patch_size=160)) == Tiling(160, 64)
+    assert choose_tiling(aspp.with_values(patch_size=100)) == Tiling(128, 64)
+    assert choose_tiling(aspp.with_values(patch_size=32)) == Tiling(32, 0)
 
 
 def test_only_scores_on_the_released_test_scenes_are_compared(prepared_store: Path) -> None:
@@ -510,7 +511,7 @@ def test_a_folder_of_other_settings_lends_no_scores(
 ) -> None:
     run_study(runs, fabric, report_work)
     planned = runs[0].planned
-    other = replace(runs[0], planned=replace(planned, recipe=replace(planned.recipe, lr=1.0)))
+    other = replace(runs[0], planned=replace(planned, recipe=planned.recipe.with_values(lr=1.0)))
     assert read_outcome(other).scores is None
     (failed,) = run_study([other], fabric, report_work)
     assert "was begun with lr" in str(failed.error)

@@ -16,7 +16,6 @@ from autoice_bench.baselines.inference import predict as predicting
 from autoice_bench.baselines.inference import scene as inference
 from autoice_bench.baselines.inference.predict import predict, predict_files
 from autoice_bench.baselines.inputs.features import parse_features
-from autoice_bench.baselines.networks.registry import build_network
 from autoice_bench.baselines.recipes.recipe import Recipe
 from autoice_bench.baselines.runs.checkpoints import (
     Checkpoint,
@@ -53,13 +52,13 @@ NAMES: tuple[CheckpointName, ...] = ("best-combined", "best-loss")
 
 def make_run(store: Path, path: Path, fields: Mapping[str, Any], seed: int = 0) -> Path:
     """A run with random networks in its checkpoints."""
-    recipe = Recipe("tiny", **fields)
+    recipe = Recipe("tiny").with_values(**fields)
     opened = open_store(store)
     split = read_split(store, "official")
     run = RunFolder.create(path, recipe, seed=seed, split=split, store=opened)
     torch.manual_seed(seed)
     for name in NAMES:
-        network = build_network(recipe, parse_features(recipe.features).n_channels)
+        network = recipe.build_network(parse_features(recipe.features).n_channels)
         for module in network.modules():
             # As after training: logits that differ from pixel to pixel.
             if isinstance(module, torch.nn.BatchNorm2d):
@@ -228,7 +227,7 @@ def test_an_ensemble_may_mix_resolutions_but_not_kinds_of_sic(
     predict([run, classes], prepared_store, out=tmp_path / "mixed")
     assert evaluate(tmp_path / "mixed", StoreTruth(prepared_store)).rankable
     regression = make_run(prepared_store, tmp_path / "regression", {**coarse, **REGRESSION})
-    with pytest.raises(BaselineError, match="SIC by classes, the other by regression"):
+    with pytest.raises(BaselineError, match="nothing by regression, the other SIC by regression"):
         predict([run, regression], prepared_store, out=tmp_path / "no")
     with pytest.raises(BaselineError, match="is given twice"):
         predict([run, run], prepared_store, out=tmp_path / "no")

@@ -1,4 +1,4 @@
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,12 +19,18 @@ from autoice_bench.baselines.inference.scene import (
 from autoice_bench.baselines.inference.tiles import Tiling
 from autoice_bench.baselines.inputs.features import FeatureAssembler, parse_features
 from autoice_bench.baselines.tasks.chart_outputs import Outputs, to_classes
+from autoice_bench.baselines.tasks.charts import ChartTask
+from autoice_bench.baselines.tasks.contract import Maps
 from autoice_bench.datasets.patches.geometry import Geometry, Window
 from autoice_bench.datasets.patches.opening import open_windows
 from autoice_bench.datasets.store.root import open_store
 from autoice_bench.errors import BaselineError
 
 SHAPE = (300, 327)
+
+
+CLASSES = ChartTask()
+REGRESSION = ChartTask(sic_output="regression", sic_loss="mse")
 
 
 class Convolutions(nn.Module):
@@ -68,19 +74,21 @@ def view(
     features: str = "sar+amsr2",
     seed: int = 0,
     index: int = 0,
+    task: ChartTask = CLASSES,
 ) -> SceneView:
     opened = open_store(store)
     chosen = parse_features(features)
     torch.manual_seed(seed)
     geometry = Geometry(anchor=opened.grid_anchor)
     assemble = FeatureAssembler(chosen, geometry)
-    member = Member(build(chosen.n_channels).eval(), assemble, torch.device("cpu"))
+    network = build(chosen.n_channels).eval()
+    member = Member(network, task, assemble, torch.device("cpu"))
     scene_ids = opened.scene_ids()
     windows = open_windows(opened, scene_ids, arrays=chosen.arrays | {"sar"})
     return SceneView(member, windows, scene_ids[index])
 
 
-def join(bands: inference.Bands) -> Outputs:
+def join(bands: Iterator[Maps]) -> Outputs:
     with torch.inference_mode():
         return Outputs(*(torch.cat(parts, dim=-2) for parts in zip(*bands, strict=True)))
 
@@ -183,7 +191,7 @@ def test_regressions_are_averaged_before_rounding(prepared_store: Path) -> None:
 
     # Means 3.4 -> 3, and (12.4 + 9.4) / 2 = 10.9 -> 11, clamped to 10.
     for values, expected, concentration in (((2.4, 4.4), 3, 85), ((12.4, 9.4), 10, 250)):
-        views = [view(prepared_store, lambda n, v=v: Constant(v)) for v in values]  # type: ignore[misc]
+        views = [view(prepared_store, lambda n, v=v: Constant(v), task=REGRESSION) for v in values]  # type: ignore[misc]
         found = predict_scene(views, SHAPE, probabilities=True)
         assert (found.classes[0] == expected).all()
         assert found.probabilities is not None
@@ -259,7 +267,7 @@ def test_downscaled_lines_are_repeated(bands: tuple[int, ...]) -> None:
     ]
     reader = RowReader(iter(parts), 10, (4, 3), 33)
     read = [reader.read(first, min(first + 8, 37)) for first in range(0, 37, 8)]
-    found = torch.cat([rows.sod for rows in read], dim=-2)[0, 0]
+    found = torch.cat([rows[1] for rows in read], dim=-2)[0, 0]
     assert found.shape == (37, 33)
     lines, samples = np.arange(37) // 10, np.minimum(np.arange(33) // 10, 2)
     np.testing.assert_array_equal(found.numpy(), 100 + 3 * lines[:, None] + samples)
@@ -268,5 +276,5 @@ def test_downscaled_lines_are_repeated(bands: tuple[int, ...]) -> None:
 def test_lines_beyond_the_last_downscaled_one_take_it() -> None:
     value = torch.arange(6.0).reshape(1, 1, 3, 2)
     reader = RowReader(iter([Outputs(value, value, value)]), 10, (3, 2), 20)
-    found = reader.read(25, 38).sic[0, 0]
+    found = reader.read(25, 38)[0][0, 0]
     np.testing.assert_array_equal(found[:, 0].numpy(), 4)

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from autoice_bench.baselines.insight.describe import NetworkDescription, compute_mean_taps, describe
-from autoice_bench.baselines.networks.aspp import Aspp
+from autoice_bench.baselines.networks.aspp.network import Aspp
 from autoice_bench.baselines.networks.cost import Reach, trace
-from autoice_bench.baselines.networks.unet import UNet
+from autoice_bench.baselines.networks.unet.network import UNet
 from autoice_bench.text.network import format_description
 
 

@@ -12,7 +12,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from autoice_bench.baselines.networks import encoder_weights
-from autoice_bench.baselines.networks.aspp import ENCODERS, ResNetEncoder
+from autoice_bench.baselines.networks.aspp.constants import ENCODERS
+from autoice_bench.baselines.networks.aspp.network import ResNetEncoder
 from autoice_bench.baselines.networks.encoder_weights import (
     cache_path,
     fetch_weights,

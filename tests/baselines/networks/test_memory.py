@@ -1,7 +1,7 @@
 import torch
 from torch import Tensor, nn
 
-from autoice_bench.baselines.networks.aspp import Aspp
+from autoice_bench.baselines.networks.aspp.network import Aspp
 from autoice_bench.baselines.networks.cost import estimate_peak_bytes
 
 

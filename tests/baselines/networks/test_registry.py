@@ -5,24 +5,26 @@ import torch
 from torch import nn
 
 from autoice_bench.baselines.inputs.features import parse_features
-from autoice_bench.baselines.networks.registry import NETWORKS, build_network, initialise_network
+from autoice_bench.baselines.networks.registry import field_types, network_names, settings_of
 from autoice_bench.baselines.recipes.loading import load_recipe, recipe_names
-from autoice_bench.baselines.recipes.recipe import NETWORK_FIELDS
 
 
 def count_parameters(network: nn.Module) -> int:
     return sum(parameter.numel() for parameter in network.parameters())
 
 
-def test_every_network_has_fields_and_a_constructor() -> None:
-    assert NETWORKS.keys() == NETWORK_FIELDS.keys()
+def test_every_network_has_fields_and_a_name() -> None:
+    assert {"aspp", "unet"} <= set(network_names())
+    for name in network_names():
+        assert settings_of(name).name == name
+        assert field_types(name)
 
 
 @pytest.mark.parametrize("name", recipe_names())
 def test_every_recipe_builds(name: str) -> None:
     recipe = load_recipe(name)
     with torch.device("meta"):
-        network = build_network(recipe, parse_features(recipe.features).n_channels)
+        network = recipe.build_network(parse_features(recipe.features).n_channels)
     assert count_parameters(network) > 0
 
 
@@ -41,20 +43,20 @@ def test_every_recipe_builds(name: str) -> None:
 def test_published_parameter_counts(name: str, features: str, n_parameters: int) -> None:
     recipe = load_recipe(name, {"features": features})
     with torch.device("meta"):
-        network = build_network(recipe, parse_features(recipe.features).n_channels)
+        network = recipe.build_network(parse_features(recipe.features).n_channels)
     assert count_parameters(network) == n_parameters
 
 
 def test_rates_of_single_charts_reach_the_network() -> None:
     recipe = load_recipe("demo", {"rates": "1,2", "rates_sod": "3"})
-    network = build_network(recipe, 3)
+    network = recipe.build_network(3)
     assert network.rates == ((1, 2), (3,), (1, 2))
 
 
 @pytest.mark.parametrize("name", ["demo", "unet-demo"])
 def test_networks_without_weights_say_so(name: str) -> None:
     recipe = load_recipe(name)
-    network = build_network(recipe, 3)
+    network = recipe.build_network(3)
     before = {key: value.clone() for key, value in network.state_dict().items()}
-    assert initialise_network(network, recipe) == "none"
+    assert recipe.network.initialise(network) == "none"
     assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())

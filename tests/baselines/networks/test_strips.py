@@ -2,8 +2,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from autoice_bench.baselines.networks import aspp
-from autoice_bench.baselines.networks.aspp import Aspp
+from autoice_bench.baselines.networks.aspp import network as aspp
+from autoice_bench.baselines.networks.aspp.network import Aspp
 from autoice_bench.baselines.networks.strips import apply_in_strips, take_rows
 from autoice_bench.baselines.tasks.chart_outputs import Outputs
 

@@ -1,25 +1,28 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from autoice_bench.baselines.inputs.features import parse_features
+from autoice_bench.baselines.networks.aspp.settings import AsppSettings
+from autoice_bench.baselines.networks.unet.settings import UNetSettings
 from autoice_bench.baselines.recipes.loading import load_recipe, parse_settings, recipe_names
-from autoice_bench.baselines.recipes.recipe import MACHINE_FIELDS, RECIPE_TYPES, Recipe
-from autoice_bench.baselines.recipes.values import format_value, parse_text
+from autoice_bench.baselines.recipes.recipe import MACHINE_FIELDS, Recipe, field_types
+from autoice_bench.baselines.settings.values import format_value, parse_text
 from autoice_bench.errors import BaselineError
+
+OLD_RUN = Path(__file__).parents[2] / "data" / "old_run"
 
 
 def changed(name: str, base: str) -> dict[str, object]:
     """Fields in which a recipe differs from another, but for its name."""
-    own, other = load_recipe(name).to_dict(), load_recipe(base).to_dict()
+    own, other = load_recipe(name).values(), load_recipe(base).values()
     return {
         key: value
         for key, value in own.items()
-        if value != other[key] and key not in ("name", "description")
+        if value != other.get(key) and key not in ("name", "description")
     }
 
 
@@ -35,13 +38,18 @@ def test_every_published_recipe_loads_and_has_a_description() -> None:
 
 def test_aspp_is_the_published_study() -> None:
     recipe = load_recipe("aspp")
-    assert recipe.chart_rates == ((6, 12, 18),) * 3
-    assert (recipe.optimiser, recipe.lr) == ("adam", 1e-5)
+    assert recipe.values()["rates"] == [6, 12, 18]
+    assert (recipe.optimiser.name, recipe.optimiser.lr) == ("adam", 1e-5)
     assert (recipe.batch_size, recipe.patch_size) == (8, 768)
-    assert (recipe.plateau_factor, recipe.plateau_patience, recipe.min_lr) == (0.5, 4, 1e-8)
+    optimiser = recipe.optimiser
+    assert (optimiser.plateau_factor, optimiser.plateau_patience, optimiser.min_lr) == (
+        0.5,
+        4,
+        1e-8,
+    )
     assert (recipe.epochs, recipe.early_stopping, recipe.max_masked) == (100, 10, 0.3)
     assert recipe.count_patches(487) == 9740
-    assert recipe.loss_weights == (1.0, 1.0, 1.0)
+    assert recipe.task.loss_weights == (1.0, 1.0, 1.0)
     assert recipe.val == "split"
 
 
@@ -51,8 +59,8 @@ def test_aspp_geo_has_18_channels() -> None:
 
 def test_unet_is_the_published_configuration_1() -> None:
     recipe = load_recipe("unet")
-    assert (recipe.optimiser, recipe.lr) == ("sgd", 1e-3)
-    assert (recipe.momentum, recipe.weight_decay) == (0.9, 0.01)
+    assert (recipe.optimiser.name, recipe.optimiser.lr) == ("sgd", 1e-3)
+    assert (recipe.optimiser.momentum, recipe.optimiser.weight_decay) == (0.9, 0.01)
     assert recipe.count_patches(3) == 500 * 16  # however many scenes there are
     assert (recipe.min_valid_pixels, recipe.max_masked, recipe.patches_per_scene) == (2, None, 0)
     assert recipe.n_random_val == 20
@@ -101,12 +109,13 @@ def test_settings_are_typed() -> None:
             "loss_weights": "2, 2, 1",
         },
     )
-    assert recipe.chart_rates == ((3,), (12, 24, 36), (3,))
-    assert (recipe.lr, type(recipe.lr)) == (1.0, float)
+    assert isinstance(recipe.network, AsppSettings)
+    assert recipe.network.output_rates() == ((3,), (12, 24, 36), (3,))
+    assert (recipe.optimiser.lr, type(recipe.optimiser.lr)) == (1.0, float)
     assert recipe.compile is True
     assert recipe.features == ("sar", "month")
-    assert recipe.weights == "~/weights.pth"
-    assert recipe.loss_weights == (2.0, 2.0, 1.0)
+    assert recipe.network.weights == "~/weights.pth"
+    assert recipe.task.loss_weights == (2.0, 2.0, 1.0)
 
 
 def test_a_setting_unsets_the_fields_that_it_excludes() -> None:
@@ -165,7 +174,8 @@ def test_a_recipe_of_ones_own_extends_published_and_own_ones(tmp_path: Path) -> 
     (tmp_path / "a.toml").write_text('extends = "aspp"\nlr = 1e-3\npatches_per_epoch = 64\n')
     (tmp_path / "b.toml").write_text('extends = "a.toml"\nrates = [3, 6]\n')
     recipe = load_recipe(tmp_path / "b.toml", {"rates": "9"})
-    assert (recipe.name, recipe.lr, recipe.rates, recipe.batch_size) == ("b", 1e-3, (9,), 8)
+    assert (recipe.name, recipe.optimiser.lr, recipe.batch_size) == ("b", 1e-3, 8)
+    assert recipe.values()["rates"] == [9]
     assert (recipe.patches_per_epoch, recipe.patches_per_scene) == (64, 0)
 
 
@@ -189,11 +199,11 @@ def test_bad_files_are_refused(tmp_path: Path, text: str, message: str) -> None:
 
 def test_fingerprint_is_of_the_science() -> None:
     recipe = load_recipe("aspp")
-    assert set(RECIPE_TYPES) > MACHINE_FIELDS
-    same = replace(recipe, name="x", compile=True, workers=0, widths=(1,), precision="fp32")
+    assert set(field_types("aspp")) > MACHINE_FIELDS
+    same = recipe.with_values(name="x", compile=True, workers=0, precision="fp32")
     assert same.fingerprint() == recipe.fingerprint()
-    assert replace(recipe, lr=1e-4).fingerprint() != recipe.fingerprint()
-    assert replace(recipe, rates_sod=(1,)).fingerprint() != recipe.fingerprint()
+    assert recipe.with_values(lr=1e-4).fingerprint() != recipe.fingerprint()
+    assert recipe.with_values(rates_sod=(1,)).fingerprint() != recipe.fingerprint()
 
 
 def test_settings_are_split_at_the_first_equals_sign() -> None:
@@ -205,7 +215,98 @@ def test_settings_are_split_at_the_first_equals_sign() -> None:
 @pytest.mark.parametrize("name", ["aspp", "unet", "unet-4"])
 def test_formatted_values_parse_to_themselves(name: str) -> None:
     recipe = load_recipe(name)
-    for key, value in recipe.to_dict().items():
+    for key, value in recipe.values().items():
         if key not in ("name", "description") and value not in ([], ""):
-            hint = RECIPE_TYPES[key]
+            hint = field_types(recipe.network.name)[key]
             assert parse_text(format_value(value), hint) == value
+
+
+NESTED = """
+extends = "unet"
+batch_size = 4
+
+[network]
+widths = [8, 8]
+
+[task]
+loss_weights = [1, 2, 3]
+
+[augmentation]
+flip_p = 0.25
+
+[optimiser]
+name = "adam"
+lr = 1e-4
+"""
+FLAT = """
+extends = "unet"
+batch_size = 4
+widths = [8, 8]
+loss_weights = [1, 2, 3]
+flip_p = 0.25
+optimiser = "adam"
+lr = 1e-4
+"""
+
+
+def test_a_recipe_with_parts_and_one_without_are_the_same(tmp_path: Path) -> None:
+    (tmp_path / "a" / "mine.toml").parent.mkdir()
+    (tmp_path / "b" / "mine.toml").parent.mkdir()
+    (tmp_path / "a" / "mine.toml").write_text(NESTED)
+    (tmp_path / "b" / "mine.toml").write_text(FLAT)
+    nested = load_recipe(tmp_path / "a" / "mine.toml")
+    assert nested == load_recipe(tmp_path / "b" / "mine.toml")
+    assert nested.network == UNetSettings(widths=(8, 8))
+    assert nested.optimiser.name == "adam"
+    assert nested.optimiser.momentum == 0.9  # of unet, below
+    assert nested.to_dict()["augmentation"]["flip_p"] == 0.25
+    assert nested.values()["flip_p"] == 0.25
+
+
+def test_settings_may_name_the_part() -> None:
+    with_part = load_recipe("aspp", {"network.rates": "3,6", "optimiser.lr": "1e-3"})
+    assert with_part == load_recipe("aspp", {"rates": "3,6", "lr": "1e-3"})
+    assert load_recipe("unet", {"optimiser": "adam"}).optimiser.name == "adam"
+
+
+def test_another_network_starts_from_its_own_defaults(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text('extends = "demo"\nnetwork = "unet"\nwidths = [4]\n')
+    recipe = load_recipe(tmp_path / "mine.toml")
+    assert recipe.network == UNetSettings(widths=(4,))
+    assert recipe.task == load_recipe("demo").task
+    with pytest.raises(BaselineError, match="rates is of aspp networks; this is unet"):
+        load_recipe("demo", {"network": "unet", "rates": "1"})
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('extends = "unet"\nrates = [6, 12, 18]\n', "rates is of aspp networks; this is unet"),
+        ('extends = "unet"\naspp_width = 8\n', "aspp_width is of aspp networks; this is unet"),
+        ('extends = "unet"\n[network]\nrates = [3]\n', "rates is of aspp networks; this is unet"),
+        ('extends = "aspp"\nseparate_decoders = true\n', "separate_decoders is of unet networks"),
+        ("[network]\nratess = [3]\n", "no field 'ratess'; did you mean 'rates'"),
+        ("[optimiser]\nspeed = 1\n", "no field 'speed'; expected one of"),
+        ("[augmentation]\nflip_p = 2\n", "flip_p is 2; expected a number from 0 to 1"),
+        ('[network]\nname = "vnet"\n', "no network 'vnet'; did you mean 'unet'"),
+        ('[task]\nname = "floes"\n', "no task 'floes'; expected one of charts"),
+        ("network = 3\n", r"network is 3; expected a name or a table \[network\]"),
+        ("[network]\nname = 3\n", "network.name is 3; expected a name"),
+    ],
+)
+def test_parts_are_checked_like_settings(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "mine.toml").write_text(text)
+    with pytest.raises(BaselineError, match=message):
+        load_recipe(tmp_path / "mine.toml")
+
+
+def test_records_of_runs_from_before_the_parts_are_read() -> None:
+    # As the first version wrote it: every field, those of the other network too.
+    record = json.loads((OLD_RUN / "runs" / "old-seed0" / "config.json").read_text())
+    assert {"rates", "widths", "lr"} <= record.keys()
+    recipe = Recipe.from_dict(record, is_record=True)
+    assert recipe.network == UNetSettings(widths=(4, 4))
+    run = json.loads((OLD_RUN / "runs" / "old-seed0" / "run.json").read_text())
+    assert recipe.fingerprint() == run["recipe_fingerprint"]
+    assert load_recipe(OLD_RUN / "small.toml") == recipe
+    assert load_recipe(OLD_RUN / "runs" / "old-seed0" / "config.json") == recipe

@@ -19,7 +19,7 @@ from autoice_bench.datasets.store.root import Store, StoreOptions
 from autoice_bench.errors import BaselineError
 from autoice_bench.formats.split_file import Split
 
-RECIPE = replace(load_recipe("demo"), lr=0.002)
+RECIPE = load_recipe("demo").with_values(lr=0.002)
 SPLIT = Split("official", "by hand", None, ("a", "b"), ("c",), ("d",))
 STORE = Store(Path("autoice.zarr"), StoreOptions(simulated=True), "complete", "f" * 64)
 
@@ -44,7 +44,7 @@ def test_a_new_run_records_what_it_is(tmp_path: Path) -> None:
 
 def test_the_same_settings_find_the_run_again(tmp_path: Path) -> None:
     create(tmp_path / "r").update(state="finished", best_epoch=3)
-    on_other_machine = replace(RECIPE, workers=7, compile=True)
+    on_other_machine = RECIPE.with_values(workers=7, compile=True)
     run = RunFolder.create(tmp_path / "r", on_other_machine, seed=0, split=SPLIT, store=STORE)
     assert (run.read_state(), run.read()["best_epoch"]) == ("finished", 3)
     assert run.recipe.workers == 7
@@ -55,7 +55,7 @@ def test_other_settings_are_refused(tmp_path: Path) -> None:
     other_split = replace(SPLIT, train=("a",))
     other_store = replace(STORE, fingerprint="e" * 64)
     for recipe, seed, split, store, message in (
-        (replace(RECIPE, lr=0.5), 0, SPLIT, STORE, "was begun with lr 0.002, now it is 0.5"),
+        (RECIPE.with_values(lr=0.5), 0, SPLIT, STORE, "was begun with lr 0.002, now it is 0.5"),
         (RECIPE, 1, SPLIT, STORE, "was begun with seed 0, now it is 1; choose another --name"),
         (RECIPE, 0, other_split, STORE, "split_hash"),
         (RECIPE, 0, SPLIT, other_store, "store_fingerprint f{12}..., now it is e{12}"),
@@ -137,7 +137,7 @@ def test_a_run_is_held_by_one_process_and_a_killed_one_counts_as_interrupted(
 
 def test_a_run_in_work_keeps_its_recipe(tmp_path: Path) -> None:
     run = create(tmp_path / "r")
-    elsewhere = replace(RECIPE, workers=7)
+    elsewhere = RECIPE.with_values(workers=7)
     with run.lock(), pytest.raises(BaselineError, match=r"another process .*is working on it"):
         RunFolder.create(run.path, elsewhere, seed=0, split=SPLIT, store=STORE)
     assert run.recipe == RECIPE
@@ -205,7 +205,7 @@ def test_default_names(overrides: dict[str, str], split: str, name: str) -> None
 def test_long_names_are_shortened_and_differ() -> None:
     published = load_recipe("aspp")
     recipes = [
-        replace(published, features=tuple(f"channel_{k}" for k in range(n))) for n in (20, 21)
+        published.with_values(features=tuple(f"channel_{k}" for k in range(n))) for n in (20, 21)
     ]
     names = [name_experiment(recipe, published, "official") for recipe in recipes]
     assert names[0] != names[1]

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 from autoice_bench.baselines.recipes.loading import load_recipe
@@ -17,7 +16,7 @@ STORE = Store(Path("autoice.zarr"), StoreOptions(simulated=True), "complete", "f
 
 
 def create(root: Path, seed: int) -> RunFolder:
-    recipe = replace(load_recipe("demo"), epochs=12)
+    recipe = load_recipe("demo").with_values(epochs=12)
     return RunFolder.create(root / f"demo-seed{seed}", recipe, seed=seed, split=SPLIT, store=STORE)
 
 

@@ -5,8 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,6 @@ from torch import Tensor
 
 from autoice_bench.baselines.inference.predict import predict
 from autoice_bench.baselines.inputs.features import FeatureAssembler, parse_features
-from autoice_bench.baselines.networks.registry import build_network
 from autoice_bench.baselines.recipes.recipe import Recipe
 from autoice_bench.baselines.runs.checkpoints import (
     CHECKPOINT_NAMES,
@@ -30,9 +28,9 @@ from autoice_bench.baselines.runs.checkpoints import (
     restore_network,
 )
 from autoice_bench.baselines.runs.folder import RunFolder
+from autoice_bench.baselines.tasks import chart_loss
 from autoice_bench.baselines.tasks.chart_loss import MultiTaskLoss
 from autoice_bench.baselines.tasks.chart_outputs import Outputs
-from autoice_bench.baselines.training import job as training_job
 from autoice_bench.baselines.training.loop import TrainResult, train
 from autoice_bench.baselines.training.scenes import PaddedScenes, ValidationScenes
 from autoice_bench.baselines.training.validation import validate
@@ -44,8 +42,7 @@ from autoice_bench.scoring.evaluate import evaluate
 from autoice_bench.scoring.scores import build_scores, summarise
 from autoice_bench.scoring.truth.store_truth import StoreTruth
 
-UNET = Recipe(
-    name="tiny",
+UNET = Recipe("tiny").with_values(
     network="unet",
     widths=(4, 8),
     sic_output="regression",
@@ -67,8 +64,7 @@ UNET = Recipe(
     precision="fp32",
     workers=0,
 )
-ASPP = replace(
-    UNET,
+ASPP = UNET.with_values(
     network="aspp",
     encoder="resnet18",
     weights="none",
@@ -140,15 +136,16 @@ def uninterrupted(store: Store, tmp_path_factory: pytest.TempPathFactory) -> Cal
     made: dict[str, Path] = {}
 
     def make(recipe: Recipe) -> Path:
-        if recipe.network not in made:
-            path = made[recipe.network] = folder / recipe.network
+        name = recipe.network.name
+        if name not in made:
+            path = made[name] = folder / name
             assert run_training(path, recipe, store).outcome == "finished"
-        return made[recipe.network]
+        return made[name]
 
     return make
 
 
-@pytest.mark.parametrize("recipe", [UNET, ASPP], ids=lambda recipe: recipe.network)
+@pytest.mark.parametrize("recipe", [UNET, ASPP], ids=lambda recipe: recipe.network.name)
 def test_metrics_checkpoints_and_record(uninterrupted: Callable[..., Path], recipe: Recipe) -> None:
     path = uninterrupted(recipe)
     run = RunFolder.open(path)
@@ -173,7 +170,7 @@ def test_metrics_checkpoints_and_record(uninterrupted: Callable[..., Path], reci
         assert metadata["metrics"][column] == row[column]
         assert metadata["epoch"] == record[f"{name.replace('-', '_')}_epoch"]
         assert Recipe.from_dict(metadata["recipe"]) == recipe
-        assert len(metadata["channels"]) == {"unet": 7, "aspp": 3}[recipe.network]
+        assert len(metadata["channels"]) == {"unet": 7, "aspp": 3}[recipe.network.name]
         assert all(key.startswith(NETWORK) for key in read_tensors(path, name))
 
 
@@ -189,13 +186,13 @@ def test_network_to_test_is_exported_with_its_recipe(uninterrupted: Callable[...
     path = uninterrupted(UNET)
     found = read_checkpoint(path / EXPORTED_NETWORK)
     assert found.metadata["checkpoint"] == "best-combined"
-    assert found.metadata["recipe"]["widths"] == [4, 8]
+    assert found.metadata["recipe"]["network"]["widths"] == [4, 8]
     assert found.metadata["store_fingerprint"]
     for name, tensor in read_tensors(path, "best-combined").items():
         assert torch.equal(found.tensors[name], tensor)
 
 
-@pytest.mark.parametrize("recipe", [UNET, ASPP], ids=lambda recipe: recipe.network)
+@pytest.mark.parametrize("recipe", [UNET, ASPP], ids=lambda recipe: recipe.network.name)
 def test_validation_is_what_predicting_and_scoring_find(
     store: Store, uninterrupted: Callable[..., Path], tmp_path: Path, recipe: Recipe
 ) -> None:
@@ -257,7 +254,7 @@ def test_signal_to_the_whole_job(store: Store, tmp_path: Path) -> None:
             for process in (*psutil.Process().children(), psutil.Process()):
                 process.terminate()
 
-    recipe = replace(UNET, workers=2)
+    recipe = UNET.with_values(workers=2)
     stopped = run_training(tmp_path, recipe, store, progress=progress)
     assert stopped.outcome == "interrupted"
 
@@ -336,7 +333,7 @@ def test_another_seed_is_another_run(
     path = uninterrupted(UNET)
     with pytest.raises(BaselineError, match="is of a run with another seed"):
         run_training(path, UNET, store, seed=1)
-    recipe = replace(UNET, epochs=1)
+    recipe = UNET.with_values(epochs=1)
     run_training(tmp_path, recipe, store, seed=1)
     differing = [
         not torch.equal(tensor, read_tensors(tmp_path)[name])
@@ -354,9 +351,9 @@ def test_checkpoint_of_other_scenes_is_refused(
 
 
 def test_machine_settings_may_change_when_a_run_goes_on(store: Store, tmp_path: Path) -> None:
-    recipe = replace(UNET, epochs=2)
+    recipe = UNET.with_values(epochs=2)
     run_training(tmp_path, recipe, store, progress=stop_at(5, signal.SIGTERM))
-    result = run_training(tmp_path, replace(recipe, workers=1, channels_last=False), store)
+    result = run_training(tmp_path, recipe.with_values(workers=1, channels_last=False), store)
     assert result.outcome == "finished"
 
 
@@ -365,11 +362,13 @@ def spoil(monkeypatch: pytest.MonkeyPatch, call: int) -> None:
     calls = iter(range(1, 1000))
 
     class Spoilt(MultiTaskLoss):
-        def __call__(self, outputs: Outputs, charts: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        def __call__(
+            self, outputs: Sequence[Tensor], charts: Tensor
+        ) -> tuple[Tensor, dict[str, Tensor]]:
             total, parts = super().__call__(outputs, charts)
             return (total * torch.nan if next(calls) == call else total), parts
 
-    monkeypatch.setattr(training_job, "MultiTaskLoss", Spoilt)
+    monkeypatch.setattr(chart_loss, "MultiTaskLoss", Spoilt)
 
 
 def test_nan_names_the_scenes_and_keeps_the_last_checkpoint(
@@ -389,12 +388,12 @@ def test_nan_names_the_scenes_and_keeps_the_last_checkpoint(
 
 def test_diverging_training_stops(store: Store, tmp_path: Path) -> None:
     with pytest.raises(BaselineError, match=r"the loss is (nan|inf) at epoch"):
-        run_training(tmp_path, replace(UNET, lr=1e18, flip_p=0.0, cutmix_p=0.0), store)
+        run_training(tmp_path, UNET.with_values(lr=1e18, flip_p=0.0, cutmix_p=0.0), store)
 
 
 def test_early_stopping(store: Store, tmp_path: Path) -> None:
     # Nothing is learnt at this rate, and batch normalisation keeps its start: the loss stays.
-    recipe = replace(UNET, lr=1e-30, weight_decay=0.0, min_lr=0.0, epochs=9, early_stopping=2)
+    recipe = UNET.with_values(lr=1e-30, weight_decay=0.0, min_lr=0.0, epochs=9, early_stopping=2)
     lines: list[str] = []
     result = run_training(tmp_path, recipe, store, say=lines.append)
     assert result.outcome == "stopped-early"
@@ -406,10 +405,10 @@ def test_early_stopping(store: Store, tmp_path: Path) -> None:
 
 
 def test_plateau_lowers_the_rate(store: Store, tmp_path: Path) -> None:
-    recipe = replace(UNET, schedule="plateau", plateau_factor=0.1, plateau_patience=0, epochs=5)
+    recipe = UNET.with_values(schedule="plateau", plateau_factor=0.1, plateau_patience=0, epochs=5)
     run_training(tmp_path, recipe, store)
     metrics = RunFolder(tmp_path).read_metrics()
-    best, expected = float("inf"), [recipe.lr]
+    best, expected = float("inf"), [recipe.optimiser.lr]
     for loss in metrics["val_loss"][:-1]:
         expected.append(expected[-1] * (1 if loss < best * (1 - 1e-4) else 0.1))
         best = min(best, loss)
@@ -420,13 +419,15 @@ def test_chart_without_a_valid_pixel_leaves_the_loss_finite(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class WithoutFloes(MultiTaskLoss):
-        def __call__(self, outputs: Outputs, charts: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        def __call__(
+            self, outputs: Sequence[Tensor], charts: Tensor
+        ) -> tuple[Tensor, dict[str, Tensor]]:
             charts = charts.clone()
             charts[:, 2] = 255
             return super().__call__(outputs, charts)
 
-    monkeypatch.setattr(training_job, "MultiTaskLoss", WithoutFloes)
-    run_training(tmp_path, replace(UNET, epochs=1), store)
+    monkeypatch.setattr(chart_loss, "MultiTaskLoss", WithoutFloes)
+    run_training(tmp_path, UNET.with_values(epochs=1), store)
     metrics = RunFolder(tmp_path).read_metrics()
     assert metrics["train_loss_FLOE"][0] == 0
     assert metrics["train_loss"][0] > 0
@@ -441,7 +442,7 @@ def test_split_without_scenes(store: Store, tmp_path: Path, side: str) -> None:
 
 def test_no_eligible_patch_anywhere(store: Store, tmp_path: Path) -> None:
     with pytest.raises(PatchError, match="none of 3 scenes has a window"):
-        run_training(tmp_path, replace(UNET, patch_size=320, max_masked=0.0), store)
+        run_training(tmp_path, UNET.with_values(patch_size=320, max_masked=0.0), store)
 
 
 def test_batch_of_uneven_shares(store: Store, tmp_path: Path) -> None:
@@ -453,7 +454,7 @@ def test_batch_of_uneven_shares(store: Store, tmp_path: Path) -> None:
     with pytest.raises(BaselineError, match="batch_size 5 cannot be shared by 2 processes"):
         run_training(
             tmp_path,
-            replace(UNET, batch_size=5),
+            UNET.with_values(batch_size=5),
             store,
             fabric=TwoProcesses(accelerator="cpu", devices=1),
         )
@@ -463,23 +464,25 @@ def test_memory_error_names_batch_patch_and_tiles(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Greedy(MultiTaskLoss):
-        def __call__(self, outputs: Outputs, charts: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        def __call__(
+            self, outputs: Sequence[Tensor], charts: Tensor
+        ) -> tuple[Tensor, dict[str, Tensor]]:
             raise MemoryError
 
-    monkeypatch.setattr(training_job, "MultiTaskLoss", Greedy)
+    monkeypatch.setattr(chart_loss, "MultiTaskLoss", Greedy)
     with pytest.raises(AutoIceError, match=r"4 patches of 32 .*batch_size=2.*patch_size.*--tile"):
         run_training(tmp_path, UNET, store)
 
 
 def test_bf16_on_the_cpu(store: Store, tmp_path: Path) -> None:
-    run_training(tmp_path, replace(UNET, epochs=1, precision="bf16"), store)
+    run_training(tmp_path, UNET.with_values(epochs=1, precision="bf16"), store)
     tensors = read_tensors(tmp_path)
     assert all(t.dtype != torch.bfloat16 for t in tensors.values())
 
 
 @pytest.mark.slow
 def test_compiled(store: Store, tmp_path: Path, uninterrupted: Callable[..., Path]) -> None:
-    run_training(tmp_path, replace(UNET, epochs=1, compile=True), store)
+    run_training(tmp_path, UNET.with_values(epochs=1, compile=True), store)
     assert read_tensors(tmp_path).keys() == read_tensors(uninterrupted(UNET)).keys()
 
 
@@ -500,7 +503,7 @@ assert result.outcome == "finished", result
 
 @pytest.mark.slow
 def test_two_processes_share_batches_and_scenes(store: Store, tmp_path: Path) -> None:
-    recipe = replace(UNET, epochs=2)
+    recipe = UNET.with_values(epochs=2)
     open_run(tmp_path, recipe, store)
     script = tmp_path / "two.py"
     script.write_text(TWO_PROCESSES)
@@ -512,7 +515,7 @@ def test_two_processes_share_batches_and_scenes(store: Store, tmp_path: Path) ->
     assert list(metrics["steps"]) == [4, 4]
     assert run.read()["state"] == "finished"
     # One process alone finds the same scores for the network that both arrived at.
-    network = build_network(recipe, 7)
+    network = recipe.build_network(7)
     restore_network(network, read_checkpoint(checkpoint_path(run.checkpoints, "last")))
     features = parse_features(recipe.features)
     windows = open_windows(store, (), arrays=features.arrays | {"charts"})
@@ -521,7 +524,7 @@ def test_two_processes_share_batches_and_scenes(store: Store, tmp_path: Path) ->
         network.to(memory_format=torch.channels_last),
         ValidationScenes(scenes),
         FeatureAssembler(features, windows.geometry),
-        MultiTaskLoss(recipe.loss_weights, recipe.sic_loss),
+        recipe.task,
         torch.device("cpu"),
         memory_format=torch.channels_last,
     )
@@ -534,6 +537,6 @@ def test_two_processes_share_batches_and_scenes(store: Store, tmp_path: Path) ->
 def test_on_a_gpu(store: Store, tmp_path: Path) -> None:
     split = split_of(store)
     run = open_run(tmp_path, UNET, store)
-    recipe = replace(UNET, precision="auto")
+    recipe = UNET.with_values(precision="auto")
     result = train(recipe, store, split.train, split.val, run, seed=0, device="cuda")
     assert result.outcome == "finished"

@@ -14,7 +14,9 @@ from torch.nn import functional
 
 from autoice_bench.baselines.tasks.chart_loss import MultiTaskLoss
 from autoice_bench.baselines.tasks.chart_outputs import N_CLASSES, Outputs
-from autoice_bench.baselines.tasks.chart_scores import Validation, count_pairs, to_histograms
+from autoice_bench.baselines.tasks.chart_scores import count_pairs, to_histograms
+from autoice_bench.baselines.tasks.charts import ChartTask
+from autoice_bench.baselines.tasks.contract import Validation
 from autoice_bench.baselines.training import validation as validation_module
 from autoice_bench.baselines.training.scenes import PaddedScenes, ValidationScenes, share_scenes
 from autoice_bench.baselines.training.validation import validate
@@ -55,7 +57,7 @@ def assemble(batch: Mapping[str, Tensor]) -> Tensor:
 
 
 def run(scenes: list[dict[str, Any]], **options: Any) -> Validation:
-    found = validate(Lookup(), ValidationScenes(scenes), assemble, MultiTaskLoss(), CPU, **options)
+    found = validate(Lookup(), ValidationScenes(scenes), assemble, ChartTask(), CPU, **options)
     assert found is not None
     return found
 
@@ -145,7 +147,7 @@ def test_chart_without_labels_has_no_score_and_no_loss() -> None:
 
 def test_evaluation_mode_without_gradients() -> None:
     network = Lookup().train()
-    validate(network, ValidationScenes(SCENES), assemble, MultiTaskLoss(), CPU)
+    validate(network, ValidationScenes(SCENES), assemble, ChartTask(), CPU)
     assert not network.was_training
 
 
@@ -167,7 +169,7 @@ def test_stops_after_a_scene() -> None:
         Lookup(),
         ValidationScenes(SCENES),
         assemble,
-        MultiTaskLoss(),
+        ChartTask(),
         CPU,
         should_stop=asked.__next__,
     )
@@ -192,7 +194,7 @@ def test_too_little_memory_names_the_ways_out() -> None:
             raise MemoryError
 
     with pytest.raises(BaselineError, match=r"out of memory while validating .* tiles"):
-        validate(Greedy(), ValidationScenes(SCENES), assemble, MultiTaskLoss(), CPU)
+        validate(Greedy(), ValidationScenes(SCENES), assemble, ChartTask(), CPU)
 
 
 class Coarse(Lookup):
@@ -210,7 +212,7 @@ class Coarse(Lookup):
 
 def test_coarse_logits_are_upsampled_strip_by_strip(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(validation_module, "_STRIP_PIXELS", 200)
-    found = validate(Coarse(), ValidationScenes(SCENES), assemble, MultiTaskLoss(), CPU)
+    found = validate(Coarse(), ValidationScenes(SCENES), assemble, ChartTask(), CPU)
     whole = Coarse()
     loss = MultiTaskLoss()
     sums = [loss.chart_sums(whole(scene["sar"]), scene["charts"]) for scene in SCENES]

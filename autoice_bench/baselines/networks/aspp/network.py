@@ -17,15 +17,12 @@ import torchvision
 from torch import Tensor, nn
 from torch.nn import functional
 
+from autoice_bench.baselines.networks.aspp.constants import ENCODERS, STRIDE
 from autoice_bench.baselines.networks.strips import apply_in_strips
-from autoice_bench.baselines.tasks.chart_outputs import N_CLASSES, Outputs
-from autoice_bench.charts import CHART_NAMES
+from autoice_bench.baselines.tasks.chart_outputs import N_CLASSES
+from autoice_bench.baselines.tasks.contract import Maps
 from autoice_bench.errors import BaselineError
 from autoice_bench.wording import format_count
-
-ENCODERS: Final = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152")
-STRIDE: Final = 16
-"""Input pixels per pixel of the feature map, along either axis."""
 
 _SHALLOW_STRIDE: Final = 8
 _STRIP_LINES: Final = 1024
@@ -130,13 +127,15 @@ class Aspp(nn.Module):
     Args:
         n_channels: input channels.
         encoder: one of ``ENCODERS``.
-        rates: atrous rates of every decoder, or three tuples for SIC, SOD and FLOE.
+        rates: atrous rates of every decoder, or a tuple of them for each.
         width: channels in the decoders.
         dropout: probability, in the decoders.
-        sic_regression: one SIC output in class units instead of one logit per class.
+        n_outputs: channels of each decoder's map; by default the classes of SIC, SOD and FLOE.
 
     Attributes:
-        rates: atrous rates of SIC, SOD and FLOE.
+        rates: atrous rates of each decoder.
+        stride: input pixels per pixel of the feature map.
+        label: the network's name, with its encoder.
 
     Raises:
         BaselineError: an argument is out of range.
@@ -149,7 +148,7 @@ class Aspp(nn.Module):
         rates: Sequence[int] | Sequence[Sequence[int]] = (6, 12, 18),
         width: int = 32,
         dropout: float = 0.5,
-        sic_regression: bool = False,
+        n_outputs: Sequence[int] = N_CLASSES,
     ) -> None:
         super().__init__()
         for name, value in (("n_channels", n_channels), ("width", width)):
@@ -158,57 +157,59 @@ class Aspp(nn.Module):
         if not 0 <= dropout < 1:
             raise BaselineError(f"dropout {dropout}: expected 0 or more and less than 1")
         self.n_channels = n_channels
-        self.rates = validate_rates(rates)
+        self.stride = STRIDE
+        self.label = f"aspp ({encoder})"
+        self.rates = validate_rates(rates, len(n_outputs))
         self.encoder = ResNetEncoder(n_channels, encoder)
-        n_outputs = (1 if sic_regression else N_CLASSES[0], *N_CLASSES[1:])
         self.decoders = nn.ModuleList(
             AsppDecoder(self.encoder.out_channels, n, of_chart, width, dropout)
             for n, of_chart in zip(n_outputs, self.rates, strict=True)
         )
 
-    def forward(self, x: Tensor) -> Outputs:
+    def forward(self, x: Tensor) -> Maps:
         """(B, n_channels, H, W) to logits (B, classes, H, W) per chart."""
-        return Outputs(*(_resize(logits, x) for logits in self.forward_coarse(x)))
+        return tuple(_resize(logits, x) for logits in self.forward_coarse(x))
 
-    def forward_coarse(self, x: Tensor) -> Outputs:
+    def forward_coarse(self, x: Tensor) -> Maps:
         """The logits before they are upsampled, (B, classes, ceil(H / 16), ceil(W / 16))."""
         features = self.encoder(x)
-        return Outputs(*(decoder(features) for decoder in self.decoders))
+        return tuple(decoder(features) for decoder in self.decoders)
 
 
-def validate_rates(rates: Sequence[int] | Sequence[Sequence[int]]) -> tuple[Rates, Rates, Rates]:
-    """Atrous rates of SIC, SOD and FLOE.
+def validate_rates(
+    rates: Sequence[int] | Sequence[Sequence[int]], n_decoders: int
+) -> tuple[Rates, ...]:
+    """Atrous rates of each decoder.
 
     Args:
-        rates: positive integers for all three charts, or three sequences of them.
+        rates: positive integers for all decoders, or a sequence of them for each.
+        n_decoders: how many there are.
 
     Raises:
-        BaselineError: a rate is not a positive integer, a chart has none, or there are rates of
-            other than three charts.
+        BaselineError: a rate is not a positive integer, a decoder has none, or there are rates of
+            another number of decoders.
     """
     if rates and all(isinstance(rate, (tuple, list)) for rate in rates):
-        per_chart = [tuple(of_chart) for of_chart in cast(Sequence[Sequence[int]], rates)]
+        per_decoder = [tuple(each) for each in cast(Sequence[Sequence[int]], rates)]
     else:
-        per_chart = [tuple(cast(Sequence[int], rates))] * len(CHART_NAMES)
-    if len(per_chart) != len(CHART_NAMES):
+        per_decoder = [tuple(cast(Sequence[int], rates))] * n_decoders
+    if len(per_decoder) != n_decoders:
         raise BaselineError(
-            f"atrous rates of {format_count(len(per_chart), 'chart')}; expected one list, or one "
-            f"for each of {', '.join(CHART_NAMES)}"
+            f"atrous rates of {format_count(len(per_decoder), 'decoder')}; expected one list, or "
+            f"one for each of {n_decoders}"
         )
-    for name, of_chart in zip(CHART_NAMES, per_chart, strict=True):
-        if not of_chart:
-            raise BaselineError(f"{name} has no atrous rate; expected at least one, as in 6,12,18")
-        for rate in of_chart:
+    for number, each in enumerate(per_decoder, start=1):
+        if not each:
+            raise BaselineError(
+                f"decoder {number} has no atrous rate; expected at least one, as in 6,12,18"
+            )
+        for rate in each:
             if type(rate) is not int or rate < 1:
                 raise BaselineError(
-                    f"atrous rate {rate!r} of {name}: expected positive integers, as in 6,12,18"
+                    f"atrous rate {rate!r} of decoder {number}: expected positive integers, as in "
+                    "6,12,18"
                 )
-    return per_chart[0], per_chart[1], per_chart[2]
-
-
-def count_features(size: int) -> int:
-    """Pixels of the feature map along an axis of ``size`` input pixels."""
-    return -(-size // STRIDE)
+    return tuple(per_decoder)
 
 
 def _conv_block(in_channels: int, out_channels: int, rate: int | None = None) -> nn.Sequential:

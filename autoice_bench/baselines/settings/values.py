@@ -1,4 +1,4 @@
-"""Values of recipe fields: read from text, checked against the field's type, written as text."""
+"""Values of settings: read from text, checked against the type of their field, written as text."""
 
 from __future__ import annotations
 
@@ -152,3 +152,14 @@ def _kind(value: object) -> str:
     if isinstance(value, list | tuple):
         return "a list"
     return _WORDS.get(type(value), type(value).__name__)
+
+
+def require(name: str, value: object, valid: bool, expected: str) -> None:
+    """Refuse a setting that is out of range.
+
+    Raises:
+        BaselineError: it is not ``valid``; the message says what was found and expected.
+    """
+    if not valid:
+        found = format_value(value) or "empty"
+        raise BaselineError(f"{name} is {found}; expected {expected}")

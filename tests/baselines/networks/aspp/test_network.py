@@ -7,14 +7,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from autoice_bench.baselines.networks.aspp import (
-    ENCODERS,
+from autoice_bench.baselines.networks.aspp.constants import ENCODERS
+from autoice_bench.baselines.networks.aspp.network import (
     Aspp,
     AsppDecoder,
-    count_features,
     validate_rates,
 )
-from autoice_bench.baselines.tasks.chart_outputs import Outputs
 from autoice_bench.errors import BaselineError
 
 # Of the specification, with outputs for a mask class of each chart.
@@ -52,7 +50,7 @@ def test_every_encoder_ends_at_a_sixteenth(encoder: str) -> None:
         features = network.encoder(torch.zeros(1, 5, 96, 129))
     channels = 256 if encoder in ("resnet18", "resnet34") else 1024
     assert features.shape == (1, channels, 6, 9)
-    assert (count_features(96), count_features(129)) == (6, 9)
+    assert network.stride == 16
 
 
 @pytest.mark.parametrize("size", [(1, 1), (16, 40), (17, 33), (48, 64), (101, 50)])
@@ -60,15 +58,13 @@ def test_logits_have_the_size_of_the_input(size: tuple[int, int]) -> None:
     network = build_small().eval()
     with torch.inference_mode():
         outputs = network(torch.randn(2, 2, *size))
-    assert isinstance(outputs, Outputs)
     assert [tuple(logits.shape) for logits in outputs] == [(2, n, *size) for n in (11, 6, 7)]
     assert all(torch.isfinite(logits).all() for logits in outputs)
 
 
 def test_concentration_by_regression() -> None:
-    outputs = build_small(sic_regression=True).eval()(torch.randn(1, 2, 32, 32))
-    assert outputs.sic_is_regression
-    assert outputs.sod.shape[1] == 6
+    outputs = build_small(n_outputs=(1, 6, 7)).eval()(torch.randn(1, 2, 32, 32))
+    assert [maps.shape[1] for maps in outputs] == [1, 6, 7]
 
 
 def test_rates_per_chart_and_any_number_of_them() -> None:
@@ -79,7 +75,7 @@ def test_rates_per_chart_and_any_number_of_them() -> None:
         for decoder in decoders_of(network)
     ]
     assert found == [(1,), (2, 3, 4, 5), (6, 7)]
-    assert network.eval()(torch.randn(1, 2, 40, 40)).floe.shape == (1, 7, 40, 40)
+    assert network.eval()(torch.randn(1, 2, 40, 40))[2].shape == (1, 7, 40, 40)
 
 
 def test_an_atrous_branch_reads_at_its_rate() -> None:
@@ -97,7 +93,7 @@ def test_an_atrous_branch_reads_at_its_rate() -> None:
 
 def test_decoders_are_independent() -> None:
     network = build_small()
-    network(torch.randn(2, 2, 64, 64)).sod.sum().backward()
+    network(torch.randn(2, 2, 64, 64))[1].sum().backward()
     with_gradient = [
         any(p.grad is not None and p.grad.abs().sum() > 0 for p in decoder.parameters())
         for decoder in decoders_of(network)
@@ -139,21 +135,21 @@ def test_dropout_acts_in_training_only() -> None:
 @pytest.mark.parametrize(
     ("rates", "message"),
     [
-        ((6, 0), "atrous rate 0 of SIC: expected positive integers"),
-        ((6, -3), "atrous rate -3 of SIC"),
-        ((6, 1.5), "atrous rate 1.5 of SIC"),
-        ((6, True), "atrous rate True of SIC"),
-        (("6",), "atrous rate '6' of SIC"),
-        (((6,), (6, 0), (6,)), "atrous rate 0 of SOD"),
-        (((6,), (6,), ()), "FLOE has no atrous rate"),
-        ((), "SIC has no atrous rate"),
-        (((6,), (6,)), "atrous rates of 2 charts; expected one list, or one for each of SIC"),
-        (((6,), 12, 18), r"atrous rate \(6,\) of SIC"),
+        ((6, 0), "atrous rate 0 of decoder 1: expected positive integers"),
+        ((6, -3), "atrous rate -3 of decoder 1"),
+        ((6, 1.5), "atrous rate 1.5 of decoder 1"),
+        ((6, True), "atrous rate True of decoder 1"),
+        (("6",), "atrous rate '6' of decoder 1"),
+        (((6,), (6, 0), (6,)), "atrous rate 0 of decoder 2"),
+        (((6,), (6,), ()), "decoder 3 has no atrous rate"),
+        ((), "decoder 1 has no atrous rate"),
+        (((6,), (6,)), "atrous rates of 2 decoders; expected one list, or one for each of 3"),
+        (((6,), 12, 18), r"atrous rate \(6,\) of decoder 1"),
     ],
 )
 def test_bad_rates(rates: Sequence[Any], message: str) -> None:
     with pytest.raises(BaselineError, match=message):
-        validate_rates(rates)
+        validate_rates(rates, 3)
 
 
 @pytest.mark.parametrize(

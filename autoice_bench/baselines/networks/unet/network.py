@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from autoice_bench.baselines.tasks.chart_outputs import N_CLASSES, Outputs
+from autoice_bench.baselines.tasks.chart_outputs import N_CLASSES
+from autoice_bench.baselines.tasks.contract import Maps
 from autoice_bench.errors import BaselineError
 
 WIDTHS: Final = (32, 32, 64, 64)
@@ -79,7 +80,8 @@ class UNet(nn.Module):
     Args:
         n_channels: input channels.
         separate_decoders: one expanding path per chart (configuration 9) instead of a shared one.
-        sic_regression: SIC as one number in class units 0..10; else 11 logits (configuration 8).
+        n_outputs: channels of each map; by default one number in class units for SIC (11 logits
+            in configuration 8), and the classes of SOD and FLOE.
         widths: channels of the contracting levels, finest first; the bridge has the last.
 
     Raises:
@@ -90,7 +92,7 @@ class UNet(nn.Module):
         self,
         n_channels: int,
         separate_decoders: bool = False,
-        sic_regression: bool = True,
+        n_outputs: Sequence[int] = (1, *N_CLASSES[1:]),
         widths: Sequence[int] = WIDTHS,
     ) -> None:
         super().__init__()
@@ -99,21 +101,21 @@ class UNet(nn.Module):
                 f"U-Net of {n_channels} channels and widths {tuple(widths)}; expected positive "
                 "integers and at least one width"
             )
-        n_outputs = (1 if sic_regression else N_CLASSES[0], *N_CLASSES[1:])
         stacks = [(n,) for n in n_outputs] if separate_decoders else [n_outputs]
+        self.label = "unet"
         self.encoder = UNetEncoder(n_channels, widths)
         self.decoders = nn.ModuleList(UNetDecoder(widths, stack) for stack in stacks)
         self.smallest_size = 2 ** len(widths)
 
-    def forward(self, x: Tensor) -> Outputs:
-        """Logits of the charts.
+    def forward(self, x: Tensor) -> Maps:
+        """The maps of the outputs.
 
         Args:
             x: (B, n_channels, H, W) of any size; what is smaller than one pixel of the bridge is
                 padded with 0, as pixels outside a scene are.
 
         Returns:
-            Outputs of size H, W.
+            One map per output, of size H, W.
         """
         lines, samples = x.shape[-2:]
         smallest = self.smallest_size
@@ -122,7 +124,7 @@ class UNet(nn.Module):
             x = functional.pad(x, grown)
         maps = self.encoder(x)
         logits = [head for decoder in self.decoders for head in decoder(maps)]
-        return Outputs(*(head[..., :lines, :samples] for head in logits))
+        return tuple(head[..., :lines, :samples] for head in logits)
 
 
 def _pad_to(x: Tensor, size: torch.Size) -> Tensor:
