@@ -4,6 +4,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+
+from benchmarks.splits import compute_total_variation
 from tests.datasets.split_tables import daily_scenes, make_table
 from tests.oracles import SCENES
 
@@ -35,6 +38,14 @@ def test_table_goes_between_the_marks(tmp_path: Path) -> None:
     assert study == "–"  # the study's scenes are not in this table
     assert float(chosen) <= float(best)
     assert "4 of 30 scenes, seed 0" in text
+
+
+def test_total_variation_by_hand() -> None:
+    # |1/4 - 1| + |3/4 - 0| = 3/2, halved; months 1 and 2 are disjoint.
+    a, b = np.zeros((2, 11 + 6 + 7 + 12), np.int64)
+    a[[0, 10, 11, 17, 24]] = 1, 3, 1, 1, 1
+    b[[0, 11, 17, 25]] = 5, 1, 1, 1
+    np.testing.assert_allclose(compute_total_variation(a, b), [0.75, 0, 0, 1])
 
 
 def test_page_without_marks_is_left_alone(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ from autoice_bench.datasets.sources.raw import (
     open_raw_file,
 )
 from autoice_bench.datasets.sources.scene_arrays import SarDtype, SceneArrays, to_json_attributes
-from autoice_bench.datasets.sources.tie_points import Interpolation, compute_mean_weights
+from autoice_bench.datasets.sources.tie_points import compute_mean_weights
 from autoice_bench.errors import SceneError
 from autoice_bench.formats.label_rule import AUTOICE_2022, LabelRule
 from autoice_bench.formats.rtt_folder import SceneFile
@@ -97,7 +97,6 @@ def convert_raw_scene(
     rule: LabelRule = AUTOICE_2022,
     *,
     ice_types: bool = False,
-    interpolation: Interpolation = "linear",
 ) -> ConvertedScene:
     """Convert a raw scene to an RTT scene, in memory and in full precision.
 
@@ -108,7 +107,6 @@ def convert_raw_scene(
         path: the raw NetCDF file.
         rule: label rule and thresholds.
         ice_types: also derive the raster of ten ice types.
-        interpolation: between the tie points of the incidence angle.
 
     Raises:
         SceneError: the file is damaged, no raw scene, or holds values out of range.
@@ -122,7 +120,7 @@ def convert_raw_scene(
         sar = np.empty((len(SAR_VARIABLES), *shape), np.float32)
         for name, channel in zip(BACKSCATTER_NAMES, sar[:-1], strict=True):
             _reduce_backscatter(raw.read_float32(name), VARIABLES[name], channel, masked)
-        _interpolate_angle(tie_points, raw.shape, interpolation, sar[-1])
+        _interpolate_angle(tie_points, raw.shape, sar[-1])
         for channel in sar:
             channel[masked] = SAR_NODATA
         for raster in () if derived is None else derived.rasters:
@@ -168,12 +166,11 @@ def _reduce_backscatter(
 def _interpolate_angle(
     tie_points: RawTiePoints,
     raw_shape: tuple[int, int],
-    interpolation: Interpolation,
     out: NDArray[np.float32],
 ) -> None:
     """Fill ``out`` with the standardised incidence angle at 80 m."""
-    by_line = compute_mean_weights(tie_points.lines, raw_shape[0], interpolation)
-    by_sample = compute_mean_weights(tie_points.samples, raw_shape[1], interpolation)
+    by_line = compute_mean_weights(tie_points.lines, raw_shape[0])
+    by_sample = compute_mean_weights(tie_points.samples, raw_shape[1])
     along_samples = standardise(_INCIDENCE_ANGLE, tie_points.incidence_angle) @ by_sample.T
     for rows in row_blocks(*out.shape):
         out[rows] = by_line[rows] @ along_samples

@@ -146,7 +146,7 @@ def test_damaged_scene_does_not_stop_the_others(mixed_file: Path) -> None:
     seen: list[tuple[str | None, int, int]] = []
 
     def look(report: LabelReport | None, number: int, n_scenes: int) -> None:
-        seen.append((report and report.title, number, n_scenes))
+        seen.append((report.title if report else None, number, n_scenes))
 
     found = report_source(folder, list_rules([]), on_scene=look)
 

@@ -84,21 +84,6 @@ def test_linear_incidence_angle_is_the_mean_of_40_m_pixels(tmp_path: Path) -> No
     np.testing.assert_allclose(angle, np.tile(20.5 + 2 * np.arange(6), (4, 1)), rtol=1e-6)
 
 
-def test_cubic_incidence_angle_follows_a_parabola_exactly(tmp_path: Path) -> None:
-    samples = (0, 3, 6, 9, 11)
-    lines = (0, 2, 5, 7)
-    angles = np.tile(20 + np.square(samples) / 10, (len(lines), 1))
-    content = RawContent(tie_lines=lines, tie_samples=samples, angles=angles)
-
-    cubic = _read(tmp_path, content, interpolation="cubic")
-
-    raw = 20 + np.square(np.arange(12)) / 10
-    angle = destandardise(VARIABLES["sar_incidenceangle"], cubic.sar[2])
-    np.testing.assert_allclose(angle[0], (raw[0::2] + raw[1::2]) / 2, rtol=1e-6)
-    with pytest.raises(SceneError, match=r"3 tie points along an axis; cubic .* at least 4"):
-        _read(tmp_path, RawContent(), interpolation="cubic")
-
-
 def test_odd_last_line_and_sample_are_dropped(tmp_path: Path) -> None:
     primary = np.full((9, 13), -15, np.float32)
     primary[-1], primary[:, -1] = np.nan, np.nan  # must leave no trace
