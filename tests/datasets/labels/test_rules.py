@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autoice_bench.charts import CHARTS, FILL_VALUE
+from autoice_bench.charts import CHARTS, FILL_VALUE, ICE_TYPES
 from autoice_bench.datasets.labels.egg_codes import EggCode
-from autoice_bench.datasets.labels.ice_types import ICE_TYPES, derive_ice_type
+from autoice_bench.datasets.labels.ice_types import derive_ice_type
 from autoice_bench.datasets.labels.rules import (
     FLOE_CLASSES,
     SIC_CLASSES,
