@@ -1,4 +1,4 @@
-"""The three ice charts of the challenge: classes, names, colours, metric and weight.
+"""The three ice charts of the challenge, and ten ice types that a store may hold beside them.
 
 A *class* is this benchmark's index (0, 1, 2, ...); a *code* is a SIGRID-3 number. They never share
 an array. Class counts exclude the fill value: 11 for SIC, 6 for SOD, 7 for FLOE.
@@ -11,7 +11,7 @@ Colours follow the WMO colour standard for ice charts (WMO/TD-No. 1215) where it
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 FILL_VALUE: Final = 255
 """Value of a pixel without a label, in every chart."""
@@ -118,3 +118,26 @@ FLOE: Final = Chart(
 
 CHARTS: Final = (SIC, SOD, FLOE)
 CHART_NAMES: Final = tuple(chart.name for chart in CHARTS)
+
+
+class IceType(NamedTuple):
+    """One of the ten ice types: abbreviation, name and stage-of-development code."""
+
+    abbreviation: str
+    name: str
+    stage_code: int | None
+
+
+ICE_TYPES: Final = (
+    IceType("OW", "open water", None),
+    IceType("NI", "new ice", 81),
+    IceType("GI", "grey ice", 84),
+    IceType("GWI", "grey-white ice", 85),
+    IceType("ThinFYI", "thin first-year ice", 87),
+    IceType("MFYI", "medium first-year ice", 91),
+    IceType("ThickFYI", "thick first-year ice", 93),
+    IceType("OI", "old ice", 95),
+    IceType("SYI", "second-year ice", 96),
+    IceType("MYI", "multi-year ice", 97),
+)
+"""The types in the order of their index in an ``ice_type`` raster; 255 is everything else."""

@@ -21,9 +21,9 @@ from numcodecs import blosc
 from numpy.typing import NDArray
 
 from autoice_bench.datasets.sources.rtt import read_scene
-from autoice_bench.datasets.store.scene_writer import INNER_CHUNK
 from autoice_bench.formats.rtt_folder import find_scenes
 from autoice_bench.formats.shard_writer import SHUFFLES, Codec, Shuffle
+from autoice_bench.formats.store_layout import INNER_CHUNK
 from benchmarks.measure import format_table, write_result
 
 PATCH_SIZES = (256, 768)

@@ -33,10 +33,11 @@ from autoice_bench.datasets.prepare.job import SceneJob, prepare_scene
 from autoice_bench.datasets.prepare.prepare import prepare
 from autoice_bench.datasets.sources.buffers import BufferPool, keep_freed_memory
 from autoice_bench.datasets.store.root import StoreOptions, create_store
-from autoice_bench.datasets.store.scene_writer import INNER_CHUNK, read_digest
+from autoice_bench.datasets.store.scene_writer import read_digest
 from autoice_bench.formats.netcdf import NetcdfFile, open_netcdf
 from autoice_bench.formats.rtt_folder import find_scenes
 from autoice_bench.formats.shard_writer import ArraySpec, Codec, write_array
+from autoice_bench.formats.store_layout import INNER_CHUNK
 from autoice_bench.formats.variables import DISTANCE_MAP, SAR_VARIABLES
 from benchmarks.measure import (
     Measurement,

@@ -25,9 +25,10 @@ from autoice_bench.datasets.splits.created import create_splits
 from autoice_bench.datasets.splits.passes import group_passes, read_frames
 from autoice_bench.datasets.splits.scene_table import select_training, validate_split_index
 from autoice_bench.datasets.splits.stratification import (
+    BLOCK_SLICES,
     BLOCKS,
     compute_objective,
-    compute_total_variation,
+    compute_shares,
     count_features,
     draw_groups,
 )
@@ -45,6 +46,22 @@ def read_scene_counts(path: Path) -> pd.DataFrame:
     table["acquisition_time"] = pd.to_datetime(times, utc=True)
     table["has_charts"] = table["SIC_0"].notna()
     return validate_split_index(table)
+
+
+def compute_total_variation(a: NDArray[np.int64], b: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Half the summed absolute difference of shares, per distribution.
+
+    Args:
+        a, b: int64 (..., 36), features summed over one set of scenes each.
+
+    Returns:
+        float64 (..., 4), within 0 .. 1, in the order of ``BLOCKS``; NaN where a side has nothing.
+    """
+    differences = [
+        np.abs(compute_shares(a[..., block]) - compute_shares(b[..., block]))
+        for block in BLOCK_SLICES
+    ]
+    return np.stack([0.5 * difference.sum(axis=-1) for difference in differences], axis=-1)
 
 
 def measure(pool: pd.DataFrame, validation: set[str]) -> NDArray[np.float64]:

@@ -1,14 +1,11 @@
 from __future__ import annotations
 
-import csv
-from pathlib import Path
-
 import pytest
 
 from autoice_bench.official import OFFICIAL_TEST, STUDY_OMITTED, STUDY_VALIDATION, WITHDRAWN
 from autoice_bench.scene_id import parse_scene_id
+from tests.oracles import SCENES, read_rows
 
-SCENES_CSV = Path(__file__).parents[2] / "shared" / "reference" / "scenes.csv"
 LISTS = {
     "OFFICIAL_TEST": OFFICIAL_TEST,
     "STUDY_VALIDATION": STUDY_VALIDATION,
@@ -43,10 +40,8 @@ def test_no_scene_is_in_two_lists() -> None:
     assert len(everything) == len(set(everything))
 
 
-@pytest.mark.skipif(not SCENES_CSV.is_file(), reason="needs the table of released scenes")
 def test_lists_agree_with_the_released_scenes() -> None:
-    with SCENES_CSV.open(newline="") as file:
-        subset = {row["scene_id"]: row["split"] for row in csv.DictReader(file)}
+    subset = {row["scene_id"]: row["split"] for row in read_rows(SCENES)}
     assert {scene for scene, split in subset.items() if split == "test"} == set(OFFICIAL_TEST)
     assert all(subset[scene] == "train" for scene in (*STUDY_VALIDATION, *STUDY_OMITTED))
     # 512 less 24 less the omitted one: the study's 487.

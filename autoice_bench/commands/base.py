@@ -149,10 +149,4 @@ def scene_progress(verb: str) -> Iterator[Callable[[int, int], None]]:
     from autoice_bench.commands.progress import Progress
 
     with Progress(verb) as progress:
-
-        def report(done: int, total: int) -> None:
-            if done == 1:
-                progress.start(total)
-            progress.advance()
-
-        yield report
+        yield progress.reach

@@ -52,10 +52,10 @@ def labels(raw: Path, thresholds: list[tuple[int, int]], as_json: bool) -> None:
 
     with scene_progress("reading polygons") as progress:
 
-        def show(report: LabelReport, number: int, n_scenes: int) -> None:
+        def show(report: LabelReport | None, number: int, n_scenes: int) -> None:
             if as_json:
                 progress(number, n_scenes)
-            else:
+            elif report is not None:
                 click.echo(f"{format_label_report(report)}\n")
 
         found = report_source(raw, list_rules(thresholds), on_scene=show)

@@ -7,6 +7,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from autoice_bench.errors import PictureError
+from autoice_bench.formats.store_layout import (
+    AMSR2_ARRAY,
+    DISTANCE_ARRAY,
+    ERA5_ARRAY,
+    SAR_ARRAY,
+)
 from autoice_bench.formats.variables import (
     AMSR2_VARIABLES,
     DISTANCE_MAP,
@@ -40,31 +46,33 @@ _SAR_TITLES: Final = ("HH backscatter", "HV backscatter", "incidence angle")
 
 
 def _sar(variable: Variable, title: str) -> Channel:
-    return Channel(variable.name, "sar", title, _UNITS.get(variable.units, variable.units), "gray")
+    return Channel(
+        variable.name, SAR_ARRAY.name, title, _UNITS.get(variable.units, variable.units), "gray"
+    )
 
 
 def _amsr2(variable: Variable) -> Channel:
     band = variable.name.removeprefix("btemp_")
     title = f"{band[:-1].replace('_', '.')} GHz {band[-1].upper()}"
-    return Channel(variable.name, "amsr2", title, variable.units, "viridis")
+    return Channel(variable.name, AMSR2_ARRAY.name, title, variable.units, "viridis")
 
 
 def _era5(variable: Variable) -> Channel:
     title = variable.long_name.replace("10 m wind, component along the image's", "wind along")
     units = _UNITS.get(variable.units, variable.units)
-    return Channel(variable.name, "era5", title, units, "cividis")
+    return Channel(variable.name, ERA5_ARRAY.name, title, units, "cividis")
 
 
 WIND: Final = ("u10m_rotated", "v10m_rotated")
 """The variables whose length is the wind speed."""
 
-WIND_SPEED: Final = Channel("wind_speed", "era5", "10 m wind speed", "m/s", "cividis")
+WIND_SPEED: Final = Channel("wind_speed", ERA5_ARRAY.name, "10 m wind speed", "m/s", "cividis")
 
 CHANNELS: Final = {
     channel.name: channel
     for channel in (
         *map(_sar, SAR_VARIABLES, _SAR_TITLES),
-        Channel(DISTANCE_MAP.name, "distance_map", "distance to land", "zone", "cividis"),
+        Channel(DISTANCE_MAP.name, DISTANCE_ARRAY.name, "distance to land", "zone", "cividis"),
         *map(_amsr2, AMSR2_VARIABLES),
         *map(_era5, ERA5_VARIABLES),
         WIND_SPEED,

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from autoice_bench.charts import CHARTS
 from autoice_bench.datasets.readers.scene import SceneReader
 from autoice_bench.errors import PredictionError
+from autoice_bench.formats.store_layout import CHARTS_ARRAY
 from autoice_bench.pictures.rasters import cut, pick
 from autoice_bench.pictures.views import ScenePicture
 from autoice_bench.scene_id import is_scene_name, parse_scene_id
@@ -82,7 +83,7 @@ def compare_scene(scene: SceneReader, view: ScenePicture, path: Path) -> Compari
     """
     predictions = open_prediction_of(path, view.scene_id)
     where = f"{path}: scene {view.scene_id}"
-    truth = scene.read_whole("charts") if "charts" in scene else None
+    truth = scene.read_whole(CHARTS_ARRAY.name) if CHARTS_ARRAY.name in scene else None
     shapes = predictions.read_shapes(view.scene_id)
     if not shapes:
         raise PredictionError(f"{where} holds none of {', '.join(chart.name for chart in CHARTS)}")

@@ -18,6 +18,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from autoice_bench.charts import CHARTS, Chart
+from autoice_bench.formats.store_layout import SAR_ARRAY
 from autoice_bench.formats.variables import PIXEL_SPACING_M
 from autoice_bench.formats.whole_files import write_whole
 from autoice_bench.pictures.captions import (
@@ -187,7 +188,7 @@ def _draw_channels(canvas: Canvas, view: ScenePicture) -> Panels:
         image = axis.imshow(
             layer.values, cmap=channel.colormap, vmin=low, vmax=high, extent=layer.extent
         )
-        if channel.array == "sar":
+        if channel.array == SAR_ARRAY.name:
             _draw_land(axis, view)
         else:
             _draw_coast(axis, view)

@@ -13,6 +13,7 @@ from autoice_bench.charts import CHART_NAMES, FILL_VALUE
 from autoice_bench.datasets.patches.geometry import Window
 from autoice_bench.datasets.readers.pixels import TiePoints
 from autoice_bench.datasets.readers.scene import SceneReader
+from autoice_bench.formats.store_layout import CHARTS_ARRAY, DISTANCE_ARRAY, SAR_ARRAY
 from autoice_bench.formats.variables import VARIABLES, destandardise
 from autoice_bench.pictures.channels import WIND, WIND_SPEED, Channel
 from autoice_bench.pictures.rasters import (
@@ -96,11 +97,13 @@ def view_scene(
     """
     shown = fit_window(window, scene.shape)
     step = choose_step(shown)
-    sar = _read_pixels(scene, "sar", shown)
-    zones = _read_pixels(scene, "distance_map", shown)
+    sar = _read_pixels(scene, SAR_ARRAY.name, shown)
+    zones = _read_pixels(scene, DISTANCE_ARRAY.name, shown)
     valid = find_valid(sar)
     picked_valid = pick(valid, step)
-    charts = pick(_read_pixels(scene, "charts", shown), step) if "charts" in scene else ()
+    pixels = {SAR_ARRAY.name: sar, DISTANCE_ARRAY.name: zones}
+    has_charts = CHARTS_ARRAY.name in scene
+    charts = pick(_read_pixels(scene, CHARTS_ARRAY.name, shown), step) if has_charts else ()
     ties = scene.tie_points()
     return ScenePicture(
         scene_id=scene.scene_id,
@@ -108,10 +111,7 @@ def view_scene(
         shape=scene.shape,
         window=shown,
         step=step,
-        layers=tuple(
-            _layer(scene, channel, {"sar": sar, "distance_map": zones}, valid, shown, step)
-            for channel in channels
-        ),
+        layers=tuple(_layer(scene, channel, pixels, valid, shown, step) for channel in channels),
         charts=dict(zip(CHART_NAMES, charts, strict=False)),
         land=pick(zones, step) == 0,
         valid=picked_valid,
@@ -141,8 +141,8 @@ def _layer(
         cells = cover_cells(window, scene.n_cells)
         return Layer(channel, _read_cells(scene, channel, cells), cell_extent(cells))
     stack = pixels[channel.array]
-    if channel.array == "sar":
-        means = block_mean(stack[scene.channels("sar").index(channel.name)], valid, step)
+    if channel.array == SAR_ARRAY.name:
+        means = block_mean(stack[scene.channels(SAR_ARRAY.name).index(channel.name)], valid, step)
         values = destandardise(VARIABLES[channel.name], means)
     else:
         values = pick(stack, step)

@@ -29,5 +29,5 @@ def test_table_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     text = raw_scenes.run(400, 300, repeats=1, name="small").read_text()
 
     assert (tmp_path / "small.md").is_file()
-    assert "| labels at 40 m per chart, one look-up |" in text
+    assert "| charts from polygons, per chart, one look-up |" in text
     assert "400x300 pixels at 40 m" in text

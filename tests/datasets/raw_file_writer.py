@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autoice_bench.charts import CHART_NAMES
-from autoice_bench.datasets.sources.raw_conversion import ConvertedScene
+from autoice_bench.datasets.sources.scene_arrays import SceneArrays
 from autoice_bench.formats.variables import (
     AMSR2_VARIABLES,
     DISTANCE_MAP,
@@ -87,11 +87,11 @@ def write_raw_file(folder: Path, content: RawContent, name: str = RAW_NAME) -> P
     return path
 
 
-def write_rtt_twin(folder: Path, scene: ConvertedScene) -> Path:
+def write_rtt_twin(folder: Path, scene: SceneArrays) -> Path:
     """Write a converted scene as a ready-to-train file, the charts in it."""
     charts = () if scene.charts is None else scene.charts
     zones = DISTANCE_MAP.mean, DISTANCE_MAP.std
-    distance = ((scene.distance_zones - zones[0]) / zones[1]).astype(np.float32)
+    distance = ((scene.distance_map - zones[0]) / zones[1]).astype(np.float32)
     images = [
         *zip(CHART_NAMES, charts, strict=False),
         *((variable.name, z) for variable, z in zip(SAR_VARIABLES, scene.sar, strict=True)),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,8 +11,6 @@ import pandas as pd
 from autoice_bench.datasets.splits.scene_table import CLASS_COLUMNS
 from autoice_bench.official import OFFICIAL_TEST
 from autoice_bench.scene_id import parse_scene_id
-
-SCENES_CSV = Path(__file__).parents[3] / "shared" / "reference" / "scenes.csv"
 
 
 def make_table(scene_ids: Sequence[str], seed: int = 0, **columns: Any) -> pd.DataFrame:

@@ -28,7 +28,8 @@ from autoice_bench.baselines.runs.checkpoints import CheckpointName
 from autoice_bench.baselines.runs.folder import RunFolder
 from autoice_bench.callbacks import Progress
 from autoice_bench.charts import CHART_NAMES
-from autoice_bench.datasets.patches.opening import find_tie_points, open_array_windows, open_windows
+from autoice_bench.datasets.patches.array_windows import find_tie_points, open_array_windows
+from autoice_bench.datasets.patches.opening import open_windows
 from autoice_bench.datasets.patches.windows import SceneWindows
 from autoice_bench.datasets.readers.pixels import TiePoints
 from autoice_bench.datasets.readers.scene import open_scene_reader

@@ -165,14 +165,15 @@ def report_source(
     source: Path,
     rules: Sequence[LabelRule],
     *,
-    on_scene: Callable[[LabelReport, int, int], None] | None = None,
+    on_scene: Callable[[LabelReport | None, int, int], None] | None = None,
 ) -> SourceReport:
     """Report every raw scene at ``source``; a scene that cannot be read does not stop the others.
 
     Args:
         source: a raw file, or a folder and everything below it.
         rules: rules to compare; the first is the reference.
-        on_scene: called with each scene's report, its number from 1 and how many scenes there are.
+        on_scene: called after each scene with its report, None where it has no polygons or cannot
+            be read; its number from 1; and how many scenes there are.
 
     Raises:
         SceneError: ``source`` holds no raw scene, or one scene twice.
@@ -180,15 +181,15 @@ def report_source(
     files = find_raw_files(source)
     reports, without_polygons, failures = [], [], {}
     for number, (scene_id, path) in enumerate(files.items(), start=1):
+        report = None
         try:
             report = report_scene(path, rules)
+            if report is None:
+                without_polygons.append(scene_id)
+            else:
+                reports.append(report)
         except AutoIceError as error:
             failures[scene_id] = str(error)
-            continue
-        if report is None:
-            without_polygons.append(scene_id)
-            continue
-        reports.append(report)
         if on_scene is not None:
             on_scene(report, number, len(files))
     return SourceReport(tuple(reports), tuple(without_polygons), failures)

@@ -29,6 +29,7 @@ from autoice_bench.datasets.sources.scenes import find_raw_scenes
 from autoice_bench.errors import AutoIceError, SceneError
 from autoice_bench.formats.label_rule import AUTOICE_2022, LabelRule
 from autoice_bench.formats.rtt_folder import SceneFile, find_scenes
+from autoice_bench.formats.store_layout import AMSR2_ARRAY, SAR_ARRAY
 from autoice_bench.formats.variables import (
     AMSR2_VARIABLES,
     ERA5_VARIABLES,
@@ -173,7 +174,7 @@ def compare_scene(
         LabelError: ``polygon_codes`` cannot be read.
     """
     ours, theirs = read_raw_scene(raw, rule, "float32"), read_scene(released, "float32")
-    for name in ("sar", "amsr2"):
+    for name in (SAR_ARRAY.name, AMSR2_ARRAY.name):
         shapes = getattr(ours, name).shape, getattr(theirs, name).shape
         if shapes[0] != shapes[1]:
             raise SceneError(

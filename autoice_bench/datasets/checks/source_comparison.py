@@ -15,10 +15,20 @@ from autoice_bench.datasets.store.root import StoreOptions
 from autoice_bench.errors import AutoIceError
 from autoice_bench.formats.netcdf import NetcdfFile, open_netcdf
 from autoice_bench.formats.rtt_folder import SceneFile
+from autoice_bench.formats.store_layout import (
+    AMSR2_ARRAY,
+    ARRAYS_BY_NAME,
+    CELL_ARRAYS,
+    CHARTS_ARRAY,
+    DISTANCE_ARRAY,
+    LATITUDE_ARRAY,
+    LONGITUDE_ARRAY,
+    SAR_ARRAY,
+    SOURCE_ARRAYS,
+)
 from autoice_bench.formats.variables import (
     AMSR2_VARIABLES,
     DISTANCE_MAP,
-    ERA5_VARIABLES,
     SAR_VARIABLES,
     TIE_POINT_VARIABLES,
 )
@@ -28,12 +38,6 @@ _ZONE_ROUNDING: Final = 0.02
 
 _FLOAT32_ROUNDING: Final = 1e-5
 """Decoding zones that are not whole and encoding them again moves a float32 by less."""
-
-_RAW_ARRAYS: Final = (
-    *("sar", "charts", "ice_type", "distance_map", "amsr2", "era5"),
-    *("latitude", "longitude", "tie_line", "tie_sample"),
-)
-"""Arrays of a stored scene under the names of ``SceneArrays``."""
 
 
 def compare_with_source(
@@ -55,7 +59,7 @@ def compare_with_source(
     """
     if scene.kind == "raw":
         return _compare_with_raw(scene, attributes, arrays)
-    charts = arrays.get("charts")
+    charts = arrays.get(CHARTS_ARRAY.name)
     try:
         with open_netcdf(scene.path, direct=False) as file:
             problems = _compare_shapes(file, arrays) or [*_compare_inputs(file, attributes, arrays)]
@@ -79,10 +83,11 @@ def _compare_with_raw(
         )
     except AutoIceError as error:
         return [f"source {scene.path} cannot be converted: {error}"]
+    expected = again.by_name()
     return [
         f"{name} differs from what the raw scene gives"
-        for name in _RAW_ARRAYS
-        if not _equal(arrays.get(name), getattr(again, name))
+        for name in SOURCE_ARRAYS
+        if not _equal(arrays.get(name), expected.get(name))
     ]
 
 
@@ -95,9 +100,9 @@ def _equal(stored: NDArray[Any] | None, expected: NDArray[Any] | None) -> bool:
 def _compare_shapes(file: NetcdfFile, arrays: Mapping[str, NDArray[Any]]) -> list[str]:
     """Whether the source has the stored grids at all."""
     pairs = (
-        ("sar", SAR_VARIABLES[0].name),
-        ("amsr2", AMSR2_VARIABLES[0].name),
-        ("latitude", TIE_POINT_VARIABLES[0]),
+        (SAR_ARRAY.name, SAR_VARIABLES[0].name),
+        (AMSR2_ARRAY.name, AMSR2_VARIABLES[0].name),
+        (LATITUDE_ARRAY.name, TIE_POINT_VARIABLES[0]),
     )
     return [
         f"{name} is {arrays[name].shape[-2:]}; the source has {file.shape(variable)}"
@@ -109,16 +114,16 @@ def _compare_shapes(file: NetcdfFile, arrays: Mapping[str, NDArray[Any]]) -> lis
 def _compare_inputs(
     file: NetcdfFile, attributes: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]
 ) -> Iterator[str]:
-    for stored, variable in zip(arrays["sar"], SAR_VARIABLES, strict=True):
+    for stored, variable in zip(arrays[SAR_ARRAY.name], SAR_VARIABLES, strict=True):
         yield from _compare_sar(file, variable.name, stored, attributes["rounding_error"])
-    yield from _compare_zones(file, arrays[DISTANCE_MAP.name])
+    yield from _compare_zones(file, arrays[DISTANCE_ARRAY.name])
     equal = [
-        *zip(AMSR2_VARIABLES, arrays["amsr2"], strict=True),
-        *zip(ERA5_VARIABLES, arrays["era5"], strict=True),
+        pair
+        for name in CELL_ARRAYS
+        for pair in zip(ARRAYS_BY_NAME[name].channels, arrays[name], strict=True)
     ]
-    named = [(variable.name, stored) for variable, stored in equal]
-    named += [*zip(TIE_POINT_VARIABLES, (arrays["latitude"], arrays["longitude"]), strict=True)]
-    for name, stored in named:
+    degrees = (arrays[LATITUDE_ARRAY.name], arrays[LONGITUDE_ARRAY.name])
+    for name, stored in (*equal, *zip(TIE_POINT_VARIABLES, degrees, strict=True)):
         if not np.array_equal(file.read(name), stored):
             yield f"{name} differs from the source"
 

@@ -39,12 +39,19 @@ from autoice_bench.datasets.store.overviews import (
     overviews_from_attributes,
 )
 from autoice_bench.datasets.store.root import Store, open_store
-from autoice_bench.datasets.store.scene_writer import INNER_CHUNK, count_valid
+from autoice_bench.datasets.store.scene_writer import count_valid
 from autoice_bench.errors import AutoIceError, SplitError, StoreError
 from autoice_bench.formats.rtt_folder import SceneFile
 from autoice_bench.formats.shard_writer import METADATA_NAME, dump_json
 from autoice_bench.formats.split_file import split_names, validate_split_file
-from autoice_bench.formats.store_layout import INDEX_NAME
+from autoice_bench.formats.store_layout import (
+    CHARTS_ARRAY,
+    INDEX_NAME,
+    INNER_CHUNK,
+    PIXEL_ARRAYS,
+    SAR_ARRAY,
+    VALID_COUNTS_ARRAY,
+)
 
 
 @dataclass(frozen=True)
@@ -314,16 +321,17 @@ def _array_names(folder: Path) -> Iterator[str]:
 def _check_values(attributes: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Iterator[str]:
     """Shapes, class counts, digests and valid counts against the decoded arrays."""
     shape = (attributes["sar_lines"], attributes["sar_samples"])
-    for name in ("sar", "distance_map", "charts"):
+    for name in PIXEL_ARRAYS:
         if name in arrays and arrays[name].shape[-2:] != shape:
             yield f"{name} is {arrays[name].shape[-2:]}; the attributes say {shape}"
-    if not np.isfinite(arrays["sar"]).all():
-        yield "sar holds values that are not finite"
+    if not np.isfinite(arrays[SAR_ARRAY.name]).all():
+        yield f"{SAR_ARRAY.name} holds values that are not finite"
     counts = attributes["class_counts"]
-    if ("charts" in arrays) != (counts is not None):
+    if (CHARTS_ARRAY.name in arrays) != (counts is not None):
         yield "charts and class_counts must both be there, or neither"
     elif counts is not None:
-        yield from _check_charts(attributes, arrays["charts"], arrays["valid_counts"])
+        counted = arrays[VALID_COUNTS_ARRAY.name]
+        yield from _check_charts(attributes, arrays[CHARTS_ARRAY.name], counted)
 
 
 def _check_charts(

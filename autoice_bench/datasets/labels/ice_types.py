@@ -8,35 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Final, NamedTuple
+from typing import Final
 
-from autoice_bench.charts import FILL_VALUE
+from autoice_bench.charts import FILL_VALUE, ICE_TYPES
 from autoice_bench.datasets.labels.egg_codes import EggCode
 from autoice_bench.datasets.labels.rules import find_dominant_stage, is_ice_free
 from autoice_bench.formats.label_rule import AUTOICE_2022, LabelRule
-
-
-class IceType(NamedTuple):
-    """One of the ten ice types: abbreviation, name and stage-of-development code."""
-
-    abbreviation: str
-    name: str
-    stage_code: int | None
-
-
-ICE_TYPES: Final = (
-    IceType("OW", "open water", None),
-    IceType("NI", "new ice", 81),
-    IceType("GI", "grey ice", 84),
-    IceType("GWI", "grey-white ice", 85),
-    IceType("ThinFYI", "thin first-year ice", 87),
-    IceType("MFYI", "medium first-year ice", 91),
-    IceType("ThickFYI", "thick first-year ice", 93),
-    IceType("OI", "old ice", 95),
-    IceType("SYI", "second-year ice", 96),
-    IceType("MYI", "multi-year ice", 97),
-)
-"""The types in the order of their index in an ``ice_type`` raster; 255 is everything else."""
 
 _INDEX_BY_CODE: Final[Mapping[int, int]] = MappingProxyType(
     {kind.stage_code: at for at, kind in enumerate(ICE_TYPES) if kind.stage_code is not None}

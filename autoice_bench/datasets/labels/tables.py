@@ -1,9 +1,9 @@
-"""Label tables: the labels of all polygons of a scene, and label rasters by array look-up.
+"""Label tables: the labels of all polygons of a scene, over the slots that a raster looks up.
 
 A raster of polygon ids is first turned into *slots*, whole numbers from 0: slot 0 is "no polygon"
 (land or uncharted), slot i + 1 is polygon i, and the last slot collects the ids beyond the table.
 One ``take`` per chart from an array over slots then gives the label raster, whatever the number
-of polygons.
+of polygons (``rasters``).
 """
 
 from __future__ import annotations
@@ -188,31 +188,6 @@ def polygon_slots(
     if fill_value is not None and not np.isnan(fill_value):
         slots[ids == fill_value] = NO_POLYGON
     return slots
-
-
-def rasterise_labels(
-    ids: NDArray[Any], table: LabelTable, *, fill_value: float | None = None
-) -> NDArray[np.uint8]:
-    """Turn a raster of polygon ids into label rasters, block by block.
-
-    Args:
-        ids: (lines, samples), floating point or integer; see ``polygon_slots``.
-        table: the scene's label table.
-        fill_value: the id that means "no polygon", where there is one.
-
-    Returns:
-        uint8 (3, lines, samples): SIC, SOD, FLOE. Pixels outside polygons, and those whose id has
-        no row, are 255.
-    """
-    lines, samples = ids.shape
-    charts = np.empty((len(CHARTS), lines, samples), np.uint8)
-    lookups = [table.over_slots(table.labels[:, chart]) for chart in range(len(CHARTS))]
-    for rows in row_blocks(lines, samples):
-        slots = polygon_slots(ids[rows], table.n_slots, fill_value=fill_value)
-        for lookup, chart in zip(lookups, charts, strict=True):
-            # The slots are in range by construction: "clip" only spares take a second check.
-            lookup.take(slots, out=chart[rows], mode="clip")
-    return charts
 
 
 def row_blocks(lines: int, samples: int) -> Iterator[slice]:

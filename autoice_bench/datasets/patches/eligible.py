@@ -1,4 +1,4 @@
-"""The windows of stored scenes that may be drawn, found once for a training run.
+"""The windows of scenes that may be drawn, found once for a training run.
 
 A scene's `valid_counts` (valid pixels per inner chunk) bound what any window can hold. They settle
 many scenes without a pixel being read and narrow the others to a part; there the chart decides, so
@@ -11,7 +11,6 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Any, Final
 
 import numpy as np
@@ -20,12 +19,53 @@ from numpy.typing import NDArray
 from autoice_bench.charts import CHARTS, FILL_VALUE
 from autoice_bench.datasets.readers.pixels import SceneCollection, ScenePixels, require_charts
 from autoice_bench.errors import PatchError
+from autoice_bench.formats.store_layout import CHARTS_ARRAY
 
 _BLOCK_LINES: Final = 64
 """Lines of origins whose windows are counted together: their sums stay in the cache."""
-
-
 _STRIP_LINES: Final = 512
+"""Lines of a chart that are read together."""
+
+
+@dataclass(frozen=True, eq=False)
+class EligibleWindows:
+    """The origins of a scene's windows that may be drawn, as runs along its lines.
+
+    Attributes:
+        line: (runs,) int32, line of a run's origins.
+        first_sample: (runs,) int32, sample of its first origin.
+        end: (runs,) int64, number of origins up to and including the run.
+    """
+
+    line: NDArray[np.int32]
+    first_sample: NDArray[np.int32]
+    end: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return int(self.end[-1]) if self.end.size else 0
+
+    def __getitem__(self, index: int) -> tuple[int, int]:
+        """Line and sample of an origin, counted along lines.
+
+        Raises:
+            IndexError: there are not as many.
+        """
+        if not 0 <= index < len(self):
+            raise IndexError(f"origin {index} of {len(self)}")
+        run = int(np.searchsorted(self.end, index, side="right"))
+        before = int(self.end[run - 1]) if run else 0
+        return int(self.line[run]), int(self.first_sample[run]) + index - before
+
+    def shifted(self, line: int, sample: int) -> EligibleWindows:
+        """The same windows, counted from a pixel before: their part began at `line`, `sample`."""
+        return EligibleWindows(
+            self.line + np.int32(line), self.first_sample + np.int32(sample), self.end
+        )
+
+
+NO_WINDOWS: Final = EligibleWindows(
+    np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0, np.int64)
+)
 
 
 def find_scene_windows(
@@ -89,6 +129,34 @@ def find_windows(scene: ScenePixels, patch_size: int, min_valid_pixels: int) -> 
     return windows.shifted(lines.start, samples.start)
 
 
+def find_eligible(valid: NDArray[Any], patch_size: int, min_valid_pixels: int) -> EligibleWindows:
+    """Find every window with enough valid pixels, exactly.
+
+    Args:
+        valid: (lines, samples) bool, or uint8 of 0 and 1: pixels with a valid SIC.
+        patch_size: pixels along a side of the window.
+        min_valid_pixels: valid pixels that a window must have.
+
+    Returns:
+        The origins of the windows; a scene smaller than the patch has one along that axis, and its
+        padding counts as masked.
+    """
+    n_samples = count_origins(valid.shape[1], patch_size)
+    lines, firsts, lengths = [], [], []
+    for first_line, sums in _window_sums(valid.view(np.uint8), patch_size):
+        inside = np.zeros((len(sums), n_samples + 2), bool)
+        np.greater_equal(sums, min_valid_pixels, out=inside[:, 1:-1])
+        # Every line begins and ends outside, so its changes are starts and stops in turn.
+        changes = np.flatnonzero(inside[:, 1:] != inside[:, :-1])
+        line, start = np.divmod(changes[::2], n_samples + 1)
+        lines.append((first_line + line).astype(np.int32))
+        firsts.append(start.astype(np.int32))
+        lengths.append(changes[1::2] - changes[::2])
+    return EligibleWindows(
+        np.concatenate(lines), np.concatenate(firsts), np.cumsum(np.concatenate(lengths))
+    )
+
+
 def narrow(
     counts: NDArray[np.integer],
     chunk: int,
@@ -130,126 +198,26 @@ def narrow(
     return lines, samples
 
 
-def _touched(
-    size: int, chunk: int, patch_size: int, n_chunks: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """First and one past the last chunk that windows with their origin in each chunk may touch."""
-    first = np.arange(-(-count_origins(size, patch_size) // chunk))
-    last = ((first + 1) * chunk + patch_size - 2) // chunk
-    return first, np.minimum(last + 1, n_chunks)
-
-
-def _span(chunks: NDArray[np.int64], size: int, chunk: int, patch_size: int) -> slice:
-    """Pixels of the windows whose origins lie in a range of chunks."""
-    last_origin = min((int(chunks[-1]) + 1) * chunk, count_origins(size, patch_size)) - 1
-    return slice(int(chunks[0]) * chunk, min(last_origin + patch_size, size))
+def count_origins(n_pixels: int, patch_size: int) -> int:
+    """Number of places for a patch along an axis; one, padded, where the scene is smaller."""
+    return max(n_pixels - patch_size, 0) + 1
 
 
 def _read_valid(scene: ScenePixels, lines: slice, samples: slice) -> NDArray[np.bool_]:
-    """(lines, samples) bool: pixels with a valid SIC; read in strips, the charts lie together."""
+    """(lines, samples) bool: pixels with a valid SIC.
+
+    All charts of a pixel lie in one chunk and are decoded together, so SIC cannot be read alone;
+    strips bound the memory that the others take.
+    """
     width = samples.stop - samples.start
     valid = np.empty((lines.stop - lines.start, width), bool)
     strip = np.empty((len(CHARTS), min(_STRIP_LINES, len(valid)), width), np.uint8)
     for start in range(0, len(valid), _STRIP_LINES):
         part = valid[start : start + _STRIP_LINES]
-        scene.read_pixels("charts", lines.start + start, samples.start, strip[:, : len(part)])
-        np.not_equal(strip[0, : len(part)], FILL_VALUE, out=part)
+        charts = strip[:, : len(part)]
+        scene.read_pixels(CHARTS_ARRAY.name, lines.start + start, samples.start, charts)
+        np.not_equal(charts[0], FILL_VALUE, out=part)
     return valid
-
-
-def count_required(patch_size: int, *, max_masked: float | None = None,
-                   min_valid: float | None = None) -> int:  # fmt: skip
-    """Valid pixels that a patch must have, from one of the two published rules.
-
-    Args:
-        patch_size: pixels along a side.
-        max_masked: largest share of masked pixels (the ASPP study's rule, 0.3).
-        min_valid: share that the valid pixels must exceed (its sibling's rule, 0.3).
-
-    Raises:
-        PatchError: not exactly one share, or a share outside 0..1.
-    """
-    if (max_masked is None) == (min_valid is None):
-        raise PatchError("a patch rule is either max_masked or min_valid; expected one of them")
-    share = max_masked if max_masked is not None else min_valid
-    assert share is not None
-    if not 0 <= share <= 1:
-        name = "min_valid" if max_masked is None else "max_masked"
-        raise PatchError(f"{name} {share}: expected a share in 0..1")
-    n_pixels = patch_size**2
-    exact = Fraction(str(share)) * n_pixels
-    if max_masked is not None:
-        return n_pixels - int(exact)
-    return int(exact) + 1
-
-
-@dataclass(frozen=True, eq=False)
-class EligibleWindows:
-    """The origins of a scene's windows that may be drawn, as runs along its lines.
-
-    Attributes:
-        line: (runs,) int32, line of a run's origins.
-        first_sample: (runs,) int32, sample of its first origin.
-        end: (runs,) int64, number of origins up to and including the run.
-    """
-
-    line: NDArray[np.int32]
-    first_sample: NDArray[np.int32]
-    end: NDArray[np.int64]
-
-    def __len__(self) -> int:
-        return int(self.end[-1]) if self.end.size else 0
-
-    def __getitem__(self, index: int) -> tuple[int, int]:
-        """Line and sample of an origin, counted along lines.
-
-        Raises:
-            IndexError: there are not as many.
-        """
-        if not 0 <= index < len(self):
-            raise IndexError(f"origin {index} of {len(self)}")
-        run = int(np.searchsorted(self.end, index, side="right"))
-        before = int(self.end[run - 1]) if run else 0
-        return int(self.line[run]), int(self.first_sample[run]) + index - before
-
-    def shifted(self, line: int, sample: int) -> EligibleWindows:
-        """The same windows, counted from a pixel before: their part began at `line`, `sample`."""
-        return EligibleWindows(
-            self.line + np.int32(line), self.first_sample + np.int32(sample), self.end
-        )
-
-
-NO_WINDOWS: Final = EligibleWindows(
-    np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0, np.int64)
-)
-
-
-def find_eligible(valid: NDArray[Any], patch_size: int, min_valid_pixels: int) -> EligibleWindows:
-    """Find every window with enough valid pixels, exactly.
-
-    Args:
-        valid: (lines, samples) bool, or uint8 of 0 and 1: pixels with a valid SIC.
-        patch_size: pixels along a side of the window.
-        min_valid_pixels: valid pixels that a window must have.
-
-    Returns:
-        The origins of the windows; a scene smaller than the patch has one along that axis, and its
-        padding counts as masked.
-    """
-    n_samples = count_origins(valid.shape[1], patch_size)
-    lines, firsts, lengths = [], [], []
-    for first_line, sums in _window_sums(valid.view(np.uint8), patch_size):
-        inside = np.zeros((len(sums), n_samples + 2), bool)
-        np.greater_equal(sums, min_valid_pixels, out=inside[:, 1:-1])
-        # Every line begins and ends outside, so its changes are starts and stops in turn.
-        changes = np.flatnonzero(inside[:, 1:] != inside[:, :-1])
-        line, start = np.divmod(changes[::2], n_samples + 1)
-        lines.append((first_line + line).astype(np.int32))
-        firsts.append(start.astype(np.int32))
-        lengths.append(changes[1::2] - changes[::2])
-    return EligibleWindows(
-        np.concatenate(lines), np.concatenate(firsts), np.cumsum(np.concatenate(lengths))
-    )
 
 
 def _window_sums(
@@ -280,6 +248,16 @@ def _window_sums(
         yield first, along[:size, right : right + n_samples] - along[:size, :n_samples]
 
 
-def count_origins(n_pixels: int, patch_size: int) -> int:
-    """Number of places for a patch along an axis; one, padded, where the scene is smaller."""
-    return max(n_pixels - patch_size, 0) + 1
+def _touched(
+    size: int, chunk: int, patch_size: int, n_chunks: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """First and one past the last chunk that windows with their origin in each chunk may touch."""
+    first = np.arange(-(-count_origins(size, patch_size) // chunk))
+    last = ((first + 1) * chunk + patch_size - 2) // chunk
+    return first, np.minimum(last + 1, n_chunks)
+
+
+def _span(chunks: NDArray[np.int64], size: int, chunk: int, patch_size: int) -> slice:
+    """Pixels of the windows whose origins lie in a range of chunks."""
+    last_origin = min((int(chunks[-1]) + 1) * chunk, count_origins(size, patch_size)) - 1
+    return slice(int(chunks[0]) * chunk, min(last_origin + patch_size, size))

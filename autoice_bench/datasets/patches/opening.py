@@ -1,28 +1,25 @@
-"""From a store to readers of patches and of whole scenes."""
+"""The door of the room: from a store to windows of its scenes, and to the patches of a plan."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from autoice_bench.datasets.patches.eligible import count_required, find_scene_windows
+from autoice_bench.datasets.patches.eligible import find_scene_windows
 from autoice_bench.datasets.patches.geometry import Alignment, Geometry
+from autoice_bench.datasets.patches.patch_rule import choose_required
 from autoice_bench.datasets.patches.plan import PatchPlan
 from autoice_bench.datasets.patches.windows import PatchReader, SceneWindows
 from autoice_bench.datasets.readers.downscaled import DownscaledOnDemand, DownscaledScenes
-from autoice_bench.datasets.readers.memory import MemoryScene
-from autoice_bench.datasets.readers.pixels import SceneCollection, TiePoints, require_charts
+from autoice_bench.datasets.readers.pixels import SceneCollection, require_charts
 from autoice_bench.datasets.readers.scene import StoreScenes
-from autoice_bench.datasets.sources.scene_arrays import SceneArrays
-from autoice_bench.datasets.store.downscaling import DownscaleMethod, Downscaling, downscale_array
+from autoice_bench.datasets.store.downscaling import DownscaleMethod, Downscaling
 from autoice_bench.datasets.store.root import Store, open_store
 from autoice_bench.errors import PatchError
 from autoice_bench.formats.split_file import read_split
-from autoice_bench.formats.variables import GridAnchor
 
-STUDY_MAX_MASKED: Final = 0.3
 STUDY_PATCHES_PER_SCENE: Final = 20
 
 _SUBSETS: Final = ("train", "val", "test")
@@ -41,10 +38,6 @@ def resolve_scenes(store: Store | Path | str, split: str | Path, subset: str) ->
     return tuple(getattr(read_split(_open_complete(store).path, split), subset))
 
 
-def _open_complete(store: Store | Path | str) -> Store:
-    return open_store(store.path if isinstance(store, Store) else store, require_complete=True)
-
-
 def open_windows(
     store: Store | Path | str,
     scene_ids: Sequence[str],
@@ -56,7 +49,7 @@ def open_windows(
     keep: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> SceneWindows:
-    """Open scenes to read windows of; the arguments are those of `torch_datasets.SceneDataset`.
+    """Open scenes to read windows of; the arguments are those of `SceneDataset`.
 
     Args:
         keep: read all downscaled scenes now, with their charts, and keep them in memory.
@@ -107,7 +100,7 @@ def open_patches(
     downscale_method: DownscaleMethod = "nearest",
     progress: Callable[[int, int], None] | None = None,
 ) -> PatchReader:
-    """Open scenes to draw patches from; the arguments are those of `torch_datasets.PatchDataset`.
+    """Open scenes to draw patches from; the arguments are those of `PatchDataset`.
 
     Raises:
         StoreError: the store is missing, unfinished or damaged.
@@ -125,7 +118,7 @@ def open_patches(
         raise PatchError(f"seed {seed}: expected at least 0")
     if not scene_ids:
         raise PatchError("no scenes to draw patches from; choose a split with training scenes")
-    required = _count_required(patch_size, max_masked, min_valid, min_valid_pixels)
+    required = choose_required(patch_size, max_masked, min_valid, min_valid_pixels)
     windows = open_windows(
         store,
         scene_ids,
@@ -143,67 +136,5 @@ def open_patches(
     return PatchReader(windows, plan, patch_size, skipped)
 
 
-def _count_required(
-    patch_size: int, max_masked: float | None, min_valid: float | None, pixels: int | None
-) -> int:
-    """Valid pixels that a patch must have; the ASPP study's rule where none is given."""
-    rules = [max_masked, min_valid, pixels]
-    if sum(rule is not None for rule in rules) > 1:
-        raise PatchError("max_masked, min_valid and min_valid_pixels: expected one of them")
-    if pixels is not None:
-        if not 1 <= pixels <= patch_size**2:
-            raise PatchError(f"min_valid_pixels {pixels}: expected 1..{patch_size**2}")
-        return pixels
-    if max_masked is None and min_valid is None:
-        max_masked = STUDY_MAX_MASKED
-    return count_required(patch_size, max_masked=max_masked, min_valid=min_valid)
-
-
-@dataclass(frozen=True)
-class _OneScene:
-    held: MemoryScene
-
-    def scene(self, scene_id: str) -> MemoryScene:
-        return self.held
-
-
-def open_array_windows(
-    scene: SceneArrays,
-    *,
-    arrays: frozenset[str],
-    grid_anchor: GridAnchor = "centre",
-    downscale: int = 1,
-    downscale_method: DownscaleMethod = "nearest",
-) -> SceneWindows:
-    """What ``patch_sources.open_windows`` gives of a store, of one scene that is in none.
-
-    Args:
-        scene: in the store's dtypes.
-        arrays: what to read.
-        grid_anchor: which pixel of its cell a 2 km value belongs to.
-        downscale, downscale_method: as there.
-
-    Raises:
-        PatchError: an array that does not exist, or a ratio below 1.
-    """
-    pixels = {"sar": scene.sar, "distance_map": scene.distance_map}
-    if downscale != 1:
-        how = Downscaling(downscale, downscale_method)
-        pixels = {
-            name: downscale_array(name, values, how)
-            for name, values in pixels.items()
-            if name in arrays
-        }
-    held = MemoryScene(
-        shape=(-(-scene.sar.shape[1] // downscale), -(-scene.sar.shape[2] // downscale)),
-        n_cells=(scene.amsr2.shape[1], scene.amsr2.shape[2]),
-        arrays={**pixels, "amsr2": scene.amsr2, "era5": scene.era5},
-        points=find_tie_points(scene),
-    )
-    geometry = Geometry(step=downscale, centred=downscale_method == "area", anchor=grid_anchor)
-    return SceneWindows(_OneScene(held), geometry, arrays)
-
-
-def find_tie_points(scene: SceneArrays) -> TiePoints:
-    """Where a scene lies."""
-    return TiePoints(scene.latitude, scene.longitude, scene.tie_line, scene.tie_sample)
+def _open_complete(store: Store | Path | str) -> Store:
+    return open_store(store.path if isinstance(store, Store) else store, require_complete=True)

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from autoice_bench.datasets.patches.geometry import cells_under
 from autoice_bench.datasets.readers.scene import open_scene_reader
 from autoice_bench.datasets.store.root import Store
+from autoice_bench.formats.store_layout import CELL_ARRAYS, PIXEL_ARRAYS
 from autoice_bench.formats.variables import GRID_2KM_DIMS, SAR_DIMS
 
 if TYPE_CHECKING:
     import xarray as xr
-
-_PIXEL_ARRAYS: Final = ("sar", "charts", "distance_map")
-
-_CELL_ARRAYS: Final = ("amsr2", "era5")
 
 
 def read_window(
@@ -30,14 +27,14 @@ def read_window(
         scene_id: such as ``20180607T184326_dmi``.
         line, sample: first pixel.
         lines, samples: size of the window in pixels. It may reach beyond the scene, but must touch
-            it; outside, charts are 255 and everything else is 0.
+            it; outside, charts and ice types are 255 and everything else is 0.
 
     Returns:
-        Dataset in memory, with ``sar``, ``charts`` (absent where the scene has no labels) and
-        ``distance_map`` as stored, and the cells of ``amsr2`` and ``era5`` under the window with
-        one more on each side, where the grid has one, to interpolate with. The coordinates
-        ``sar_lines``, ``sar_samples``, ``2km_grid_lines``, ``2km_grid_samples`` count pixels and
-        cells from the scene's first one; the channels carry their names.
+        Dataset in memory, with the arrays of pixels that the scene has, as stored (``sar``,
+        ``charts``, ``distance_map``, ``ice_type``), and the cells of ``amsr2`` and ``era5`` under
+        the window with one more on each side, where the grid has one, to interpolate with. The
+        coordinates ``sar_lines``, ``sar_samples``, ``2km_grid_lines``, ``2km_grid_samples`` count
+        pixels and cells from the scene's first one; the channels carry their names.
 
     Raises:
         StoreError: no such store or scene, or a file is missing or damaged.
@@ -67,9 +64,9 @@ def read_window(
         **dict(zip(GRID_2KM_DIMS, cells, strict=True)),
     }
     variables: dict[str, Any] = {}
-    for name in (name for name in (*_PIXEL_ARRAYS, *_CELL_ARRAYS) if name in scene):
+    for name in (name for name in (*PIXEL_ARRAYS, *CELL_ARRAYS) if name in scene):
         array = scene.array(name)
-        is_pixels = name in _PIXEL_ARRAYS
+        is_pixels = name in PIXEL_ARRAYS
         size = extents if is_pixels else (cells[0].size, cells[1].size)
         values = np.empty((*array.shape[:-2], *size), array.dtype)
         if is_pixels:

@@ -9,26 +9,32 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from autoice_bench.charts import CHARTS
 from autoice_bench.datasets.patches.geometry import Geometry, Window, cell_indices, count_cells
 from autoice_bench.datasets.patches.plan import PatchPlan
 from autoice_bench.datasets.readers.pixels import SceneCollection, ScenePixels, TiePoints
+from autoice_bench.datasets.store.downscaling import DOWNSCALED_ARRAYS
 from autoice_bench.errors import PatchError
-from autoice_bench.formats.variables import (
-    AMSR2_VARIABLES,
-    DISTANCE_MAP,
-    ERA5_VARIABLES,
-    SAR_VARIABLES,
+from autoice_bench.formats.store_layout import (
+    ARRAYS_BY_NAME,
+    CELL_ARRAYS,
+    CHARTS_ARRAY,
+    DISTANCE_ARRAY,
+    LATITUDE_ARRAY,
+    LONGITUDE_ARRAY,
+    SAR_ARRAY,
+    TIE_ARRAYS,
+    TIE_LINE_ARRAY,
+    TIE_SAMPLE_ARRAY,
 )
 from autoice_bench.scene_id import parse_scene_id
 
-ARRAYS: Final = ("sar", "charts", DISTANCE_MAP.name, "amsr2", "era5", "positions")
-"""What a dataset can deliver; `positions` are latitude and longitude at the tie points."""
-DEFAULT_ARRAYS: Final = frozenset({"sar", "charts", "amsr2", "era5"})
+POSITIONS: Final = "positions"
+"""Asks for latitude and longitude at the tie points: the arrays of ``TIE_ARRAYS``."""
+ARRAYS: Final = (*DOWNSCALED_ARRAYS, *CELL_ARRAYS, POSITIONS)
+"""What a dataset can deliver, at full resolution and downscaled."""
+DEFAULT_ARRAYS: Final = frozenset({SAR_ARRAY.name, CHARTS_ARRAY.name, *CELL_ARRAYS})
 
-_CELL_CHANNELS: Final = {"amsr2": len(AMSR2_VARIABLES), "era5": len(ERA5_VARIABLES)}
 _SCALARS: Final = ("line", "sample", "scene_lines", "scene_samples", "month", "index")
-_TIE_NAMES: Final = ("latitude", "longitude", "tie_line", "tie_sample")
 
 Buffers = Mapping[str, NDArray[Any]]
 """Arrays by name, each with one leading dimension: patches of a batch."""
@@ -73,21 +79,22 @@ class SceneWindows:
         """
         scene = self.scenes.scene(scene_id)
         step = self.geometry.step
-        leading = {"sar": len(SAR_VARIABLES), "charts": len(CHARTS)}
         fields = {name: Field((), np.dtype(np.int64)) for name in _SCALARS}
         for name in ARRAYS:
-            if name not in self.arrays or (name == "charts" and name not in scene):
+            if name not in self.arrays:
                 continue
-            if name == "positions":
+            if name == POSITIONS:
                 lines, samples = tie_shape or scene.tie_points().latitude.shape
                 shapes = ((lines, samples), (lines, samples), (lines,), (samples,))
-                for tie_name, shape in zip(_TIE_NAMES, shapes, strict=True):
+                for tie_name, shape in zip(TIE_ARRAYS, shapes, strict=True):
                     fields[tie_name] = Field(shape, np.dtype(np.float32))
-            elif name in _CELL_CHANNELS:
+                continue
+            array = ARRAYS_BY_NAME[name]
+            channels = (len(array.channels),) if array.channels else ()
+            if name in CELL_ARRAYS:
                 cells = (count_cells(size[0], step), count_cells(size[1], step))
-                fields[name] = Field((_CELL_CHANNELS[name], *cells), np.dtype(np.float32))
-            else:
-                channels = (leading[name],) if name in leading else ()
+                fields[name] = Field((*channels, *cells), np.dtype(array.dtypes[0]))
+            elif array.required or name in scene:
                 fields[name] = Field((*channels, *size), scene.dtype(name))
         return fields
 
@@ -119,11 +126,11 @@ class SceneWindows:
         for name, value in zip(_SCALARS, scalars, strict=True):
             out[name][at] = value
         for name in self.arrays:
-            if name not in out and name != "positions":
+            if name not in out and name != POSITIONS:
                 continue  # charts of a scene without labels
-            if name == "positions":
+            if name == POSITIONS:
                 _fill_tie_points(scene.tie_points(), out, at)
-            elif name in _CELL_CHANNELS:
+            elif name in CELL_ARRAYS:
                 lines, samples = (
                     cell_indices(first, size, n_cells, self.geometry)
                     for first, size, n_cells in zip(
@@ -147,14 +154,14 @@ def _read_pixels(scene: ScenePixels, name: str, window: Window, out: NDArray[Any
 def _fill_tie_points(points: TiePoints, out: Buffers, at: int) -> None:
     """Copy tie points; where there are fewer than room, positions go on at infinity."""
     lines, samples = points.latitude.shape
-    for name, degrees in (("latitude", points.latitude), ("longitude", points.longitude)):
-        room = out[name][at]
+    for array, degrees in ((LATITUDE_ARRAY, points.latitude), (LONGITUDE_ARRAY, points.longitude)):
+        room = out[array.name][at]
         room[:lines, :samples] = degrees
         room[lines:, :samples] = degrees[-1]
         room[:, samples:] = room[:, samples - 1 : samples]
-    for name, positions in (("tie_line", points.line), ("tie_sample", points.sample)):
-        out[name][at, : positions.size] = positions
-        out[name][at, positions.size :] = np.inf
+    for array, positions in ((TIE_LINE_ARRAY, points.line), (TIE_SAMPLE_ARRAY, points.sample)):
+        out[array.name][at, : positions.size] = positions
+        out[array.name][at, positions.size :] = np.inf
 
 
 @dataclass(frozen=True)
@@ -177,7 +184,7 @@ class PatchReader:
     def __post_init__(self) -> None:
         scene_ids = [scene_id for scene_id, _ in self.plan.scenes]
         tie_shape = None
-        if "positions" in self.windows.arrays:
+        if POSITIONS in self.windows.arrays:
             shapes = [
                 self.windows.scenes.scene(scene_id).tie_points().latitude.shape
                 for scene_id in scene_ids
@@ -185,11 +192,11 @@ class PatchReader:
             tie_shape = (max(shape[0] for shape in shapes), max(shape[1] for shape in shapes))
         size = (self.patch_size, self.patch_size)
         fields = self.windows.fields(scene_ids[0], size, tie_shape)
-        if DISTANCE_MAP.name in fields:
+        if DISTANCE_ARRAY.name in fields:
             # Zones that are not whole numbers are float32; a batch may hold scenes of both kinds.
             scenes = (self.windows.scenes.scene(scene_id) for scene_id in scene_ids)
-            dtype = np.result_type(*{scene.dtype(DISTANCE_MAP.name) for scene in scenes})
-            fields[DISTANCE_MAP.name] = Field(fields[DISTANCE_MAP.name].shape, dtype)
+            dtype = np.result_type(*{scene.dtype(DISTANCE_ARRAY.name) for scene in scenes})
+            fields[DISTANCE_ARRAY.name] = Field(fields[DISTANCE_ARRAY.name].shape, dtype)
         object.__setattr__(self, "fields", fields)
 
     def __len__(self) -> int:

@@ -28,12 +28,10 @@ from autoice_bench.datasets.store.downscaling import (
 from autoice_bench.datasets.store.overviews import overview_path, overviews_from_attributes
 from autoice_bench.datasets.store.root import Store
 from autoice_bench.errors import PatchError
+from autoice_bench.formats.store_layout import CELL_ARRAYS, INNER_CHUNK
 from autoice_bench.wording import format_count, format_size
 
-_CELL_ARRAYS: Final = ("amsr2", "era5")
 _STRIP_LINES: Final = 1024
-_CHUNK_LINES: Final = 128
-"""Strips of whole inner chunks decode none of them twice."""
 _KEPT_SCENES: Final = 2
 
 
@@ -136,10 +134,10 @@ def read_downscaled(scene: SceneReader, how: Downscaling, arrays: Iterable[str])
     wanted = frozenset(arrays)
     has_overview = how in overviews_from_attributes(scene.attributes)
     read: dict[str, NDArray[Any]] = {}
-    for name in (*DOWNSCALED_ARRAYS, *_CELL_ARRAYS):
+    for name in (*DOWNSCALED_ARRAYS, *CELL_ARRAYS):
         if name not in wanted or name not in scene:
             continue
-        if name in _CELL_ARRAYS:
+        if name in CELL_ARRAYS:
             read[name] = scene.read_whole(name)
         elif has_overview:
             read[name] = scene.read_whole(overview_path(how.ratio, name))
@@ -171,7 +169,8 @@ def _downscale_in_strips(scene: SceneReader, name: str, how: Downscaling) -> NDA
 
 def _strip_lines(ratio: int) -> int:
     """Lines to read at once: whole blocks, and whole chunks where these are not too many lines."""
-    both = math.lcm(ratio, _CHUNK_LINES)
+    # Strips of whole inner chunks decode none of them twice.
+    both = math.lcm(ratio, INNER_CHUNK)
     return both if both <= _STRIP_LINES else ratio * max(1, _STRIP_LINES // ratio)
 
 
@@ -184,9 +183,9 @@ def estimate_bytes(scene: SceneReader, how: Downscaling, arrays: Iterable[str]) 
     """Memory that a scene's arrays will take, exactly but for its tie points."""
     n_bytes = 0
     for name in arrays:
-        if name in (*DOWNSCALED_ARRAYS, *_CELL_ARRAYS) and name in scene:
+        if name in (*DOWNSCALED_ARRAYS, *CELL_ARRAYS) and name in scene:
             array = scene.array(name)
-            grid = scene.n_cells if name in _CELL_ARRAYS else _downscaled_shape(scene, how)
+            grid = scene.n_cells if name in CELL_ARRAYS else _downscaled_shape(scene, how)
             n_bytes += math.prod((*array.shape[:-2], *grid)) * array.dtype.itemsize
     return n_bytes
 

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from autoice_bench.charts import FILL_VALUE
 from autoice_bench.datasets.readers.pixels import TiePoints
 from autoice_bench.errors import PatchError
-
-_FILL: Final = {"charts": FILL_VALUE}
+from autoice_bench.formats.store_layout import ARRAYS_BY_NAME
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,8 +21,9 @@ class MemoryScene:
     Attributes:
         shape: lines and samples, in its own pixels.
         n_cells: lines and samples of its 2 km grid.
-        arrays: (..., lines, samples) `sar`, `charts`, `distance_map` in its own pixels, `amsr2`,
-            `era5` on the 2 km grid, as far as the scene has them and they are wanted.
+        arrays: (..., lines, samples) by name: those of `store_layout.PIXEL_ARRAYS` in its own
+            pixels, those of `CELL_ARRAYS` on the 2 km grid, as far as the scene has them and they
+            are wanted.
         points: tie points, at positions in 80 m pixels; None unless wanted.
     """
 
@@ -60,7 +59,7 @@ class MemoryScene:
         )
         window = values[..., lines, samples]
         if window.shape != out.shape:
-            out[...] = _FILL.get(name, 0)
+            out[...] = ARRAYS_BY_NAME[name].padding
             top, left = lines.start - line, samples.start - sample
             out = out[..., top : top + window.shape[-2], left : left + window.shape[-1]]
         out[...] = window

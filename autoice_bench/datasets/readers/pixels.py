@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autoice_bench.errors import PatchError
+from autoice_bench.formats.store_layout import CHARTS_ARRAY
 
 
 class ScenePixels(Protocol):
@@ -62,7 +63,7 @@ def require_charts(scenes: SceneCollection, scene_ids: Sequence[str]) -> None:
         PatchError: a scene has none.
     """
     for scene_id in scene_ids:
-        if "charts" not in scenes.scene(scene_id):
+        if CHARTS_ARRAY.name not in scenes.scene(scene_id):
             raise PatchError(
                 f"scene {scene_id}: has no labels, so no patch can be drawn from it to train on"
             )

@@ -1,7 +1,7 @@
 """Windows of a scene: what patches, inference and ``read_window`` read from a store.
 
 A scene is opened from one read of its ``zarr.json``, which holds the metadata of all its arrays; an
-array's file is opened at its first window (``shard_reader``).
+array's file is opened at its first window (``readers.arrays``).
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,9 +19,12 @@ from autoice_bench.datasets.readers.pixels import TiePoints
 from autoice_bench.datasets.store.root import Store, open_store
 from autoice_bench.errors import StoreError
 from autoice_bench.formats.shard_writer import METADATA_NAME
-
-if TYPE_CHECKING:
-    pass
+from autoice_bench.formats.store_layout import (
+    AMSR2_ARRAY,
+    SAR_ARRAY,
+    TIE_ARRAYS,
+    VALID_COUNTS_ARRAY,
+)
 
 
 class SceneReader:
@@ -41,8 +44,8 @@ class SceneReader:
         self._metadata: dict[str, Any] = document["consolidated_metadata"]["metadata"]
         self._arrays: dict[str, ArrayReader] = {}
         self._tie_points: TiePoints | None = None
-        self.shape = self._grid_of("sar")
-        self.n_cells = self._grid_of("amsr2")
+        self.shape = self._grid_of(SAR_ARRAY.name)
+        self.n_cells = self._grid_of(AMSR2_ARRAY.name)
 
     def _grid_of(self, name: str) -> tuple[int, int]:
         _, lines, samples = self._metadata[name]["shape"]
@@ -72,7 +75,7 @@ class SceneReader:
         return tuple(self._describe(name)[0]["attributes"]["channels"])
 
     def read_pixels(self, name: str, line: int, sample: int, out: NDArray[Any]) -> None:
-        """Read a window of ``sar``, ``charts``, ``distance_map`` or ``ice_type``.
+        """Read a window of an array of pixels, such as ``sar`` or ``charts``.
 
         Args:
             name: the array.
@@ -145,10 +148,11 @@ class SceneReader:
         Raises:
             StoreError: the file is missing or damaged.
         """
-        if "valid_counts" not in self:
+        name = VALID_COUNTS_ARRAY.name
+        if name not in self:
             return None
-        metadata, _ = self._describe("valid_counts")
-        return self.read_whole("valid_counts"), int(metadata["attributes"]["chunk_pixels"])
+        metadata, _ = self._describe(name)
+        return self.read_whole(name), int(metadata["attributes"]["chunk_pixels"])
 
     def tie_points(self) -> TiePoints:
         """Latitudes, longitudes and their positions; read once and kept.
@@ -157,8 +161,7 @@ class SceneReader:
             StoreError: a file is missing or damaged.
         """
         if self._tie_points is None:
-            names = ("latitude", "longitude", "tie_line", "tie_sample")
-            self._tie_points = TiePoints(*map(self.read_whole, names))
+            self._tie_points = TiePoints(*map(self.read_whole, TIE_ARRAYS))
         return self._tie_points
 
     def _describe(self, name: str) -> tuple[dict[str, Any], str]:

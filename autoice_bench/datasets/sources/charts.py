@@ -12,6 +12,7 @@ from autoice_bench.charts import CHART_NAMES, CHARTS, FILL_VALUE, Chart
 from autoice_bench.datasets.sources.buffers import BufferPool
 from autoice_bench.errors import SceneError
 from autoice_bench.formats.netcdf import NetcdfFile
+from autoice_bench.formats.store_layout import CHARTS_ARRAY
 from autoice_bench.wording import format_listing
 
 
@@ -43,7 +44,7 @@ def read_charts(
         SceneError: a chart is missing, of another shape or type, or holds what is no class.
         OSError: a chunk is truncated or corrupt.
     """
-    charts = pool.empty("charts", (len(CHARTS), *shape), np.uint8)
+    charts = pool.empty(CHARTS_ARRAY.name, (len(CHARTS), *shape), np.uint8)
     counts = np.zeros((len(CHARTS), 256), np.int64)
     for index, chart in enumerate(CHARTS):
         if chart.name not in file.variable_names:

@@ -11,7 +11,8 @@ docs/labels.md says which steps are known and which are chosen.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,8 +32,13 @@ from autoice_bench.datasets.sources.raw import (
     RawTiePoints,
     open_raw_file,
 )
-from autoice_bench.datasets.sources.scene_arrays import SarDtype, SceneArrays, to_json_attributes
-from autoice_bench.datasets.sources.tie_points import Interpolation, compute_mean_weights
+from autoice_bench.datasets.sources.scene_arrays import (
+    Json,
+    SarDtype,
+    SceneArrays,
+    to_json_attributes,
+)
+from autoice_bench.datasets.sources.tie_points import compute_mean_weights
 from autoice_bench.errors import SceneError
 from autoice_bench.formats.label_rule import AUTOICE_2022, LabelRule
 from autoice_bench.formats.rtt_folder import SceneFile
@@ -52,54 +58,48 @@ from autoice_bench.formats.variables import (
 from autoice_bench.wording import format_count, format_listing
 
 _INCIDENCE_ANGLE: Final = SAR_VARIABLES[2]
+_MOST_SHOWN: Final = 5
+"""Details of a kind of problem that a warning names."""
 
 
-@dataclass(frozen=True, eq=False)
-class ConvertedScene:
-    """A raw scene in the form of an RTT scene.
+def read_raw_scene(
+    scene: SceneFile,
+    rule: LabelRule = AUTOICE_2022,
+    dtype: SarDtype = "float16",
+    *,
+    ice_types: bool = False,
+) -> SceneArrays:
+    """Read and validate one raw scene as the ready-to-train scene it stands for.
 
-    Attributes:
-        scene_id: such as ``20180607T184326_dmi``.
-        attributes: the raw file's global attributes, with ``scene_id``, ``original_id``,
-            ``ice_service`` and ``pixel_spacing`` (80) as in an RTT file.
-        variable_attributes: the raw file's attributes per RTT variable; those of
-            ``polygon_icechart`` under its own name.
-        sar: float32 (3, lines, samples), standardised; 0 in all three where masked.
-        distance_zones: uint8 (lines, samples), 0 to 41; not masked.
-        amsr2: float32 (14, 2 km lines, 2 km samples), standardised.
-        era5: float32 (6, 2 km lines, 2 km samples), standardised.
-        latitude, longitude: float64 (tie_lines, tie_samples), degrees.
-        tie_line, tie_sample: float64 (tie_lines,), (tie_samples,), positions in RTT pixels.
-        derived: charts, labels per polygon and remarks; None where the raw file has no polygons.
+    Args:
+        scene: the raw file.
+        rule: label rule and thresholds.
+        dtype: dtype of the SAR channels.
+        ice_types: also derive the ten ice types.
+
+    Raises:
+        SceneError: the file is damaged, no raw scene, or breaks the format.
+        LabelError: ``polygon_codes`` cannot be read.
     """
-
-    scene_id: str
-    attributes: dict[str, Any]
-    variable_attributes: dict[str, dict[str, Any]]
-    sar: NDArray[np.float32]
-    distance_zones: NDArray[np.uint8]
-    amsr2: NDArray[np.float32]
-    era5: NDArray[np.float32]
-    latitude: NDArray[np.float64]
-    longitude: NDArray[np.float64]
-    tie_line: NDArray[np.float64]
-    tie_sample: NDArray[np.float64]
-    derived: DerivedCharts | None
-
-    @property
-    def charts(self) -> NDArray[np.uint8] | None:
-        """uint8 (3, lines, samples): SIC, SOD, FLOE; None where the raw file has no polygons."""
-        return None if self.derived is None else self.derived.charts
+    arrays = convert_raw_scene(scene.path, rule, dtype, ice_types=ice_types)
+    _validate_2km_grid(arrays)
+    if arrays.charts is None and scene.subset == "train":
+        raise SceneError(
+            f"scene {scene.scene_id}: {scene.path.name} holds no polygons; expected them in a "
+            "training scene (a test scene belongs into a folder named test)"
+        )
+    # The listing's id: it is what the caller asked for.
+    return replace(arrays, scene_id=scene.scene_id)
 
 
 def convert_raw_scene(
     path: Path,
     rule: LabelRule = AUTOICE_2022,
+    dtype: SarDtype = "float32",
     *,
     ice_types: bool = False,
-    interpolation: Interpolation = "linear",
-) -> ConvertedScene:
-    """Convert a raw scene to an RTT scene, in memory and in full precision.
+) -> SceneArrays:
+    """Convert a raw file to what a ready-to-train file of the scene holds, of any size.
 
     Works through one variable at a time, in blocks of lines; a scene of 10,000x10,500 pixels peaks
     well below 3 GB.
@@ -107,8 +107,13 @@ def convert_raw_scene(
     Args:
         path: the raw NetCDF file.
         rule: label rule and thresholds.
+        dtype: dtype of the SAR channels.
         ice_types: also derive the raster of ten ice types.
-        interpolation: between the tie points of the incidence angle.
+
+    Returns:
+        The scene. ``attributes`` are the raw file's, with ``scene_id``, ``original_id``,
+        ``ice_service`` and ``pixel_spacing`` (80) as in an RTT file; those of ``polygon_icechart``
+        stand under its own name. Polygons without a row, and odd codes, are among ``warnings``.
 
     Raises:
         SceneError: the file is damaged, no raw scene, or holds values out of range.
@@ -117,29 +122,27 @@ def convert_raw_scene(
     with open_raw_file(path) as raw:
         tie_points = raw.read_tie_points()
         derived = _derive(raw, rule, ice_types=ice_types) if raw.has_charts else None
-        shape = (raw.shape[0] // 2, raw.shape[1] // 2)
-        masked = np.zeros(shape, bool) if derived is None else derived.uncharted.copy()
-        sar = np.empty((len(SAR_VARIABLES), *shape), np.float32)
-        for name, channel in zip(BACKSCATTER_NAMES, sar[:-1], strict=True):
-            _reduce_backscatter(raw.read_float32(name), VARIABLES[name], channel, masked)
-        _interpolate_angle(tie_points, raw.shape, interpolation, sar[-1])
-        for channel in sar:
-            channel[masked] = SAR_NODATA
-        for raster in () if derived is None else derived.rasters:
-            raster[masked] = FILL_VALUE
-        return ConvertedScene(
+        sar = _reduce_sar(raw, tie_points, derived)
+        rounded, rounding_error = _round_sar(raw.scene_id, sar, np.dtype(dtype))
+        del sar
+        charts = None if derived is None else derived.charts
+        return SceneArrays(
             scene_id=raw.scene_id,
-            attributes=_global_attributes(raw),
-            variable_attributes=_variable_attributes(raw),
-            sar=sar,
-            distance_zones=_read_distance_zones(raw),
+            sar=rounded,
+            distance_map=_read_distance_zones(raw),
+            charts=charts,
+            class_counts=None if charts is None else _count_classes(charts),
             amsr2=_read_2km(raw, AMSR2_VARIABLES),
             era5=_read_2km(raw, ERA5_VARIABLES),
             latitude=tie_points.latitude,
             longitude=tie_points.longitude,
             tie_line=(tie_points.lines - 0.5) / 2,
             tie_sample=(tie_points.samples - 0.5) / 2,
-            derived=derived,
+            attributes=to_json_attributes(_global_attributes(raw)),
+            variable_attributes=_variable_attributes(raw),
+            rounding_error=rounding_error,
+            warnings=() if derived is None else tuple(_describe_label_problems(derived)),
+            ice_type=None if derived is None else derived.ice_type,
         )
 
 
@@ -148,6 +151,29 @@ def mean_2x2(values: NDArray[np.float32]) -> NDArray[np.float32]:
     rows = values[0::2] + values[1::2]
     mean: NDArray[np.float32] = (rows[:, 0::2] + rows[:, 1::2]) * np.float32(0.25)
     return mean
+
+
+def _derive(raw: RawFile, rule: LabelRule, *, ice_types: bool) -> DerivedCharts:
+    where = f"scene {raw.scene_id}"
+    codes, polygons = raw.read_egg_codes(), raw.read_polygons()
+    return derive_charts(polygons, codes, rule, where=where, ice_types=ice_types)
+
+
+def _reduce_sar(
+    raw: RawFile, tie_points: RawTiePoints, derived: DerivedCharts | None
+) -> NDArray[np.float32]:
+    """(3, lines, samples) standardised SAR at 80 m; it and the charts masked by each other."""
+    shape = (raw.shape[0] // 2, raw.shape[1] // 2)
+    masked = np.zeros(shape, bool) if derived is None else derived.uncharted.copy()
+    sar = np.empty((len(SAR_VARIABLES), *shape), np.float32)
+    for name, channel in zip(BACKSCATTER_NAMES, sar[:-1], strict=True):
+        _reduce_backscatter(raw.read_float32(name), VARIABLES[name], channel, masked)
+    _interpolate_angle(tie_points, raw.shape, sar[-1])
+    for channel in sar:
+        channel[masked] = SAR_NODATA
+    for raster in () if derived is None else derived.rasters:
+        raster[masked] = FILL_VALUE
+    return sar
 
 
 def _reduce_backscatter(
@@ -168,21 +194,42 @@ def _reduce_backscatter(
 def _interpolate_angle(
     tie_points: RawTiePoints,
     raw_shape: tuple[int, int],
-    interpolation: Interpolation,
     out: NDArray[np.float32],
 ) -> None:
     """Fill ``out`` with the standardised incidence angle at 80 m."""
-    by_line = compute_mean_weights(tie_points.lines, raw_shape[0], interpolation)
-    by_sample = compute_mean_weights(tie_points.samples, raw_shape[1], interpolation)
+    by_line = compute_mean_weights(tie_points.lines, raw_shape[0])
+    by_sample = compute_mean_weights(tie_points.samples, raw_shape[1])
     along_samples = standardise(_INCIDENCE_ANGLE, tie_points.incidence_angle) @ by_sample.T
     for rows in row_blocks(*out.shape):
         out[rows] = by_line[rows] @ along_samples
 
 
-def _derive(raw: RawFile, rule: LabelRule, *, ice_types: bool) -> DerivedCharts:
-    where = f"scene {raw.scene_id}"
-    codes, polygons = raw.read_egg_codes(), raw.read_polygons()
-    return derive_charts(polygons, codes, rule, where=where, ice_types=ice_types)
+def _round_sar(
+    scene_id: str, sar: NDArray[np.float32], dtype: np.dtype[Any]
+) -> tuple[NDArray[np.floating], float]:
+    """SAR channels in ``dtype`` and the largest rounding error.
+
+    Rounding also finds values that float16 cannot hold, which are refused whatever the dtype.
+    """
+    is_kept = dtype != np.float16
+    rounded = sar if is_kept else np.empty(sar.shape, np.float16)
+    worst = 0.0
+    for variable, values, out in zip(SAR_VARIABLES, sar, rounded, strict=True):
+        errors = [
+            round_to_float16(
+                values[rows], np.empty_like(values[rows], np.float16) if is_kept else out[rows]
+            )
+            for rows in row_blocks(*values.shape)
+        ]
+        error = float(np.max(errors))
+        if not np.isfinite(error):
+            raise SceneError(
+                f"scene {scene_id}: {variable.name} holds infinite or huge values; "
+                f"expected {variable.units} from {variable.raw_min:g} to {variable.raw_max:g}, "
+                "NaN for nodata"
+            )
+        worst = max(worst, error)
+    return rounded, 0.0 if is_kept else worst
 
 
 def _read_distance_zones(raw: RawFile) -> NDArray[np.uint8]:
@@ -224,124 +271,53 @@ def _global_attributes(raw: RawFile) -> dict[str, Any]:
     }
 
 
-def _variable_attributes(raw: RawFile) -> dict[str, dict[str, Any]]:
+def _variable_attributes(raw: RawFile) -> dict[str, dict[str, Json]]:
     names = [*BACKSCATTER_NAMES, DISTANCE_MAP.name]
     names += [variable.name for variable in (*AMSR2_VARIABLES, *ERA5_VARIABLES)]
     names += [POLYGONS] if raw.has_charts else []
     return {
-        name: {
-            key: value
-            for key, value in raw.netcdf.attributes(name).items()
-            if key not in ENCODING_ATTRIBUTES
-        }
+        name: to_json_attributes(
+            {
+                key: value
+                for key, value in raw.netcdf.attributes(name).items()
+                if key not in ENCODING_ATTRIBUTES
+            }
+        )
         for name in names
     }
 
 
-_MOST_SHOWN: Final = 5
+def _count_classes(charts: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """(3, 256) pixels per chart value."""
+    pairs = zip(charts, CHARTS, strict=True)
+    return np.stack([count_classes(values, chart) for values, chart in pairs])
 
 
-def read_raw_scene(
-    scene: SceneFile,
-    rule: LabelRule = AUTOICE_2022,
-    dtype: SarDtype = "float16",
-    *,
-    ice_types: bool = False,
-) -> SceneArrays:
-    """Read one raw scene as the ready-to-train scene it stands for.
-
-    Args:
-        scene: the raw file.
-        rule: label rule and thresholds.
-        dtype: dtype of the SAR channels.
-        ice_types: also derive the ten ice types.
-
-    Raises:
-        SceneError: the file is damaged, no raw scene, or breaks the format.
-        LabelError: ``polygon_codes`` cannot be read.
-    """
-    converted = convert_raw_scene(scene.path, rule, ice_types=ice_types)
-    _validate_2km_grid(converted)
-    sar, rounding_error = _round_sar(converted, np.dtype(dtype))
-    charts, derived = converted.charts, converted.derived
-    counts = None
-    if charts is not None:
-        pairs = zip(charts, CHARTS, strict=True)
-        counts = np.stack([count_classes(values, chart) for values, chart in pairs])
-    elif scene.subset == "train":
-        raise SceneError(
-            f"scene {scene.scene_id}: {scene.path.name} holds no polygons; expected them in a "
-            "training scene (a test scene belongs into a folder named test)"
-        )
-    return SceneArrays(
-        scene_id=scene.scene_id,
-        sar=sar,
-        distance_map=converted.distance_zones,
-        charts=charts,
-        class_counts=counts,
-        amsr2=converted.amsr2,
-        era5=converted.era5,
-        latitude=converted.latitude,
-        longitude=converted.longitude,
-        tie_line=converted.tie_line,
-        tie_sample=converted.tie_sample,
-        attributes=to_json_attributes(converted.attributes),
-        variable_attributes={
-            name: to_json_attributes(values)
-            for name, values in converted.variable_attributes.items()
-        },
-        rounding_error=rounding_error,
-        warnings=() if derived is None else describe_label_problems(derived),
-        ice_type=None if derived is None else derived.ice_type,
-    )
-
-
-def describe_label_problems(derived: DerivedCharts) -> tuple[str, ...]:
-    """One line per kind of problem with a scene's polygons and codes."""
-    by_kind: dict[str, list[CodeProblem]] = {}
-    for problem in derived.table.problems:
-        by_kind.setdefault(problem.kind, []).append(problem)
-    lines = []
-    for kind, problems in by_kind.items():
-        polygons = len({problem.poly_id for problem in problems})
-        shown = Counter(problem.detail for problem in problems).most_common(_MOST_SHOWN)
-        details = ", ".join(f"{detail} ({number}x)" for detail, number in shown)
-        lines.append(f"polygon codes: {kind} in {format_count(polygons, 'polygon')}: {details}")
-    missing = derived.census.ids_without_row
-    if missing:
-        ids = format_listing(f"{poly_id:.9g}" for poly_id in sorted(missing))
-        lines.append(
-            f"polygon_icechart: {format_count(len(missing), 'id')} without a row in polygon_codes "
-            f"({ids}) in {format_count(sum(missing.values()), 'pixel')} at 40 m, masked"
-        )
-    return tuple(lines)
-
-
-def _validate_2km_grid(converted: ConvertedScene) -> None:
-    lines, samples = converted.sar.shape[1:]
+def _validate_2km_grid(arrays: SceneArrays) -> None:
+    lines, samples = arrays.sar.shape[1:]
     cells = (lines // PIXELS_PER_CELL, samples // PIXELS_PER_CELL)
-    found = converted.amsr2.shape[1:]
+    found = arrays.amsr2.shape[1:]
     if min(*cells, 1) < 1 or found != cells:
         raise SceneError(
-            f"scene {converted.scene_id}: 2 km grid is {found} for {lines}x{samples} pixels of "
+            f"scene {arrays.scene_id}: 2 km grid is {found} for {lines}x{samples} pixels of "
             f"80 m; expected {cells} ({PIXELS_PER_CELL} pixels to a cell)"
         )
 
 
-def _round_sar(
-    converted: ConvertedScene, dtype: np.dtype[Any]
-) -> tuple[NDArray[np.floating], float]:
-    """SAR channels in ``dtype`` and the largest rounding error."""
-    rounded = np.empty(converted.sar.shape, np.float16)
-    worst = 0.0
-    for variable, values, out in zip(SAR_VARIABLES, converted.sar, rounded, strict=True):
-        errors = [round_to_float16(values[rows], out[rows]) for rows in row_blocks(*values.shape)]
-        error = float(np.max(errors))
-        if not np.isfinite(error):
-            raise SceneError(
-                f"scene {converted.scene_id}: {variable.name} holds infinite or huge values; "
-                f"expected {variable.units} from {variable.raw_min:g} to {variable.raw_max:g}, "
-                "NaN for nodata"
-            )
-        worst = max(worst, error)
-    return (rounded, worst) if dtype == np.float16 else (converted.sar, 0.0)
+def _describe_label_problems(derived: DerivedCharts) -> Iterator[str]:
+    """One line per kind of problem with a scene's polygons and codes."""
+    by_kind: dict[str, list[CodeProblem]] = {}
+    for problem in derived.table.problems:
+        by_kind.setdefault(problem.kind, []).append(problem)
+    for kind, problems in by_kind.items():
+        polygons = len({problem.poly_id for problem in problems})
+        shown = Counter(problem.detail for problem in problems).most_common(_MOST_SHOWN)
+        details = ", ".join(f"{detail} ({number}x)" for detail, number in shown)
+        yield f"polygon codes: {kind} in {format_count(polygons, 'polygon')}: {details}"
+    missing = derived.census.ids_without_row
+    if missing:
+        ids = format_listing(f"{poly_id:.9g}" for poly_id in sorted(missing))
+        yield (
+            f"polygon_icechart: {format_count(len(missing), 'id')} without a row in polygon_codes "
+            f"({ids}) in {format_count(sum(missing.values()), 'pixel')} at 40 m, masked"
+        )

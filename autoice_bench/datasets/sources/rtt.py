@@ -28,6 +28,7 @@ from autoice_bench.datasets.sources.tie_points import compute_tie_positions
 from autoice_bench.errors import SceneError
 from autoice_bench.formats.netcdf import NetcdfFile, open_netcdf
 from autoice_bench.formats.rtt_folder import SceneFile
+from autoice_bench.formats.store_layout import SAR_ARRAY
 from autoice_bench.formats.variables import (
     AMSR2_VARIABLES,
     DISTANCE_MAP,
@@ -282,7 +283,7 @@ def _read_sar(
 ) -> tuple[NDArray[np.floating], float]:
     """SAR channels in ``dtype`` and the largest rounding error."""
     shape = file.shape(SAR_VARIABLES[0].name)
-    sar = pool.empty("sar", (len(SAR_VARIABLES), *shape), dtype)
+    sar = pool.empty(SAR_ARRAY.name, (len(SAR_VARIABLES), *shape), dtype)
     rounding_error = 0.0
     for channel, variable in zip(sar, SAR_VARIABLES, strict=True):
         low, high = np.inf, -np.inf

@@ -1,4 +1,7 @@
-"""A scene's values in the store's dtypes, whatever they were read from."""
+"""A scene's values in the store's dtypes, whatever they were read from.
+
+A field that is stored has the name of its row in ``formats.store_layout.SCENE_ARRAYS``.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from autoice_bench.formats.store_layout import SOURCE_ARRAYS
+
+Json = Any
 SarDtype = Literal["float16", "float32"]
 
 
@@ -54,8 +60,10 @@ class SceneArrays:
     warnings: tuple[str, ...]
     ice_type: NDArray[np.uint8] | None = None
 
-
-Json = Any
+    def by_name(self) -> dict[str, NDArray[Any]]:
+        """The arrays that the scene has, by their names in a store, in the order of its table."""
+        values = {name: getattr(self, name) for name in SOURCE_ARRAYS}
+        return {name: array for name, array in values.items() if array is not None}
 
 
 def to_json_attributes(attributes: Mapping[str, Any]) -> dict[str, Json]:

@@ -1,4 +1,4 @@
-"""Where the tie points of a scene lie, and the footprint they span.
+"""Where the tie points of a scene lie, what each weighs in a pixel, and the footprint they span.
 
 Tie point k of n along a raw axis of N pixels (40 m) lies at raw pixel min(k * ceil(N / (n - 1)),
 N - 1): equal steps, the last one cut short at the edge. RTT pixels are 2x2 means of raw pixels, so
@@ -8,7 +8,7 @@ the far edge.
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,6 +51,31 @@ def compute_tie_positions(n_points: int, n_pixels: int) -> NDArray[np.float64]:
     return (raw - 0.5) / 2
 
 
+def compute_mean_weights(positions: NDArray[np.float64], n_raw_pixels: int) -> NDArray[np.float64]:
+    """Weights of the tie points along one axis in each 80 m pixel, by linear interpolation.
+
+    Args:
+        positions: (tie_points,) float64 raw pixels (40 m), increasing.
+        n_raw_pixels: raw pixels along the axis; an odd last one is dropped.
+
+    Returns:
+        (n_raw_pixels // 2, tie_points) float64; each row sums to 1. Pixels beyond the outer points
+        take their value.
+
+    Raises:
+        SceneError: fewer than two points.
+    """
+    if positions.size < 2:
+        raise SceneError(
+            f"{positions.size} tie points along an axis; linear interpolation needs at least 2"
+        )
+    spline = make_interp_spline(positions, np.eye(positions.size), k=1)
+    pixels = np.arange(n_raw_pixels // 2 * 2)
+    weights = spline(np.clip(pixels, positions[0], positions[-1]))
+    mean: NDArray[np.float64] = (weights[0::2] + weights[1::2]) / 2
+    return mean
+
+
 def compute_footprint(latitude: NDArray[np.float64], longitude: NDArray[np.float64]) -> str:
     """Outline of a scene as WKT, ``POLYGON ((lon lat, ...))`` in degrees, closed.
 
@@ -70,39 +95,3 @@ def compute_footprint(latitude: NDArray[np.float64], longitude: NDArray[np.float
     ]
     points = [f"{longitude[at]:.4f} {latitude[at]:.4f}" for at in [*border, border[0]]]
     return f"POLYGON (({', '.join(points)}))"
-
-
-Interpolation = Literal["linear", "cubic"]
-
-_DEGREE: dict[str, int] = {"linear": 1, "cubic": 3}
-
-
-def compute_mean_weights(
-    positions: NDArray[np.float64], n_raw_pixels: int, method: Interpolation = "linear"
-) -> NDArray[np.float64]:
-    """Weights of the tie points along one axis in each 80 m pixel.
-
-    Args:
-        positions: (tie_points,) raw pixels (40 m), increasing.
-        n_raw_pixels: raw pixels along the axis; an odd last one is dropped.
-        method: ``linear``, or ``cubic`` for a cubic spline without knots at the second and the
-            last but one point.
-
-    Returns:
-        (n_raw_pixels // 2, tie_points); each row sums to 1. Pixels beyond the outer points take
-        their value.
-
-    Raises:
-        SceneError: fewer points than the method needs (2 or 4).
-    """
-    degree = _DEGREE[method]
-    if positions.size <= degree:
-        raise SceneError(
-            f"{positions.size} tie points along an axis; {method} interpolation needs at least "
-            f"{degree + 1}"
-        )
-    spline = make_interp_spline(positions, np.eye(positions.size), k=degree)
-    pixels = np.arange(n_raw_pixels // 2 * 2)
-    weights = spline(np.clip(pixels, positions[0], positions[-1]))
-    mean: NDArray[np.float64] = (weights[0::2] + weights[1::2]) / 2
-    return mean

@@ -74,11 +74,6 @@ def close_in_time(a: Frame, b: Frame) -> bool:
     return same_satellite and abs(a.time - b.time) <= PASS_GAP
 
 
-def same_pass(a: Frame, b: Frame) -> bool:
-    """Whether two scenes are frames of one pass."""
-    return same_data_take(a, b) or close_in_time(a, b)
-
-
 def group_linked(n_items: int, links: Iterable[tuple[int, int]]) -> list[list[int]]:
     """Connected components of items 0 .. ``n_items`` - 1.
 

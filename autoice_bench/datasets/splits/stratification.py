@@ -39,7 +39,8 @@ BLOCKS: Final = (*(chart.name for chart in CHARTS), "month")
 """The four distributions of the objective."""
 
 _EDGES: Final = tuple(accumulate((*(chart.n_classes for chart in CHARTS), N_MONTHS), initial=0))
-_SLICES: Final = tuple(slice(low, high) for low, high in pairwise(_EDGES))
+BLOCK_SLICES: Final = tuple(slice(low, high) for low, high in pairwise(_EDGES))
+"""Where each of ``BLOCKS`` lies in the features of a scene."""
 _DECIMALS: Final = 12
 
 
@@ -47,7 +48,7 @@ def count_features(index: pd.DataFrame) -> NDArray[np.int64]:
     """Class counts and month of every scene.
 
     Args:
-        index: scenes with charts (see ``split_index``).
+        index: scenes with charts (see ``scene_table``).
 
     Returns:
         int64 (n_scenes, 36): pixels per SIC, SOD and FLOE class, then 1 in the scene's month.
@@ -58,8 +59,8 @@ def count_features(index: pd.DataFrame) -> NDArray[np.int64]:
     return np.hstack([counts, (months[:, None] == np.arange(1, N_MONTHS + 1)).astype(np.int64)])
 
 
-def _shares(totals: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Shares along the last axis; NaN where there is nothing to share."""
+def compute_shares(totals: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Shares along the last axis, float64; NaN where there is nothing to share."""
     sums = totals.sum(axis=-1, keepdims=True)
     shares = np.full(totals.shape, np.nan)
     np.divide(totals, sums, out=shares, where=sums > 0)
@@ -77,22 +78,11 @@ def compute_hellinger2(a: NDArray[np.int64], b: NDArray[np.int64]) -> NDArray[np
         float64 (..., 4), within 0 .. 1, in the order of ``BLOCKS``.
     """
     distances: list[NDArray[np.float64]] = []
-    for block in _SLICES:
-        difference = np.sqrt(_shares(a[..., block])) - np.sqrt(_shares(b[..., block]))
+    for block in BLOCK_SLICES:
+        difference = np.sqrt(compute_shares(a[..., block])) - np.sqrt(compute_shares(b[..., block]))
         squared = 0.5 * np.square(difference).sum(axis=-1)
         distances.append(np.where(np.isnan(squared), 1.0, squared))
     return np.stack(distances, axis=-1)
-
-
-def compute_total_variation(a: NDArray[np.int64], b: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Half the summed absolute difference of shares, per distribution; shapes as Hellinger's."""
-    return np.stack(
-        [
-            0.5 * np.abs(_shares(a[..., block]) - _shares(b[..., block])).sum(axis=-1)
-            for block in _SLICES
-        ],
-        axis=-1,
-    )
 
 
 def compute_objective(val: NDArray[np.int64], train: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from autoice_bench.datasets.sources.float16 import round_to_float16
 from autoice_bench.errors import PatchError
+from autoice_bench.formats.store_layout import CHARTS_ARRAY, DISTANCE_ARRAY, SAR_ARRAY
 
 DownscaleMethod = Literal["nearest", "area"]
 METHODS: Final[tuple[DownscaleMethod, ...]] = ("nearest", "area")
@@ -124,9 +125,9 @@ def downscale_distance(zones: NDArray[Any], how: Downscaling) -> NDArray[Any]:
 
 
 _FUNCTIONS: Final[dict[str, Callable[[NDArray[Any], Downscaling], NDArray[Any]]]] = {
-    "sar": downscale_sar,
-    "charts": downscale_charts,
-    "distance_map": downscale_distance,
+    SAR_ARRAY.name: downscale_sar,
+    CHARTS_ARRAY.name: downscale_charts,
+    DISTANCE_ARRAY.name: downscale_distance,
 }
 DOWNSCALED_ARRAYS: Final = tuple(_FUNCTIONS)
 """Arrays of a scene that are downscaled; those of the 2 km grid stay as they are."""

@@ -72,7 +72,7 @@ def write_overviews(
     Args:
         folder: the scene's.
         overviews: which.
-        arrays: `sar`, `distance_map` and, where the scene has them, `charts`, as stored.
+        arrays: the scene's by name, as stored; those that can be downscaled are.
         documents: their metadata documents.
 
     Yields:

@@ -1,8 +1,8 @@
 """The store: its root, what it promises, and how to open it and its scenes.
 
 A store is a folder of Zarr v3 groups, one per scene, that plain xarray opens (docs/store.md). This
-module knows the root: format version, options, state, fingerprint. ``scene_folder`` writes a scene,
-``store_index`` keeps ``scenes.parquet``.
+module knows the root: format version, options, state, fingerprint. ``scene_writer`` writes a scene,
+``index`` keeps ``scenes.parquet``.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import Any, Final, Literal
 
 from autoice_bench import __version__
 from autoice_bench.datasets.sources.scene_arrays import SarDtype
@@ -41,10 +41,6 @@ from autoice_bench.formats.variables import (
     GridAnchor,
 )
 from autoice_bench.formats.whole_files import is_partial, write_whole
-
-if TYPE_CHECKING:
-    pass
-
 
 LICENCE: Final = "CC-BY-4.0"
 CITATION: Final = (

@@ -3,22 +3,33 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from autoice_bench.charts import CHARTS, FILL_VALUE
+from autoice_bench.charts import CHART_NAMES, CHARTS
 from autoice_bench.datasets.store.root import Store, open_store
 from autoice_bench.errors import StoreError
 from autoice_bench.formats.shard_writer import METADATA_NAME
-from autoice_bench.formats.variables import (
-    AMSR2_VARIABLES,
-    DISTANCE_MAP,
-    ERA5_VARIABLES,
-    SAR_VARIABLES,
-    Variable,
+from autoice_bench.formats.store_layout import (
+    CHARTS_ARRAY,
+    SCENE_ARRAYS,
+    TIE_ARRAYS,
+    channel_attributes,
+    chart_attributes,
 )
+from autoice_bench.formats.variables import VARIABLES
 
 if TYPE_CHECKING:
     import xarray as xr
+
+_SHOWN: Final = (
+    CHARTS_ARRAY,
+    *(
+        array
+        for array in SCENE_ARRAYS
+        if array.grid in ("pixels", "cells") and array is not CHARTS_ARRAY
+    ),
+)
+"""What a scene is seen as: the charts first, then every other array of pixels or cells."""
 
 
 def open_scene(store: Store | Path | str, scene_id: str) -> xr.Dataset:
@@ -31,7 +42,8 @@ def open_scene(store: Store | Path | str, scene_id: str) -> xr.Dataset:
     Returns:
         Dataset with ``SIC``, ``SOD``, ``FLOE`` (uint8, fill 255; absent where the scene has no
         labels), the SAR, AMSR2 and ERA5 channels under their source names (standardised),
-        ``distance_map`` (zones), and ``latitude``, ``longitude`` at the tie points (degrees).
+        ``distance_map`` (zones), ``ice_type`` where the scene has it, and ``latitude``,
+        ``longitude`` at the tie points (degrees).
 
     Raises:
         StoreError: no such store or scene.
@@ -46,54 +58,22 @@ def open_scene(store: Store | Path | str, scene_id: str) -> xr.Dataset:
         )
     stacked = xr.open_zarr(path, chunks=None)
     variables: dict[str, xr.DataArray] = {}
-    if "charts" in stacked:
-        for index, chart in enumerate(CHARTS):
-            variables[chart.name] = _select(stacked["charts"], "chart", index).assign_attrs(
-                chart_attributes(chart)
-            )
-    for name, dim, table in (
-        ("sar", "sar_channel", SAR_VARIABLES),
-        ("amsr2", "amsr2_channel", AMSR2_VARIABLES),
-        ("era5", "era5_channel", ERA5_VARIABLES),
-    ):
-        for index, variable in enumerate(table):
-            variables[variable.name] = _select(stacked[name], dim, index).assign_attrs(
-                channel_attributes(variable)
-            )
-    variables[DISTANCE_MAP.name] = stacked[DISTANCE_MAP.name]
-    coordinates = {
-        name: stacked[name] for name in ("latitude", "longitude", "tie_line", "tie_sample")
-    }
+    for array in _SHOWN:
+        if array.name not in stacked:
+            continue
+        if array.channel_dim is None:
+            variables[array.name] = stacked[array.name]
+        for index, channel in enumerate(array.channels):
+            selected = stacked[array.name].isel({array.channel_dim: index}, drop=True)
+            selected.attrs = _describe(channel)
+            variables[channel] = selected
+    coordinates = {name: stacked[name] for name in TIE_ARRAYS}
     dataset = xr.Dataset(variables, coords=coordinates, attrs=stacked.attrs)
     return dataset.drop_encoding()
 
 
-def _select(array: xr.DataArray, dim: str, index: int) -> xr.DataArray:
-    selected = array.isel({dim: index}, drop=True)
-    selected.attrs = {}
-    return selected
-
-
-def _flag_word(name: str) -> str:
-    return name.replace(" %", "_percent").replace(" ", "_").replace("-", "_")
-
-
-def chart_attributes(chart: Any) -> dict[str, Any]:
-    """CF attributes of a chart: flag values and meanings, and the value of unlabelled pixels."""
-    return {
-        "long_name": chart.long_name,
-        "flag_values": list(range(chart.n_classes)),
-        "flag_meanings": " ".join(_flag_word(name) for name in chart.class_names),
-        "missing_value": FILL_VALUE,
-    }
-
-
-def channel_attributes(variable: Variable) -> dict[str, Any]:
-    """Attributes of a standardised channel: what it is and how to undo the standardisation."""
-    return {
-        "long_name": f"standardised {variable.long_name}",
-        "units": "1",
-        "standardisation_mean": variable.mean,
-        "standardisation_std": variable.std,
-        "standardisation_units": variable.units,
-    }
+def _describe(channel: str) -> dict[str, Any]:
+    """CF attributes of a chart or of a standardised variable, by its name."""
+    if channel in CHART_NAMES:
+        return chart_attributes(CHARTS[CHART_NAMES.index(channel)])
+    return channel_attributes(VARIABLES[channel])

@@ -17,14 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autoice_bench import __version__
-from autoice_bench.charts import CHART_NAMES, CHARTS, FILL_VALUE
-from autoice_bench.datasets.labels.ice_types import ICE_TYPES
+from autoice_bench.charts import CHARTS, FILL_VALUE
 from autoice_bench.datasets.sources.scene_arrays import SceneArrays
 from autoice_bench.datasets.sources.tie_points import compute_footprint
-from autoice_bench.datasets.store.downscaling import DOWNSCALED_ARRAYS
 from autoice_bench.datasets.store.overviews import write_overviews
 from autoice_bench.datasets.store.root import StoreOptions
-from autoice_bench.datasets.store.scene_dataset import chart_attributes
 from autoice_bench.errors import SceneError, StoreError
 from autoice_bench.formats.rtt_folder import SceneFile
 from autoice_bench.formats.shard_writer import (
@@ -38,23 +35,21 @@ from autoice_bench.formats.shard_writer import (
     write_array,
     write_strings,
 )
-from autoice_bench.formats.variables import (
-    AMSR2_VARIABLES,
-    ERA5_VARIABLES,
-    GRID_2KM_DIMS,
-    PIXEL_SPACING_M,
-    SAR_DIMS,
-    SAR_NODATA,
-    SAR_VARIABLES,
-    Variable,
+from autoice_bench.formats.store_layout import (
+    INNER_CHUNK,
+    INNER_CHUNK_CELLS,
+    SCENE_ARRAYS,
+    VALID_COUNTS_ARRAY,
+    ArrayGrid,
+    SceneArray,
 )
+from autoice_bench.formats.variables import PIXEL_SPACING_M
 from autoice_bench.formats.whole_files import sync_folder, sync_tree
 from autoice_bench.scene_id import parse_original_id, parse_scene_id
 
-# Chosen by benchmarks/layout.py: small chunks waste few pixels around a patch, all channels of a
-# window decode together, and lz4 without shuffling decodes at memory speed for some more bytes.
-INNER_CHUNK: Final = 128
-_INNER_CHUNK_2KM: Final = 64
+# Pixels are not shuffled: lz4 alone decodes them at memory speed for some more bytes
+# (benchmarks/layout.py). The other arrays are small and read seldom: size counts.
+_INNER_EDGES: Final[dict[ArrayGrid, int]] = {"pixels": INNER_CHUNK, "cells": INNER_CHUNK_CELLS}
 
 
 @dataclass(frozen=True)
@@ -96,8 +91,7 @@ def write_scene(
     described = _describe(scene, arrays, options, source, reference)
     written = list(_write_arrays(folder, arrays))
     documents = {array.name: array.metadata for array in written}
-    pixels = {name: getattr(arrays, name) for name in DOWNSCALED_ARRAYS if name in documents}
-    written += write_overviews(folder, options.overviews, pixels, documents)
+    written += write_overviews(folder, options.overviews, arrays.by_name(), documents)
     files = {file.path: file for array in written for file in array.files}
     attributes = {
         **described,
@@ -235,120 +229,24 @@ def count_valid(sic: NDArray[np.uint8], chunk: int) -> NDArray[np.uint32]:
 
 def _write_arrays(folder: Path, arrays: SceneArrays) -> Iterator[WrittenArray]:
     """Write every array of the scene and its channel coordinates."""
-    yield _write_stack(folder, "sar", "sar_channel", arrays.sar, SAR_VARIABLES)
+    values = arrays.by_name()
     if arrays.charts is not None:
-        yield _write_charts(folder, arrays.charts)
-        yield write_strings(folder, "chart", "chart", CHART_NAMES, {"long_name": "ice chart"})
-        valid = ("valid_counts", ("chunk_lines", "chunk_samples"), "labelled SIC pixels per chunk")
-        if arrays.ice_type is not None:
-            yield _write_ice_type(folder, arrays.ice_type)
-        counts = count_valid(arrays.charts[0], INNER_CHUNK)
-        yield _write_plain(folder, *valid, counts, "1", chunk_pixels=INNER_CHUNK)
-    yield _write_distance_map(folder, arrays.distance_map)
-    yield _write_stack(folder, "amsr2", "amsr2_channel", arrays.amsr2, AMSR2_VARIABLES)
-    yield _write_stack(folder, "era5", "era5_channel", arrays.era5, ERA5_VARIABLES)
-    for name, table in (
-        ("sar_channel", SAR_VARIABLES),
-        ("amsr2_channel", AMSR2_VARIABLES),
-        ("era5_channel", ERA5_VARIABLES),
-    ):
-        names = [variable.name for variable in table]
-        yield write_strings(folder, name, name, names, {"long_name": "variable in the source"})
-    tie_dims = ("tie_lines", "tie_samples")
-    for name, values, units in (
-        ("latitude", arrays.latitude, "degrees_north"),
-        ("longitude", arrays.longitude, "degrees_east"),
-    ):
-        yield _write_plain(folder, name, tie_dims, name, values, units, standard_name=name)
-    for name, dim, values in (
-        ("tie_line", "tie_lines", arrays.tie_line),
-        ("tie_sample", "tie_samples", arrays.tie_sample),
-    ):
-        yield _write_plain(
-            folder, name, (dim,), "position of the tie points, in pixels", values, "1"
-        )
+        values[VALID_COUNTS_ARRAY.name] = count_valid(arrays.charts[0], INNER_CHUNK)
+    for array in SCENE_ARRAYS:
+        if array.name in values:
+            yield _write_array(folder, array, values[array.name])
+            if array.channel_dim is not None:
+                dim, described = array.channel_dim, {"long_name": array.channels_are}
+                yield write_strings(folder, dim, dim, array.channels, described)
 
 
-def _write_stack(
-    folder: Path,
-    name: str,
-    channel_dim: str,
-    values: NDArray[Any],
-    variables: tuple[Variable, ...],
-) -> WrittenArray:
-    """Write standardised channels stacked along their first axis."""
-    is_full_grid = variables[0].grid == "80m"
-    edge = INNER_CHUNK if is_full_grid else _INNER_CHUNK_2KM
-    shuffle: Shuffle = "noshuffle" if is_full_grid else "shuffle"
-    attributes: dict[str, Any] = {
-        "long_name": f"{name} channels, standardised: (x - mean) / std",
-        "units": "1",
-        "channels": [variable.name for variable in variables],
-        "standardisation_mean": [variable.mean for variable in variables],
-        "standardisation_std": [variable.std for variable in variables],
-        "standardisation_units": [variable.units for variable in variables],
-    }
-    if is_full_grid:
-        attributes["nodata"] = SAR_NODATA
-    dims = (channel_dim, *(SAR_DIMS if is_full_grid else GRID_2KM_DIMS))
-    inner = (len(variables), edge, edge)
-    spec = ArraySpec(name, dims, inner, 0.0, Codec(shuffle=shuffle), attributes)
-    return write_array(folder, values, spec)
-
-
-def _write_charts(folder: Path, charts: NDArray[np.uint8]) -> WrittenArray:
-    attributes: dict[str, Any] = {
-        "long_name": "ice charts: classes",
-        "channels": list(CHART_NAMES),
-        "fill": FILL_VALUE,
-    }
-    for chart in CHARTS:
-        described = chart_attributes(chart)
-        attributes |= {
-            f"{chart.name}_{key}": described[key]
-            for key in ("long_name", "flag_values", "flag_meanings")
-        }
-    inner = (len(CHARTS), INNER_CHUNK, INNER_CHUNK)
-    spec = ArraySpec("charts", ("chart", *SAR_DIMS), inner, FILL_VALUE, Codec(), attributes)
-    return write_array(folder, charts, spec)
-
-
-def _write_ice_type(folder: Path, ice_type: NDArray[np.uint8]) -> WrittenArray:
-    attributes = {
-        "long_name": "ice type of the dominant stage of development",
-        "flag_values": list(range(len(ICE_TYPES))),
-        "flag_meanings": " ".join(kind.abbreviation for kind in ICE_TYPES),
-        "fill": FILL_VALUE,
-    }
-    inner = (INNER_CHUNK, INNER_CHUNK)
-    spec = ArraySpec("ice_type", SAR_DIMS, inner, FILL_VALUE, Codec(), attributes)
-    return write_array(folder, ice_type, spec)
-
-
-def _write_distance_map(folder: Path, zones: NDArray[Any]) -> WrittenArray:
-    attributes = {
-        "long_name": "distance to land, in zones",
-        "units": "1",
-        "comment": "0 land, then rings of 0.5, 0.5, 1 (to 20), 5 (to 50), 10 (to 100), 25 (to 300) "
-        "km, 41 beyond",
-    }
-    inner = (INNER_CHUNK, INNER_CHUNK)
-    return write_array(
-        folder, zones, ArraySpec("distance_map", SAR_DIMS, inner, 0, Codec(), attributes)
-    )
-
-
-def _write_plain(
-    folder: Path,
-    name: str,
-    dims: tuple[str, ...],
-    long_name: str,
-    values: NDArray[Any],
-    units: str,
-    **attributes: str | int,
-) -> WrittenArray:
-    """Write a small array as one chunk."""
-    described = {"long_name": long_name, "units": units, **attributes}
-    fill = 0.0 if values.dtype.kind == "f" else 0
-    spec = ArraySpec(name, dims, values.shape, fill, Codec(shuffle="shuffle"), described)
+def _write_array(folder: Path, array: SceneArray, values: NDArray[Any]) -> WrittenArray:
+    if values.dtype.name not in array.dtypes:
+        raise TypeError(f"{array.name} is {values.dtype}; expected {' or '.join(array.dtypes)}")
+    edge = _INNER_EDGES.get(array.grid)
+    # Small arrays are one chunk; a chunk of the large ones spans all channels of its window.
+    inner = values.shape if edge is None else (*values.shape[:-2], edge, edge)
+    shuffle: Shuffle = "noshuffle" if array.grid == "pixels" else "shuffle"
+    codec = Codec(shuffle=shuffle)
+    spec = ArraySpec(array.name, array.dims, inner, array.fill_value, codec, array.attributes)
     return write_array(folder, values, spec)

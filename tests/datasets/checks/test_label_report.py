@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from autoice_bench.cli import main
+from autoice_bench.commands import progress
 from autoice_bench.datasets.checks.label_report import (
     REFERENCE_RULE,
     ChartCounts,
@@ -142,17 +143,18 @@ def test_damaged_scene_does_not_stop_the_others(mixed_file: Path) -> None:
     test_name = RAW_NAME.replace("20180607T184326_2", "20200607T184326_2")
     without = RawContent(left_out=("polygon_icechart", "polygon_codes"))
     write_raw_file(folder, without, name=test_name)
-    seen: list[tuple[str, int, int]] = []
+    seen: list[tuple[str | None, int, int]] = []
 
-    found = report_source(
-        folder, list_rules([]), on_scene=lambda report, *at: seen.append((report.title, *at))
-    )
+    def look(report: LabelReport | None, number: int, n_scenes: int) -> None:
+        seen.append((report.title if report else None, number, n_scenes))
+
+    found = report_source(folder, list_rules([]), on_scene=look)
 
     assert [report.title for report in found.scenes] == [SCENE_ID]
     assert found.without_polygons == ("20200607T184326_dmi",)
     assert list(found.failures) == [OTHER_ID]
     assert "polygon_codes row 1" in found.failures[OTHER_ID]
-    assert seen == [(SCENE_ID, 1, 3)]
+    assert seen == [(SCENE_ID, 1, 3), (None, 2, 3), (None, 3, 3)]
 
 
 def test_text_lists_every_threshold_once(mixed_file: Path) -> None:
@@ -200,6 +202,24 @@ def test_command_json_and_exit_status(mixed_file: Path) -> None:
         ("dominant-sum", 50),
     ]
     assert rules[0]["charts"]["SOD"]["class_pixels"] == [10, 0, 0, 0, 0, 20]
+
+
+def test_json_counts_scenes_that_fail_in_its_progress(
+    mixed_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = RAW_NAME.replace("20180607T184326_2", "20170607T184326_2")  # the first of three
+    write_raw_file(mixed_file.parent, RawContent(rows=(HEADER, "26;x")), name=broken)
+    no_polygons = RawContent(left_out=("polygon_icechart", "polygon_codes"))
+    write_raw_file(mixed_file.parent, no_polygons, name=OTHER_NAME)
+    monkeypatch.setattr(progress, "_SECONDS_BETWEEN_LINES", 0.0)
+    result = CliRunner().invoke(main, ["labels", str(mixed_file.parent), "--json"])
+
+    lines = [line for line in result.stderr.splitlines() if line.startswith("reading polygons: ")]
+    assert [line.split(": ")[1].split(",")[0] for line in lines] == [
+        "1 of 3 scenes",
+        "2 of 3 scenes",
+        "3 of 3 scenes",
+    ]
 
 
 @pytest.mark.parametrize("source", ["absent", "."])

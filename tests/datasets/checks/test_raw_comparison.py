@@ -9,7 +9,8 @@ import pytest
 from autoice_bench.charts import FILL_VALUE
 from autoice_bench.datasets.checks.grid_anchor import GridOffset, combine_offsets
 from autoice_bench.datasets.checks.raw_comparison import compare_raw_source
-from autoice_bench.datasets.sources.raw_conversion import ConvertedScene, convert_raw_scene
+from autoice_bench.datasets.sources.raw_conversion import convert_raw_scene
+from autoice_bench.datasets.sources.scene_arrays import SceneArrays
 from autoice_bench.errors import SceneError
 from autoice_bench.formats.variables import VARIABLES
 from autoice_bench.text.raw_comparison import format_comparison
@@ -37,18 +38,18 @@ def raw(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def converted(raw: Path) -> ConvertedScene:
+def converted(raw: Path) -> SceneArrays:
     return convert_raw_scene(raw / RAW_NAME)
 
 
-def _released(tmp_path: Path, scene: ConvertedScene) -> Path:
+def _released(tmp_path: Path, scene: SceneArrays) -> Path:
     folder = tmp_path / "rtt"
     folder.mkdir()
     write_rtt_twin(folder, scene)
     return folder
 
 
-def test_twin_is_equal(tmp_path: Path, raw: Path, converted: ConvertedScene) -> None:
+def test_twin_is_equal(tmp_path: Path, raw: Path, converted: SceneArrays) -> None:
     comparison = compare_raw_source(raw, _released(tmp_path, converted))
 
     (scene,) = comparison.scenes
@@ -66,17 +67,17 @@ def test_twin_is_equal(tmp_path: Path, raw: Path, converted: ConvertedScene) -> 
     assert "no scene allows an estimate" in text
 
 
-def test_differences_are_found(tmp_path: Path, raw: Path, converted: ConvertedScene) -> None:
-    charts = converted.derived
-    assert charts is not None
-    charts.rasters[0, 5, 5] = 3  # 10 in ours: another class
-    charts.rasters[1, 6, 6] = FILL_VALUE  # a label in ours only
-    charts.rasters[2, 0, 0] = 2  # nodata in ours
+def test_differences_are_found(tmp_path: Path, raw: Path, converted: SceneArrays) -> None:
+    assert converted.charts is not None
+    charts = converted.charts.copy()
+    charts[0, 5, 5] = 3  # 10 in ours: another class
+    charts[1, 6, 6] = FILL_VALUE  # a label in ours only
+    charts[2, 0, 0] = 2  # nodata in ours
     sar = converted.sar.copy()
     sar[0, 8, 8] += 0.5
     sar[1, 9, 9] = 0
     amsr2 = converted.amsr2 + np.float32(0.25)
-    changed = replace(converted, sar=sar, amsr2=amsr2)
+    changed = replace(converted, charts=charts, sar=sar, amsr2=amsr2)
 
     (scene,) = compare_raw_source(raw, _released(tmp_path, changed)).scenes
 
@@ -95,7 +96,7 @@ def test_differences_are_found(tmp_path: Path, raw: Path, converted: ConvertedSc
     assert channels["t2m"].largest == 0
 
 
-def test_damaged_scene_is_a_failure(tmp_path: Path, raw: Path, converted: ConvertedScene) -> None:
+def test_damaged_scene_is_a_failure(tmp_path: Path, raw: Path, converted: SceneArrays) -> None:
     source = _released(tmp_path, converted)
     (raw / RAW_NAME).unlink()
     content = RawContent(primary=np.full((50, 50), -15, np.float32), distance=np.full((50, 50), 99))
@@ -107,7 +108,7 @@ def test_damaged_scene_is_a_failure(tmp_path: Path, raw: Path, converted: Conver
     assert "distance_map holds 99.0" in comparison.failures[SCENE_ID]
 
 
-def test_sizes_must_agree(tmp_path: Path, raw: Path, converted: ConvertedScene) -> None:
+def test_sizes_must_agree(tmp_path: Path, raw: Path, converted: SceneArrays) -> None:
     source = _released(tmp_path, converted)
     (raw / RAW_NAME).unlink()
     write_raw_file(raw, RawContent(primary=np.full((52, 50), -15, np.float32)))
@@ -117,20 +118,20 @@ def test_sizes_must_agree(tmp_path: Path, raw: Path, converted: ConvertedScene) 
     assert "sar is (3, 26, 25) from raw and (3, 25, 25)" in comparison.failures[SCENE_ID]
 
 
-def test_sources_without_common_scene(tmp_path: Path, raw: Path, converted: ConvertedScene) -> None:
+def test_sources_without_common_scene(tmp_path: Path, raw: Path, converted: SceneArrays) -> None:
     source = _released(tmp_path, replace(converted, scene_id="20190607T184326_dmi"))
 
     with pytest.raises(SceneError, match="no scene in common; found 1 raw scenes from 20180607"):
         compare_raw_source(raw, source)
 
 
-def test_text_names_what_differs(tmp_path: Path, raw: Path, converted: ConvertedScene) -> None:
+def test_text_names_what_differs(tmp_path: Path, raw: Path, converted: SceneArrays) -> None:
     sar = converted.sar.copy()
     sar[0, 8, 8] += 1
     sar[1, 9, 9] = 0
-    zones = converted.distance_zones.copy()
+    zones = converted.distance_map.copy()
     zones[3, 3:5] = 7
-    changed = replace(converted, sar=sar, distance_zones=zones)
+    changed = replace(converted, sar=sar, distance_map=zones)
     comparison = compare_raw_source(raw, _released(tmp_path, changed))
     anchor = combine_offsets([GridOffset(11.5, 12.5, 0.9), GridOffset(12.5, 11.5, 0.9)])
 
@@ -150,7 +151,7 @@ def test_text_names_what_differs(tmp_path: Path, raw: Path, converted: Converted
 
 
 def test_scenes_of_one_source_only_and_progress(
-    tmp_path: Path, raw: Path, converted: ConvertedScene
+    tmp_path: Path, raw: Path, converted: SceneArrays
 ) -> None:
     source = _released(tmp_path, converted)
     write_rtt_twin(source, replace(converted, scene_id="20190607T184326_dmi"))

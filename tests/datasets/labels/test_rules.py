@@ -1,17 +1,15 @@
 from __future__ import annotations
 
-import csv
 import itertools
-from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autoice_bench.charts import CHARTS, FILL_VALUE
+from autoice_bench.charts import CHARTS, FILL_VALUE, ICE_TYPES
 from autoice_bench.datasets.labels.egg_codes import EggCode
-from autoice_bench.datasets.labels.ice_types import ICE_TYPES, derive_ice_type
+from autoice_bench.datasets.labels.ice_types import derive_ice_type
 from autoice_bench.datasets.labels.rules import (
     FLOE_CLASSES,
     SIC_CLASSES,
@@ -26,8 +24,8 @@ from autoice_bench.formats.label_rule import (
     LabelRule,
     RuleName,
 )
+from tests.oracles import LABEL_CASES, read_rows
 
-OFFICIAL_CASES = Path(__file__).parents[3] / "shared" / "reference" / "label_cases.csv"
 COLUMNS = ("CT", "CA", "SA", "FA", "CB", "SB", "FB", "CC", "SC", "FC", "CN", "CD")
 _ = -9
 
@@ -121,10 +119,8 @@ def test_cases_by_hand(
     assert derive_labels(egg_code, DOMINANT_SUM) == summed
 
 
-@pytest.mark.skipif(not OFFICIAL_CASES.exists(), reason="needs label_cases.csv")
 def test_all_official_cases_agree() -> None:
-    with OFFICIAL_CASES.open(newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows = read_rows(LABEL_CASES)
     wrong = []
     for row in rows:
         codes: dict[str, Any] = {column.lower(): int(row[column]) for column in COLUMNS}

@@ -66,7 +66,7 @@ def test_converted_twins_equal_the_rtt_scenes(twins: tuple[SimulatedSource, Targ
             for variable, values in zip(SAR_VARIABLES, converted.sar, strict=True):
                 np.testing.assert_allclose(values, rtt[variable.name].values, atol=3e-6, rtol=0)
             zones = rtt[DISTANCE_MAP.name].values * DISTANCE_MAP.std + DISTANCE_MAP.mean
-            np.testing.assert_array_equal(converted.distance_zones, zones.round())
+            np.testing.assert_array_equal(converted.distance_map, zones.round())
             for variables, stack in (
                 (AMSR2_VARIABLES, converted.amsr2),
                 (ERA5_VARIABLES, converted.era5),

@@ -12,11 +12,8 @@ from hypothesis.extra.numpy import arrays
 from autoice_bench.charts import FILL_VALUE
 from autoice_bench.datasets.labels.rasters import max_2x2
 from autoice_bench.datasets.sources.raw import find_raw_files, is_raw_scene, open_raw_file
-from autoice_bench.datasets.sources.raw_conversion import (
-    ConvertedScene,
-    convert_raw_scene,
-    mean_2x2,
-)
+from autoice_bench.datasets.sources.raw_conversion import convert_raw_scene, mean_2x2
+from autoice_bench.datasets.sources.scene_arrays import SceneArrays
 from autoice_bench.errors import LabelError, SceneError
 from autoice_bench.formats.label_rule import LabelRule
 from autoice_bench.formats.variables import VARIABLES, destandardise
@@ -32,11 +29,11 @@ from tests.datasets.raw_file_writer import (
 )
 
 
-def _read(folder: Path, content: RawContent, **options: Any) -> ConvertedScene:
+def _read(folder: Path, content: RawContent, **options: Any) -> SceneArrays:
     return convert_raw_scene(write_raw_file(folder, content), **options)
 
 
-def _charts(scene: ConvertedScene) -> np.ndarray[Any, np.dtype[np.uint8]]:
+def _charts(scene: SceneArrays) -> np.ndarray[Any, np.dtype[np.uint8]]:
     assert scene.charts is not None
     return scene.charts
 
@@ -51,7 +48,7 @@ def test_default_scene_becomes_an_rtt_scene(tmp_path: Path) -> None:
     for chart, label in zip(_charts(scene), (10, 4, 4), strict=True):
         assert (chart[:, :3] == label).all()
     assert not _charts(scene)[:, :, 3:].any()
-    assert (scene.distance_zones == 41).all()
+    assert (scene.distance_map == 41).all()
     hh = destandardise(VARIABLES["nersc_sar_primary"], scene.sar[0])
     np.testing.assert_allclose(hh, -15, atol=1e-5)
     # z = (x - mean) / std of the variable table, here for 18.7 GHz H at 250 K.
@@ -84,21 +81,6 @@ def test_linear_incidence_angle_is_the_mean_of_40_m_pixels(tmp_path: Path) -> No
     np.testing.assert_allclose(angle, np.tile(20.5 + 2 * np.arange(6), (4, 1)), rtol=1e-6)
 
 
-def test_cubic_incidence_angle_follows_a_parabola_exactly(tmp_path: Path) -> None:
-    samples = (0, 3, 6, 9, 11)
-    lines = (0, 2, 5, 7)
-    angles = np.tile(20 + np.square(samples) / 10, (len(lines), 1))
-    content = RawContent(tie_lines=lines, tie_samples=samples, angles=angles)
-
-    cubic = _read(tmp_path, content, interpolation="cubic")
-
-    raw = 20 + np.square(np.arange(12)) / 10
-    angle = destandardise(VARIABLES["sar_incidenceangle"], cubic.sar[2])
-    np.testing.assert_allclose(angle[0], (raw[0::2] + raw[1::2]) / 2, rtol=1e-6)
-    with pytest.raises(SceneError, match=r"3 tie points along an axis; cubic .* at least 4"):
-        _read(tmp_path, RawContent(), interpolation="cubic")
-
-
 def test_odd_last_line_and_sample_are_dropped(tmp_path: Path) -> None:
     primary = np.full((9, 13), -15, np.float32)
     primary[-1], primary[:, -1] = np.nan, np.nan  # must leave no trace
@@ -123,7 +105,7 @@ def test_nodata_of_chart_and_sar_mask_each_other(tmp_path: Path) -> None:
     masked[0, 0] = masked[1, 5] = masked[3, 2] = True  # one bad raw pixel masks its 2x2 block
     np.testing.assert_array_equal((scene.sar == 0).all(axis=0), masked)
     np.testing.assert_array_equal((_charts(scene) == FILL_VALUE).all(axis=0), masked)
-    assert (scene.distance_zones == 41).all()
+    assert (scene.distance_map == 41).all()
 
 
 def test_polygon_without_label_does_not_mask_sar(tmp_path: Path) -> None:
@@ -140,8 +122,10 @@ def test_id_without_row_is_masked_and_counted(tmp_path: Path) -> None:
 
     assert (_charts(scene)[:, :, 3:] == FILL_VALUE).all()
     assert (scene.sar != 0).all()
-    assert scene.derived is not None
-    assert scene.derived.census.ids_without_row == {76: 48}  # the right half: 8 x 6 raw pixels
+    # The right half: 8 x 6 raw pixels.
+    assert scene.warnings == (
+        "polygon_icechart: 1 id without a row in polygon_codes (76) in 48 pixels at 40 m, masked",
+    )
 
 
 def test_block_of_two_polygons_takes_the_larger_class_of_each_chart(tmp_path: Path) -> None:
@@ -181,13 +165,11 @@ def test_ice_types_and_thresholds_are_options(tmp_path: Path) -> None:
     strict = _read(tmp_path, RawContent(rows=rows), ice_types=True)
     loose = _read(tmp_path, RawContent(rows=rows), rule=LabelRule(sod_threshold=60), ice_types=True)
 
-    assert strict.derived is not None
-    assert strict.derived.ice_type is not None
-    assert loose.derived is not None
-    assert loose.derived.ice_type is not None
-    assert (_charts(strict)[1, 0, 0], strict.derived.ice_type[0, 0]) == (255, 255)
-    assert (_charts(loose)[1, 0, 0], loose.derived.ice_type[0, 0]) == (5, 9)
-    assert loose.derived.ice_type[0, 5] == 0
+    assert strict.ice_type is not None
+    assert loose.ice_type is not None
+    assert (_charts(strict)[1, 0, 0], strict.ice_type[0, 0]) == (255, 255)
+    assert (_charts(loose)[1, 0, 0], loose.ice_type[0, 0]) == (5, 9)
+    assert loose.ice_type[0, 5] == 0
 
 
 def test_distance_zones_take_the_largest_of_a_block(tmp_path: Path) -> None:
@@ -195,8 +177,8 @@ def test_distance_zones_take_the_largest_of_a_block(tmp_path: Path) -> None:
     distance[0, 0] = 4
     scene = _read(tmp_path, RawContent(distance=distance))
 
-    assert scene.distance_zones[0, 0] == 4
-    assert (scene.distance_zones.ravel()[1:] == 3).all()
+    assert scene.distance_map[0, 0] == 4
+    assert (scene.distance_map.ravel()[1:] == 3).all()
 
 
 @pytest.mark.parametrize("bad", [np.nan, 42.0, -1.0])

@@ -16,7 +16,8 @@ from autoice_bench.datasets.splits.named import (
 from autoice_bench.errors import SplitError
 from autoice_bench.formats.split_file import Split, read_split, split_names
 from autoice_bench.official import OFFICIAL_TEST, STUDY_OMITTED, STUDY_VALIDATION, WITHDRAWN
-from tests.datasets.split_tables import SCENES_CSV, daily_scenes, make_table, square
+from tests.datasets.split_tables import daily_scenes, make_table, square
+from tests.oracles import read_released_scenes
 
 # As large as the released data set: 512 training scenes (made up but for the listed ones).
 FILLER = [
@@ -194,12 +195,7 @@ def test_published_names_are_reserved(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def released() -> pd.DataFrame:
-    """The real class counts; satellites and footprints are not in that table."""
-    if not SCENES_CSV.is_file():
-        pytest.skip("needs the table of released scenes")
-    table = pd.read_csv(SCENES_CSV).rename(columns={"split": "subset"})
-    times = pd.to_datetime(table["scene_id"].str[:15], format="%Y%m%dT%H%M%S", utc=True)
-    return table.assign(acquisition_time=times, has_charts=table["SIC_0"].notna())
+    return read_released_scenes()
 
 
 @pytest.mark.parametrize(

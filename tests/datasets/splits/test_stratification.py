@@ -15,7 +15,6 @@ from autoice_bench.datasets.splits.stratification import (
     choose_stratified,
     compute_hellinger2,
     compute_objective,
-    compute_total_variation,
     count_features,
     draw_groups,
     select_stratified,
@@ -67,12 +66,6 @@ def test_hellinger_by_hand() -> None:
     a, b = features({0: 1, 10: 3}), features({0: 5})
     np.testing.assert_allclose(compute_hellinger2(a, b), [0.5, 0, 0, 0])
     assert compute_objective(a, b) == pytest.approx(0.5 / 4)
-
-
-def test_total_variation_by_hand() -> None:
-    # |1/4 - 1| + |3/4 - 0| = 3/2, halved; months 1 and 2 are disjoint.
-    a, b = features({0: 1, 10: 3}, month=1), features({0: 5}, month=2)
-    np.testing.assert_allclose(compute_total_variation(a, b), [0.75, 0, 0, 1])
 
 
 def test_a_side_without_pixels_is_as_far_as_can_be() -> None:

@@ -22,10 +22,9 @@ from numpy.typing import NDArray
 from autoice_bench.charts import CHART_NAMES
 from autoice_bench.datasets.sources.rtt import read_scene
 from autoice_bench.datasets.sources.scene_arrays import SceneArrays
-from autoice_bench.datasets.store import scene_writer as scene_folder
+from autoice_bench.datasets.store import scene_writer
 from autoice_bench.datasets.store.root import StoreOptions
 from autoice_bench.datasets.store.scene_writer import (
-    INNER_CHUNK,
     FileDigest,
     commit_scene,
     count_valid,
@@ -34,6 +33,7 @@ from autoice_bench.datasets.store.scene_writer import (
 )
 from autoice_bench.errors import StoreError
 from autoice_bench.formats.rtt_folder import SceneFile
+from autoice_bench.formats.store_layout import INNER_CHUNK, SCENE_ARRAYS
 from autoice_bench.formats.variables import AMSR2_VARIABLES, ERA5_VARIABLES, SAR_VARIABLES
 from tests.datasets.rtt_file_writer import (
     ORIGINAL_ID,
@@ -115,6 +115,33 @@ def test_plain_xarray_needs_no_options_and_gives_no_warnings(
     }
     for name in ("sar", "charts", "distance_map", "amsr2", "era5", "latitude", "tie_line"):
         np.testing.assert_array_equal(dataset[name].values, getattr(arrays, name))
+
+
+def test_arrays_are_stored_as_the_table_says(
+    tmp_path: Path, scene: SceneFile, arrays: SceneArrays
+) -> None:
+    assert arrays.charts is not None
+    typed = replace(arrays, ice_type=arrays.charts[0])
+    folder = write(tmp_path / "a", scene, typed)
+    for array in SCENE_ARRAYS:
+        metadata = json.loads((folder / array.name / "zarr.json").read_bytes())
+        assert tuple(metadata["dimension_names"]) == array.dims
+        assert metadata["data_type"] == array.dtypes[0]
+        assert metadata["fill_value"] == array.fill_value
+        assert metadata["attributes"] == array.attributes
+        if array.channel_dim is not None:
+            assert len(array.channels) == metadata["shape"][0]
+    coordinates = {array.channel_dim for array in SCENE_ARRAYS if array.channel_dim}
+    found = {path.name for path in folder.iterdir() if path.is_dir()}
+    assert found == {array.name for array in SCENE_ARRAYS} | coordinates
+
+
+def test_an_array_of_another_dtype_is_refused(
+    tmp_path: Path, scene: SceneFile, arrays: SceneArrays
+) -> None:
+    wrong = replace(arrays, era5=arrays.era5.astype(np.float64))
+    with pytest.raises(TypeError, match="era5 is float64; expected float32"):
+        write(tmp_path / "a", scene, wrong)
 
 
 def test_channels_are_selected_by_name(folder: Path, arrays: SceneArrays) -> None:
@@ -289,7 +316,7 @@ def test_scene_json_is_written_last(
     def fail(*_: object, **__: object) -> None:
         raise OSError("disk full")
 
-    monkeypatch.setattr(scene_folder, "group_metadata", fail)
+    monkeypatch.setattr(scene_writer, "group_metadata", fail)
     with pytest.raises(OSError, match="disk full"):
         write(tmp_path / "a", scene, arrays)
     assert (tmp_path / "a" / "sar" / "zarr.json").is_file()

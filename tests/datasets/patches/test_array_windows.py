@@ -3,8 +3,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from autoice_bench.datasets.patches.array_windows import open_array_windows
 from autoice_bench.datasets.patches.geometry import Window
-from autoice_bench.datasets.patches.opening import open_array_windows, open_windows
+from autoice_bench.datasets.patches.opening import open_windows
 from autoice_bench.datasets.sources.rtt import read_scene
 from autoice_bench.datasets.store.downscaling import DownscaleMethod
 from autoice_bench.datasets.store.root import open_store
