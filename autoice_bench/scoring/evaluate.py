@@ -21,13 +21,13 @@ from numpy.typing import NDArray
 from autoice_bench.callbacks import Progress
 from autoice_bench.charts import CHART_NAMES, CHARTS
 from autoice_bench.errors import PredictionError
+from autoice_bench.formats.label_rule import LabelRule
 from autoice_bench.formats.split_file import split_name
 from autoice_bench.formats.store_layout import hash_charts
 from autoice_bench.scoring.metrics.histograms import Histogram, joint_histogram, validate_classes
 from autoice_bench.scoring.predictions.reading import Predictions, open_predictions
 from autoice_bench.scoring.scene_map import map_scenes
 from autoice_bench.scoring.truth.protocol import (
-    LabelRule,
     Truth,
     TruthScene,
     compute_truth_fingerprint,

@@ -26,7 +26,7 @@ from autoice_bench.errors import AutoIceError, BaselineError
 from autoice_bench.formats.split_file import Subset
 from autoice_bench.scoring.evaluate import board_name, evaluate
 from autoice_bench.scoring.scores import COMBINED, build_scores, summarise
-from autoice_bench.scoring.truth.protocol import LabelRule, compute_truth_fingerprint
+from autoice_bench.scoring.truth.protocol import compute_truth_fingerprint
 from autoice_bench.scoring.truth.store_truth import StoreTruth
 
 Reporter = Callable[[str, str], AbstractContextManager[tuple[Progress, Callable[[str], None]]]]
@@ -160,8 +160,7 @@ def _fingerprint_truth(planned: PlannedRun, scene_ids: Sequence[str]) -> str | N
     if not len(digests) or digests.isna().any():
         return None
     rule = planned.store.options.label_rule
-    of_scorer = LabelRule(rule.name, rule.sod_threshold, rule.floe_threshold)
-    return compute_truth_fingerprint(of_scorer, {str(k): str(v) for k, v in digests.items()})
+    return compute_truth_fingerprint(rule, {str(k): str(v) for k, v in digests.items()})
 
 
 @contextmanager

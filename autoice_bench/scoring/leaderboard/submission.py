@@ -20,7 +20,8 @@ import pandas as pd
 import pyarrow as pa
 
 from autoice_bench import __version__
-from autoice_bench.errors import LeaderboardError
+from autoice_bench.errors import LabelError, LeaderboardError
+from autoice_bench.formats.label_rule import LabelRule
 from autoice_bench.scoring.evaluate import Evaluation, board_name
 from autoice_bench.scoring.leaderboard.submission_metadata import validate_metadata
 from autoice_bench.scoring.leaderboard.submission_tables import (
@@ -36,7 +37,7 @@ from autoice_bench.scoring.leaderboard.submission_tables import (
 )
 from autoice_bench.scoring.metrics.uncertainty import RESAMPLES, SEED
 from autoice_bench.scoring.predictions.writing import DESCRIPTION_FILE
-from autoice_bench.scoring.truth.protocol import LabelRule, TruthScene
+from autoice_bench.scoring.truth.protocol import TruthScene
 
 SCHEMA_VERSION: Final = 1
 SUBMISSION_FILE: Final = "submission.json"
@@ -283,7 +284,7 @@ def read_submission(folder: Path) -> Submission:
         raise LeaderboardError(
             f"{folder}: {Path(error.filename).name} is missing; `autoice-bench score` writes it"
         ) from None
-    except (KeyError, TypeError, ValueError, pa.ArrowException) as error:
+    except (KeyError, TypeError, ValueError, LabelError, pa.ArrowException) as error:
         raise LeaderboardError(f"{folder}: not a submission of this format: {error}") from error
     return Submission(folder, metadata, scores, evaluation)
 

@@ -12,11 +12,12 @@ from typing import Final
 
 from autoice_bench.charts import CHART_NAMES
 from autoice_bench.errors import SceneError, SplitError
+from autoice_bench.formats.label_rule import AUTOICE_2022, LabelRule
 from autoice_bench.formats.netcdf import NetcdfFile, open_netcdf
 from autoice_bench.formats.split_file import is_split_path, read_split_subset
 from autoice_bench.official import OFFICIAL_TEST, WITHDRAWN
 from autoice_bench.scene_id import is_scene_name, parse_original_id
-from autoice_bench.scoring.truth.protocol import PUBLISHED_RULE, Charts, LabelRule, TruthScene
+from autoice_bench.scoring.truth.protocol import Charts, TruthScene
 
 OFFICIAL: Final = "official"
 _REFERENCE_SUFFIX: Final = "_prep_reference.nc"
@@ -44,7 +45,7 @@ class RttTruth:
 
     @property
     def rule(self) -> LabelRule:
-        return PUBLISHED_RULE
+        return AUTOICE_2022
 
     @cached_property
     def _references(self) -> dict[str, Path]:

@@ -11,10 +11,11 @@ from typing import Any, Final
 import numpy as np
 
 from autoice_bench.charts import CHART_NAMES
-from autoice_bench.errors import SplitError, StoreError
+from autoice_bench.errors import LabelError, SplitError, StoreError
+from autoice_bench.formats.label_rule import LabelRule
 from autoice_bench.formats.shards import read_shard
 from autoice_bench.formats.split_file import is_split_path, read_split_subset
-from autoice_bench.scoring.truth.protocol import Charts, LabelRule, TruthScene
+from autoice_bench.scoring.truth.protocol import Charts, TruthScene
 
 FORMAT_VERSION: Final = 1
 
@@ -63,10 +64,18 @@ class StoreTruth:
 
     @property
     def rule(self) -> LabelRule:
+        """The rule that made the store's labels.
+
+        Raises:
+            StoreError: there is no store, or this version does not know its rule.
+        """
         attributes = self._attributes
-        return LabelRule(
-            attributes["label_rule"], attributes["sod_threshold"], attributes["floe_threshold"]
-        )
+        try:
+            return LabelRule(
+                attributes["label_rule"], attributes["sod_threshold"], attributes["floe_threshold"]
+            )
+        except LabelError as error:
+            raise StoreError(f"{self.path}: {error}") from None
 
     @property
     def simulated(self) -> bool:

@@ -10,9 +10,10 @@ import pytest
 
 from autoice_bench.charts import CHARTS
 from autoice_bench.errors import SceneError, SplitError, StoreError
+from autoice_bench.formats.label_rule import AUTOICE_2022
 from autoice_bench.formats.store_layout import hash_charts
 from autoice_bench.official import OFFICIAL_TEST
-from autoice_bench.scoring.truth.protocol import PUBLISHED_RULE, compute_truth_fingerprint
+from autoice_bench.scoring.truth.protocol import compute_truth_fingerprint
 from autoice_bench.scoring.truth.rtt_truth import RttTruth
 from autoice_bench.scoring.truth.store_truth import StoreTruth
 from tests.scoring.make import (
@@ -29,7 +30,7 @@ from tests.scoring.make import (
 
 def test_store_and_rtt_files_tell_the_same(store: Path, rtt: Path) -> None:
     from_store, from_rtt = StoreTruth(store), RttTruth(rtt)
-    assert from_store.rule == from_rtt.rule == PUBLISHED_RULE
+    assert from_store.rule == from_rtt.rule == AUTOICE_2022
     assert from_store.simulated
     assert from_rtt.simulated
     for subset, expected in (("test", SCENES), ("train", TRAIN)):
@@ -54,7 +55,7 @@ def test_fingerprint_is_the_documented_digest() -> None:
         '"scenes":[["a","1"],["b","2"]],"sod_threshold":65}'
     )
     expected = hashlib.sha256(text.encode()).hexdigest()
-    assert compute_truth_fingerprint(PUBLISHED_RULE, {"b": "2", "a": "1"}) == expected
+    assert compute_truth_fingerprint(AUTOICE_2022, {"b": "2", "a": "1"}) == expected
 
 
 def test_hash_depends_on_the_charts_order() -> None:
@@ -140,6 +141,23 @@ def test_store_without_what_the_scorer_needs_is_refused(
     (tmp_path / "zarr.json").write_text("[]")
     with pytest.raises(StoreError, match="damaged: holds a list; expected an object"):
         _ = StoreTruth(tmp_path).simulated
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("label_rule", "majority", "label rule 'majority'; expected autoice-2022 or dominant-sum"),
+        ("floe_threshold", 0, "floe_threshold is 0; expected whole percent from 1 to 100"),
+    ],
+)
+def test_store_of_an_unknown_label_rule_is_refused(
+    store: Path, tmp_path: Path, name: str, value: object, message: str
+) -> None:
+    content = json.loads((store / "zarr.json").read_text())
+    content["attributes"][name] = value
+    (tmp_path / "zarr.json").write_text(json.dumps(content))
+    with pytest.raises(StoreError, match=f"{tmp_path}: {message}"):
+        _ = StoreTruth(tmp_path).rule
 
 
 def test_scene_of_the_store_without_charts_is_refused(store: Path, tmp_path: Path) -> None:
