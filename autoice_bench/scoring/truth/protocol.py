@@ -53,6 +53,14 @@ class Truth(Protocol):
         """The source in words, for messages."""
         ...
 
+    def split_name(self, split: str) -> str:
+        """The name that a split goes by, whether given by name or by its file.
+
+        Raises:
+            SplitError: the split is unknown or its file is damaged.
+        """
+        ...
+
     def select(self, split: str, subset: str) -> tuple[TruthScene, ...]:
         """The scenes of one subset of a split, sorted by id.
 

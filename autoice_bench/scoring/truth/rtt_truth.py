@@ -14,7 +14,7 @@ from autoice_bench.charts import CHART_NAMES
 from autoice_bench.errors import SceneError, SplitError
 from autoice_bench.formats.label_rule import AUTOICE_2022, LabelRule
 from autoice_bench.formats.netcdf import NetcdfFile, open_netcdf
-from autoice_bench.formats.split_file import is_split_path, read_split_subset
+from autoice_bench.formats.split_file import is_split_path, read_split
 from autoice_bench.official import OFFICIAL_TEST, WITHDRAWN
 from autoice_bench.scene_id import is_scene_name, parse_original_id
 from autoice_bench.scoring.truth.protocol import Charts, TruthScene
@@ -76,6 +76,10 @@ class RttTruth:
         with _open(files[0]) as file:
             return bool(int(file.attributes().get("simulated", 0)))
 
+    def split_name(self, split: str) -> str:
+        """The name that a split's file gives it; see ``Truth.split_name``."""
+        return read_split(self.path, split).name if is_split_path(split) else split
+
     def select(self, split: str, subset: str) -> tuple[TruthScene, ...]:
         """The scenes of one subset of a split; see ``Truth.select``.
 
@@ -83,7 +87,7 @@ class RttTruth:
         with a reference) and ``train`` (the others); any other is read from its JSON file.
         """
         if is_split_path(split):
-            wanted = read_split_subset(Path(split), subset)
+            wanted = read_split(self.path, split).require_scenes(subset)
         elif split == OFFICIAL and subset == "test":
             wanted = self._official_test()
         elif split == OFFICIAL and subset == "train":

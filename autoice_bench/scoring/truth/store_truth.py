@@ -14,10 +14,9 @@ from autoice_bench.charts import CHART_NAMES
 from autoice_bench.errors import LabelError, SplitError, StoreError
 from autoice_bench.formats.label_rule import LabelRule
 from autoice_bench.formats.shards import read_shard
-from autoice_bench.formats.split_file import is_split_path, read_split_subset
+from autoice_bench.formats.split_file import Split, read_split
+from autoice_bench.formats.store_layout import FORMAT_VERSION, SCENES
 from autoice_bench.scoring.truth.protocol import Charts, TruthScene
-
-FORMAT_VERSION: Final = 1
 
 _ROOT_ATTRIBUTES: Final[dict[str, type]] = {
     "label_rule": str,
@@ -82,14 +81,21 @@ class StoreTruth:
         simulated: bool = self._attributes["simulated"]
         return simulated
 
+    def split_name(self, split: str) -> str:
+        """The name that a split's file gives it; see ``Truth.split_name``."""
+        return self._read_split(split).name
+
     def select(self, split: str, subset: str) -> tuple[TruthScene, ...]:
         """The scenes of one subset of a split; see ``Truth.select``."""
+        scene_ids = self._read_split(split).require_scenes(subset)
+        return tuple(self._scene(scene_id) for scene_id in scene_ids)
+
+    def _read_split(self, split: str) -> Split:
         self._attributes  # noqa: B018  a missing store is a clearer error than a missing split
-        path = Path(split) if is_split_path(split) else self.path / "splits" / f"{split}.json"
-        return tuple(self._scene(scene_id) for scene_id in read_split_subset(path, subset))
+        return read_split(self.path, split)
 
     def _scene(self, scene_id: str) -> TruthScene:
-        folder = self.path / "scenes" / scene_id
+        folder = self.path / SCENES / scene_id
         attributes = _read_group_attributes(folder)
         if attributes is None:
             raise SplitError(f"{self.path}: scene {scene_id} of the split is not in the store")
@@ -107,7 +113,7 @@ class StoreTruth:
         Raises:
             StoreError: the charts are damaged.
         """
-        folder = self.path / "scenes" / scene_id
+        folder = self.path / SCENES / scene_id
         metadata = _read_json(folder / "charts" / "zarr.json")
         try:
             if metadata is not None:

@@ -66,10 +66,37 @@ def test_hash_depends_on_the_charts_order() -> None:
 
 
 def test_split_by_path(store: Path, rtt: Path, tmp_path: Path) -> None:
-    split = str(write_split(tmp_path / "mine.json", val=(SCENES[2], SCENES[0])))
+    split = str(write_split(tmp_path / "mine.json", val=(SCENES[0], SCENES[2])))
     for truth in (StoreTruth(store), RttTruth(rtt)):
         ids = [scene.scene_id for scene in truth.select(split, "val")]
         assert ids == [SCENES[0], SCENES[2]]
+
+
+@pytest.mark.parametrize(
+    ("lists", "message"),
+    [
+        ({"test": (SCENES[0], SCENES[0])}, "test is not sorted or repeats a scene"),
+        ({"test": (SCENES[1], SCENES[0])}, "test is not sorted or repeats a scene"),
+        ({"train": SCENES[:1], "test": SCENES}, "is in both train and test"),
+    ],
+)
+def test_split_that_lists_a_scene_twice_is_refused(
+    store: Path, rtt: Path, tmp_path: Path, lists: dict[str, tuple[str, ...]], message: str
+) -> None:
+    # Counted twice, a scene made a submission that no leaderboard could read.
+    split = str(write_split(tmp_path / "mine.json", **lists))
+    for truth in (StoreTruth(store), RttTruth(rtt)):
+        with pytest.raises(SplitError, match=message):
+            truth.select(split, "test")
+
+
+def test_split_goes_by_the_name_in_its_file(store: Path, rtt: Path, tmp_path: Path) -> None:
+    path = write_split(tmp_path / "mine.json", test=SCENES).rename(tmp_path / "file.json")
+    for truth in (StoreTruth(store), RttTruth(rtt)):
+        assert truth.split_name(str(path)) == "mine"
+        assert truth.split_name("official") == "official"
+        with pytest.raises(SplitError, match=r"no file nosuch\.json"):
+            truth.split_name("nosuch.json")
 
 
 def test_edited_split_is_refused(store: Path, tmp_path: Path) -> None:
@@ -77,13 +104,13 @@ def test_edited_split_is_refused(store: Path, tmp_path: Path) -> None:
     content = json.loads(path.read_text())
     content["test"] = content["test"][:1]
     path.write_text(json.dumps(content))
-    with pytest.raises(SplitError, match="do not match its hash"):
+    with pytest.raises(SplitError, match="its lists were edited"):
         StoreTruth(store).select(str(path), "test")
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [("{}", "not a split file"), ("[1]", "not a split file"), ("x", "not a split file")],
+    [("{}", "field format, .*missing"), ("[1]", "field format, .*missing"), ("x", "not JSON")],
 )
 def test_file_that_is_no_split_is_refused(
     store: Path, tmp_path: Path, content: str, message: str
@@ -98,7 +125,7 @@ def test_unknown_split_empty_subset_and_unknown_scene_are_refused(
     store: Path, tmp_path: Path
 ) -> None:
     truth = StoreTruth(store)
-    with pytest.raises(SplitError, match="no such split"):
+    with pytest.raises(SplitError, match=r"split nosuch: no file .*nosuch\.json; .* has official"):
         truth.select("nosuch", "test")
     with pytest.raises(SplitError, match="subset val holds no scenes"):
         truth.select("official", "val")
