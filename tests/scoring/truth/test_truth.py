@@ -238,7 +238,7 @@ def test_region_of_metadata_csv_comes_first(tmp_path: Path) -> None:
 
 
 def test_labels_that_cannot_be_read_are_told(tmp_path: Path) -> None:
-    with pytest.raises(SceneError, match="not a folder"):
+    with pytest.raises(SceneError, match="found nothing; expected a folder"):
         RttTruth(tmp_path / "none").select("official", "test")
     with pytest.raises(SplitError, match="no scenes of split official"):
         RttTruth(tmp_path).select("official", "test")
