@@ -67,6 +67,7 @@ def score(
     upload_package.nc or a Zarr group per scene (--expect shows each); or a folder of such, scored
     as one submission each.
     """
+    from autoice_bench.scoring.evaluate import board_name
     from autoice_bench.scoring.evaluate import evaluate as run
     from autoice_bench.scoring.leaderboard.submission import (
         find_description,
@@ -94,7 +95,12 @@ def score(
         try:
             description = find_description(description_file, source.path)
             if not no_write:
-                require_free(leaderboard, split, subset, title, replace=replace)
+                require_free(
+                    leaderboard,
+                    board_name(truth.split_name(split), subset),
+                    title,
+                    replace=replace,
+                )
             with scene_progress(f"scoring {title}") as progress:
                 evaluation = run(
                     source,

@@ -44,11 +44,11 @@ class LabelRule:
                 )
 
     def __str__(self) -> str:
-        return f"{self.name} {self.sod_threshold}/{self.floe_threshold}"
+        return f"{self.name}, SOD {self.sod_threshold} %, FLOE {self.floe_threshold} %"
 
 
 AUTOICE_2022: Final = LabelRule()
-"""The released labels."""
+"""The rule behind the charts in the released ready-to-train files."""
 
 DOMINANT_SUM: Final = LabelRule("dominant-sum")
 """The stated definition, at the released thresholds."""

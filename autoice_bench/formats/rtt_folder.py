@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 import os
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
@@ -50,6 +50,11 @@ class SceneFile:
     kind: SourceKind = "rtt"
 
     @property
+    def charts_path(self) -> Path:
+        """The file that holds the scene's charts, if any does."""
+        return self.path if self.reference is None else self.reference
+
+    @property
     def n_bytes(self) -> int:
         """Size of the file and its reference on disk; what is not there counts 0.
 
@@ -80,40 +85,27 @@ def find_scenes(source: Path) -> SourceListing:
     Raises:
         SceneError: the folder is missing or holds no scene, or holds one scene twice.
     """
-    if not source.is_dir():
-        found = "a file" if source.exists() else "nothing"
-        raise SceneError(
-            f"source {source}: found {found}; expected a folder of *{SCENE_SUFFIX} files"
-        )
-    files: dict[str, list[Path]] = defaultdict(list)
-    references: dict[str, list[Path]] = defaultdict(list)
-    misnamed: list[Path] = []
-    for path in walk_netcdf_files(source):
-        for suffix, found_paths in ((SCENE_SUFFIX, files), (REFERENCE_SUFFIX, references)):
-            name = path.name.removesuffix(suffix)
-            if name != path.name:
-                if is_scene_name(name):
-                    found_paths[name].append(path)
-                else:
-                    misnamed.append(path)
-    if not files:
+    found = _find_files(source)
+    if not found.scenes:
         raise SceneError(
             f"source {source}: no file named YYYYMMDDThhmmss_cis{SCENE_SUFFIX} or "
             f"_dmi{SCENE_SUFFIX} in it or below it"
         )
-    regions = _read_regions(source)
-    scenes = tuple(
-        SceneFile(
-            scene_id=scene_id,
-            path=_only(scene_id, files[scene_id]),
-            reference=_only(scene_id, references[scene_id]) if references.get(scene_id) else None,
-            subset=official_subset(scene_id, files[scene_id][0], source),
-            region=regions.get(scene_id),
-        )
-        for scene_id in sorted(files)
-        if scene_id not in WITHDRAWN
-    )
-    return SourceListing(scenes, tuple(_notes(files, references, misnamed)))
+    scenes = _pair(source, found, found.scenes.keys())
+    return SourceListing(scenes, tuple(_notes(found)))
+
+
+def find_charts(source: Path) -> tuple[SceneFile, ...]:
+    """List what may hold charts under ``source``: the scenes, and references that lie alone.
+
+    A reference without its scene cannot be prepared, but can be scored against. It is listed as a
+    test scene whose file is the reference.
+
+    Raises:
+        SceneError: the folder is missing, or holds one scene twice.
+    """
+    found = _find_files(source)
+    return _pair(source, found, found.scenes.keys() | found.references.keys())
 
 
 def walk_netcdf_files(source: Path) -> Iterator[Path]:
@@ -137,15 +129,6 @@ def walk_netcdf_files(source: Path) -> Iterator[Path]:
         yield from (Path(folder, name) for name in sorted(names) if name.endswith(".nc"))
 
 
-def _only(scene_id: str, paths: list[Path]) -> Path:
-    if len(paths) > 1:
-        raise SceneError(
-            f"scene {scene_id}: found {len(paths)} files ({', '.join(map(str, paths))}); "
-            "expected one: move the others away"
-        )
-    return paths[0]
-
-
 def official_subset(scene_id: str, path: Path, source: Path) -> OfficialSubset:
     """Whether a scene trains or tests officially, by its id and the folders it lies in.
 
@@ -159,15 +142,68 @@ def official_subset(scene_id: str, path: Path, source: Path) -> OfficialSubset:
     return "test" if in_test_folder or scene_id in OFFICIAL_TEST else "train"
 
 
-def _notes(
-    files: dict[str, list[Path]], references: dict[str, list[Path]], misnamed: list[Path]
-) -> Iterator[str]:
-    for path in misnamed:
+@dataclass(frozen=True)
+class _FoundFiles:
+    """Files by what their names say; several of one scene id are a mistake that is told later."""
+
+    scenes: dict[str, list[Path]]
+    references: dict[str, list[Path]]
+    misnamed: list[Path]
+
+
+def _find_files(source: Path) -> _FoundFiles:
+    if not source.is_dir():
+        what = "a file" if source.exists() else "nothing"
+        raise SceneError(
+            f"source {source}: found {what}; expected a folder of *{SCENE_SUFFIX} files"
+        )
+    found = _FoundFiles(defaultdict(list), defaultdict(list), [])
+    kinds = ((SCENE_SUFFIX, found.scenes), (REFERENCE_SUFFIX, found.references))
+    for path in walk_netcdf_files(source):
+        for suffix, paths in kinds:
+            name = path.name.removesuffix(suffix)
+            if name == path.name:
+                continue
+            if is_scene_name(name):
+                paths[name].append(path)
+            else:
+                found.misnamed.append(path)
+    return found
+
+
+def _pair(source: Path, found: _FoundFiles, scene_ids: Iterable[str]) -> tuple[SceneFile, ...]:
+    """One ``SceneFile`` per scene id, sorted, those of withdrawn scenes left out."""
+    regions = _read_regions(source)
+    scenes = []
+    for scene_id in sorted(set(scene_ids).difference(WITHDRAWN)):
+        path = _only(scene_id, found.scenes)
+        reference = _only(scene_id, found.references)
+        region = regions.get(scene_id)
+        if path is not None:
+            subset = official_subset(scene_id, path, source)
+            scenes.append(SceneFile(scene_id, path, reference, subset, region))
+        elif reference is not None:
+            scenes.append(SceneFile(scene_id, reference, None, "test", region))
+    return tuple(scenes)
+
+
+def _only(scene_id: str, found: Mapping[str, list[Path]]) -> Path | None:
+    paths = found.get(scene_id, [])
+    if len(paths) > 1:
+        raise SceneError(
+            f"scene {scene_id}: found {len(paths)} files ({', '.join(map(str, paths))}); "
+            "expected one: move the others away"
+        )
+    return paths[0] if paths else None
+
+
+def _notes(found: _FoundFiles) -> Iterator[str]:
+    for path in found.misnamed:
         yield f"file {path.name}: its name is not that of a scene; left out"
-    for scene_id in sorted(set(files).intersection(WITHDRAWN)):
+    for scene_id in sorted(found.scenes.keys() & set(WITHDRAWN)):
         yield f"scene {scene_id}: withdrawn by its authors (the chart lost its ice); left out"
-    for scene_id in sorted(set(references).difference(files)):
-        name = references[scene_id][0].name
+    for scene_id in sorted(found.references.keys() - found.scenes.keys()):
+        name = found.references[scene_id][0].name
         yield f"reference {name}: there is no {scene_id}{SCENE_SUFFIX} beside it; left out"
 
 

@@ -7,6 +7,9 @@ A split is one file ``splits/<name>.json`` in a store::
 
 The lists are sorted. ``hash`` is the SHA-256 of the three lists alone, so two splits with equal
 hashes train, validate and test on the same scenes whatever they are called.
+
+A split is given by name, where there is a store, or as the path of such a file anywhere. Either way
+it goes by the name that the file holds, whatever the file is called.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from autoice_bench.errors import SplitError
+from autoice_bench.formats.store_layout import SPLITS
 from autoice_bench.formats.whole_files import write_whole
 
 Subset = Literal["train", "val", "test"]
@@ -71,6 +75,19 @@ class Split:
         """Scene ids of one subset."""
         return {"train": self.train, "val": self.val, "test": self.test}[subset]
 
+    def require_scenes(self, subset: str) -> tuple[str, ...]:
+        """Scene ids of a subset that must hold some.
+
+        Raises:
+            SplitError: there is no such subset, or it is empty.
+        """
+        if subset not in SUBSETS:
+            raise SplitError(f"subset {subset!r}; expected one of {', '.join(SUBSETS)}")
+        found = self.scenes(subset)
+        if not found:
+            raise SplitError(f"split {self.name}: subset {subset} holds no scenes; choose another")
+        return found
+
     def subset_of(self) -> dict[str, Subset]:
         """The subset of every scene of the split."""
         return {scene: subset for subset in SUBSETS for scene in self.scenes(subset)}
@@ -93,18 +110,70 @@ class Split:
         return {**fields, "checksum": _sha256(fields)}
 
 
+def is_split_path(split: str | Path) -> bool:
+    """Whether a split is given as the path of its JSON file rather than by name."""
+    return isinstance(split, Path) or split.endswith(".json")
+
+
 def split_path(store: Path, name: str) -> Path:
     """Where a store keeps the split ``name``."""
-    return store / "splits" / f"{name}.json"
+    return store / SPLITS / f"{name}.json"
 
 
-def _to_text(split: Split) -> str:
-    return json.dumps(split.to_dict(), indent=1, ensure_ascii=False) + "\n"
+def split_names(store: Path) -> list[str]:
+    """Names of the splits of a store, sorted."""
+    return sorted(path.stem for path in (store / SPLITS).glob("[!.]*.json"))
 
 
-def _sha256(document: object) -> str:
-    text = json.dumps(document, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()
+def find_split(store: Path, split: str | Path) -> Path:
+    """The file of a split.
+
+    Args:
+        store: folder of the store; not looked at when ``split`` is a path.
+        split: name of a split of the store, or the path of a file that ends in ``.json``.
+
+    Raises:
+        SplitError: there is no such file.
+    """
+    is_path = is_split_path(split)
+    path = Path(split) if is_path else split_path(store, str(split))
+    if not path.is_file():
+        hint = "" if is_path else f"; {store} has {', '.join(split_names(store)) or 'none'}"
+        raise SplitError(f"split {split}: no file {path}{hint}")
+    return path
+
+
+def read_split(store: Path, split: str | Path) -> Split:
+    """Read a split by its name in a store, or from any JSON file; arguments as ``find_split``.
+
+    Raises:
+        SplitError: there is no such split, or its file is damaged or was edited.
+    """
+    return read_split_file(find_split(store, split))
+
+
+def read_split_file(path: Path) -> Split:
+    """Read the split that a file holds.
+
+    Raises:
+        SplitError: the file cannot be read, is damaged or was edited.
+    """
+    try:
+        fields = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SplitError(f"split {path}: cannot be read: {error.strerror or error}") from None
+    except ValueError as error:  # also of bytes that are no text
+        raise SplitError(f"split {path}: not JSON ({error})") from None
+    return _split_from_dict(fields, path)
+
+
+def read_splits(store: Path) -> list[Split]:
+    """Every split of a store, by name.
+
+    Raises:
+        SplitError: one of them is damaged.
+    """
+    return [read_split(store, name) for name in split_names(store)]
 
 
 def validate_split_file(store: Path, name: str) -> None:
@@ -151,28 +220,6 @@ def write_split(store: Path, split: Split, *, overwrite: bool = False) -> Path:
     return path
 
 
-def read_split(store: Path, name: str | Path) -> Split:
-    """Read a split by its name in a store, or from any JSON file.
-
-    Args:
-        store: folder of the store; not looked at when ``name`` is a path.
-        name: name of a split of the store, or the path of a file that ends in ``.json``.
-
-    Raises:
-        SplitError: there is no such split, or its file is damaged or was edited.
-    """
-    is_path = isinstance(name, Path) or name.endswith(".json")
-    path = Path(name) if is_path else split_path(store, str(name))
-    if not path.is_file():
-        hint = "" if is_path else f"; {store} has {', '.join(split_names(store)) or 'none'}"
-        raise SplitError(f"split {name}: no file {path}{hint}")
-    try:
-        fields = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:  # also of bytes that are no text
-        raise SplitError(f"split {path}: not JSON ({error})") from None
-    return _split_from_dict(fields, path)
-
-
 def _split_from_dict(fields: Any, path: Path) -> Split:
     expected = {"format", "name", "rule", "seed", "hash", *SUBSETS}
     if not isinstance(fields, dict) or not expected <= fields.keys():
@@ -207,52 +254,10 @@ def _split_from_dict(fields: Any, path: Path) -> Split:
     return split
 
 
-def split_names(store: Path) -> list[str]:
-    """Names of the splits of a store, sorted."""
-    return sorted(path.stem for path in (store / "splits").glob("[!.]*.json"))
+def _to_text(split: Split) -> str:
+    return json.dumps(split.to_dict(), indent=1, ensure_ascii=False) + "\n"
 
 
-def read_splits(store: Path) -> list[Split]:
-    """Every split of a store, by name.
-
-    Raises:
-        SplitError: one of them is damaged.
-    """
-    return [read_split(store, name) for name in split_names(store)]
-
-
-def is_split_path(split: str) -> bool:
-    """Whether ``split`` is the path of a JSON file rather than a name."""
-    return split.endswith(".json")
-
-
-def split_name(split: str) -> str:
-    """The name of a split given by name or by path."""
-    return Path(split).stem if is_split_path(split) else split
-
-
-def read_split_subset(path: Path, subset: str) -> tuple[str, ...]:
-    """Read the scene ids of one subset, sorted.
-
-    Raises:
-        SplitError: the file is missing, is not a split, was edited without renewing its hash, or
-            its subset is empty.
-    """
-    if subset not in SUBSETS:
-        raise SplitError(f"subset {subset!r}; expected one of {', '.join(SUBSETS)}")
-    try:
-        content = json.loads(path.read_text())
-        lists = {name: [str(scene_id) for scene_id in content[name]] for name in SUBSETS}
-        recorded = content["hash"]
-    except FileNotFoundError:
-        raise SplitError(
-            f"{path}: no such split; `autoice-bench splits list` names those of a store"
-        ) from None
-    except (ValueError, KeyError, TypeError) as error:
-        raise SplitError(f"{path}: not a split file ({type(error).__name__}: {error})") from None
-    text = json.dumps(lists, separators=(",", ":"), sort_keys=True)
-    if hashlib.sha256(text.encode()).hexdigest() != recorded:
-        raise SplitError(f"{path}: its scene lists do not match its hash; create the split anew")
-    if not lists[subset]:
-        raise SplitError(f"{path}: subset {subset} holds no scenes")
-    return tuple(sorted(lists[subset]))
+def _sha256(document: object) -> str:
+    text = json.dumps(document, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()

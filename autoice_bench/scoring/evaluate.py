@@ -21,13 +21,12 @@ from numpy.typing import NDArray
 from autoice_bench.callbacks import Progress
 from autoice_bench.charts import CHART_NAMES, CHARTS
 from autoice_bench.errors import PredictionError
-from autoice_bench.formats.split_file import split_name
+from autoice_bench.formats.label_rule import LabelRule
 from autoice_bench.formats.store_layout import hash_charts
 from autoice_bench.scoring.metrics.histograms import Histogram, joint_histogram, validate_classes
 from autoice_bench.scoring.predictions.reading import Predictions, open_predictions
 from autoice_bench.scoring.scene_map import map_scenes
 from autoice_bench.scoring.truth.protocol import (
-    LabelRule,
     Truth,
     TruthScene,
     compute_truth_fingerprint,
@@ -60,7 +59,7 @@ class Evaluation:
     """The joint histograms of a set of predictions, and what they were counted against.
 
     Attributes:
-        split, subset: name of the split and the subset scored.
+        split, subset: the split's own name, and the subset scored.
         rule: label rule of the truth.
         simulated: whether the truth is simulated.
         scenes: the scenes scored, sorted by id.
@@ -103,9 +102,8 @@ class Evaluation:
 
 
 def board_name(split: str, subset: str) -> str:
-    """Leaderboard of a split (name or path) and subset: ``official``, ``official-val``."""
-    name = split_name(split)
-    return name if subset == "test" else f"{name}-{subset}"
+    """Leaderboard of a split (by its own name) and subset: ``official``, ``official-val``."""
+    return split if subset == "test" else f"{split}-{subset}"
 
 
 def evaluate(
@@ -152,7 +150,7 @@ def evaluate(
         key=lambda counts: counts.scene.scene_id,
     )
     return Evaluation(
-        split=split_name(split),
+        split=truth.split_name(split),
         subset=subset,
         rule=truth.rule,
         simulated=truth.simulated,

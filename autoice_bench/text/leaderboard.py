@@ -6,11 +6,11 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
+from autoice_bench.formats.label_rule import AUTOICE_2022
 from autoice_bench.scoring.leaderboard.boards import Board, Cell, Entry
 from autoice_bench.scoring.leaderboard.compare import Difference
 from autoice_bench.scoring.leaderboard.published import PublishedResult
 from autoice_bench.scoring.metrics.uncertainty import FEWEST_SCENES
-from autoice_bench.scoring.truth.protocol import PUBLISHED_RULE
 from autoice_bench.text.tables import format_table
 
 _MARKS: Final = {"yes": "", "no": "not comparable", "unknown": "protocol not stated"}
@@ -44,7 +44,7 @@ def _title(board: Board) -> str:
     kind = "SIMULATED scenes" if board.simulated else "scenes"
     truth = f"truth {board.truth_fingerprint[:12]}" if board.truth_fingerprint else "partial"
     rules = {entry.submission.evaluation.rule for entry in board.entries}
-    labels = sorted(f", labels {rule}" for rule in rules if rule != PUBLISHED_RULE)
+    labels = sorted(f", labels {rule}" for rule in rules if rule != AUTOICE_2022)
     return (
         f"split {board.name}: {board.n_scenes} {kind}, {truth}{''.join(labels)}; "
         f"{board.shown}, percent, with 95 % bootstrap intervals over scenes"

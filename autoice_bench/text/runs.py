@@ -104,7 +104,7 @@ def suggest_next(reports: Sequence[RunReport], *, subset: str = "test") -> str:
         options += "" if subset == "test" else f" --subset {subset}"
         lines.append(f"  autoice-bench score {format_path(planned.predictions)}{options}")
     if scored:
-        board = board_name(scored[0].planned.split_spec, subset)
+        board = board_name(scored[0].planned.split.name, subset)
         lines.append(f"  autoice-bench leaderboard show --split {board}")
     lines.append("  autoice-bench baseline list")
     return "\n".join(lines)

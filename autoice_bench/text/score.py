@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from autoice_bench.formats.label_rule import AUTOICE_2022, LabelRule
 from autoice_bench.scoring.scores import COMBINED
-from autoice_bench.scoring.truth.protocol import PUBLISHED_RULE, LabelRule
 from autoice_bench.text.tables import format_table
 from autoice_bench.wording import format_count
 
@@ -19,7 +19,7 @@ def format_summary(summary: dict[str, Any]) -> str:
     )
     lines = [f"{summary['submission']}: {scenes}, split {summary['split']}"]
     rule = LabelRule(**summary["label_rule"])
-    if rule != PUBLISHED_RULE:
+    if rule != AUTOICE_2022:
         lines.append(f"  labels {rule}: not comparable with scores on the released labels")
     rows = []
     for score in summary["scores"]:

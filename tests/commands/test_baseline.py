@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.error import URLError
 
+import netCDF4
 import pytest
 from click.testing import CliRunner, Result
 
@@ -17,7 +18,7 @@ from autoice_bench.baselines.experiments.plan import choose_validation, plan_run
 from autoice_bench.baselines.runs.folder import RunFolder
 from autoice_bench.cli import main
 from autoice_bench.errors import SplitError
-from autoice_bench.formats.split_file import Split
+from autoice_bench.formats.split_file import Split, read_split
 
 SMALL = [
     *("--set", "patch_size=64", "--set", "patches_per_scene=2", "--set", "batch_size=2"),
@@ -195,6 +196,26 @@ def test_train_predict_score_and_list(invoke: Invoke, tmp_path: Path) -> None:
     scored = CliRunner().invoke(main, ["score", "preds/small-seed0", "--json"])
     official = {each["chart"]: each["official"] for each in json.loads(scored.stdout)[0]["scores"]}
     assert official == record["scores"]["official"]
+
+
+def test_run_on_a_split_file_is_scored_and_found_by_the_splits_own_name(
+    invoke: Invoke, prepared_store: Path, tmp_path: Path
+) -> None:
+    own = replace(read_split(prepared_store, "official"), name="own")
+    (tmp_path / "file.json").write_text(json.dumps(own.to_dict()))
+    result = invoke("demo", *SMALL, "--name", "small", "--split", "file.json")
+    assert result.exit_code == 0, result.output
+    assert "autoice-bench score preds/small-seed0 --split file.json" in result.stdout
+    assert "autoice-bench leaderboard show --split own" in result.stdout
+    (row,) = read_json(invoke("list", "--json"))
+    assert list(row["scores"]) == ["own"]
+    assert row["test_combined"] == row["scores"]["own"]["combined"]
+    prediction = next((tmp_path / "preds" / "small-seed0").glob("*.nc"))
+    with netCDF4.Dataset(prediction) as file:
+        assert file.split == "own"
+    scored = CliRunner().invoke(main, ["score", "preds/small-seed0", "--split", "file.json"])
+    assert scored.exit_code == 0, scored.output
+    assert (tmp_path / "leaderboard" / "own" / "small-seed0").is_dir()
 
 
 @pytest.mark.slow

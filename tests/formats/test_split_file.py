@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from autoice_bench.errors import SplitError
 from autoice_bench.formats.split_file import (
     Split,
+    find_split,
     read_split,
     read_splits,
     split_names,
@@ -155,6 +156,32 @@ def test_files_that_are_no_splits_are_refused(tmp_path: Path, text: str, message
     path.write_text(text)
     with pytest.raises(SplitError, match=message):
         read_split(tmp_path, "mine")
+
+
+def test_file_that_cannot_be_read_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_split(tmp_path, SPLIT)
+
+    def refuse(*_: object, **__: object) -> str:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "read_text", refuse)
+    with pytest.raises(SplitError, match=r"mine\.json: cannot be read: Permission denied"):
+        read_split(tmp_path, "mine")
+
+
+def test_required_scenes_are_there(tmp_path: Path) -> None:
+    assert SPLIT.require_scenes("train") == ("a", "b")
+    with pytest.raises(SplitError, match="split empty: subset val holds no scenes"):
+        Split("empty", "", None, ("a",), (), ("b",)).require_scenes("val")
+    with pytest.raises(SplitError, match="subset 'dev'; expected one of train, val, test"):
+        SPLIT.require_scenes("dev")
+
+
+def test_split_is_found_by_name_or_path(tmp_path: Path) -> None:
+    path = write_split(tmp_path, SPLIT)
+    assert find_split(tmp_path, "mine") == path
+    assert find_split(tmp_path / "elsewhere", str(path)) == path
+    assert find_split(tmp_path / "elsewhere", path) == path
 
 
 def test_listing_is_by_name_and_skips_partial_files(tmp_path: Path) -> None:

@@ -239,6 +239,11 @@ def test_board_names_split_and_subset(store: Path, predictions: Path, tmp_path: 
     split = str(write_split(tmp_path / "mine.json", val=SCENES))
     result = evaluate(predictions, StoreTruth(store), split=split, subset="val")
     assert result.board == "mine-val"
+    renamed = Path(split).rename(tmp_path / "file.json")
+    assert (
+        evaluate(predictions, StoreTruth(store), split=str(renamed), subset="val").board
+        == "mine-val"
+    )
     assert board_name("official", "test") == "official"
 
 

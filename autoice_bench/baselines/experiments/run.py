@@ -23,9 +23,9 @@ from autoice_bench.charts import CHART_NAMES
 from autoice_bench.datasets.store.index import read_index
 from autoice_bench.errors import AutoIceError, BaselineError
 from autoice_bench.formats.split_file import Subset
-from autoice_bench.scoring.evaluate import board_name, evaluate
+from autoice_bench.scoring.evaluate import evaluate
 from autoice_bench.scoring.scores import COMBINED, build_scores, summarise
-from autoice_bench.scoring.truth.protocol import LabelRule, compute_truth_fingerprint
+from autoice_bench.scoring.truth.protocol import compute_truth_fingerprint
 from autoice_bench.scoring.truth.store_truth import StoreTruth
 
 Reporter = Callable[[str, str], AbstractContextManager[tuple[Progress, Callable[[str], None]]]]
@@ -159,8 +159,7 @@ def _fingerprint_truth(planned: PlannedRun, scene_ids: Sequence[str]) -> str | N
     if not len(digests) or digests.isna().any():
         return None
     rule = planned.store.options.label_rule
-    of_scorer = LabelRule(rule.name, rule.sod_threshold, rule.floe_threshold)
-    return compute_truth_fingerprint(of_scorer, {str(k): str(v) for k, v in digests.items()})
+    return compute_truth_fingerprint(rule, {str(k): str(v) for k, v in digests.items()})
 
 
 @contextmanager
@@ -272,7 +271,7 @@ def _score(
         )
     summary = summarise(evaluation, build_scores(evaluation, planned.name), planned.name, None)
     scores = {row["chart"]: row["official"] for row in summary["scores"]}
-    board = board_name(planned.split_spec, subset)
+    board = evaluation.board
     before = run.read().get("scores", {})
     if before.get(board) != scores:
         run.update(scores={**before, board: scores})

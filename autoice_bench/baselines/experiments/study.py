@@ -250,7 +250,7 @@ def read_outcome(run: StudyRun, second: SecondScore | None = None) -> RunOutcome
     state, epochs = folder.read_state(), planned.epochs_done
     if not _is_same(planned, record):
         return RunOutcome(run, state, epochs)
-    board = board_name(planned.split_spec, "test")
+    board = board_name(planned.split.name, "test")
     return RunOutcome(
         run,
         state,
@@ -360,5 +360,5 @@ def _add_second(planned: PlannedRun, second: SecondScore, device: str, report: R
     folder = RunFolder(planned.folder)
     with folder.lock():
         scores = dict(second.compute(planned, device, report))
-        key = f"{board_name(planned.split_spec, 'test')}: {second.name}"
+        key = f"{board_name(planned.split.name, 'test')}: {second.name}"
         folder.update(**{_RECORD: {**folder.read().get(_RECORD, {}), key: scores}})

@@ -15,10 +15,10 @@ from autoice_bench.baselines.runs.naming import name_experiment
 from autoice_bench.baselines.settings.values import format_value
 from autoice_bench.datasets.store.root import Store
 from autoice_bench.errors import BaselineError
+from autoice_bench.formats.label_rule import AUTOICE_2022
 from autoice_bench.formats.split_file import Split
 from autoice_bench.official import OFFICIAL_TEST
 from autoice_bench.scoring.leaderboard.published import PublishedResult, read_published
-from autoice_bench.scoring.truth.protocol import PUBLISHED_RULE, LabelRule
 
 GROUPS: Final = ("sar", "amsr2-18-36", "amsr2-jaxa", "amsr2", "sar+amsr2-18-36", "sar+amsr2")
 """Feature groups 1 to 6 of the ASPP study."""
@@ -243,9 +243,8 @@ def explain_incomparable(store: Store, split: Split) -> str | None:
     """
     if store.options.simulated:
         return "the published scores are of real scenes; these scenes are simulated"
-    of_store = store.options.label_rule
-    rule = LabelRule(of_store.name, of_store.sod_threshold, of_store.floe_threshold)
-    if rule != PUBLISHED_RULE:
+    rule = store.options.label_rule
+    if rule != AUTOICE_2022:
         return f"the published scores are of the released labels; these are {rule}"
     if split.name == CROSS_REGION:
         expected = _CROSS_REGION_TEST_SCENES

@@ -25,8 +25,7 @@ from autoice_bench.charts import CHARTS
 from autoice_bench.datasets.store.index import read_index
 from autoice_bench.datasets.store.root import Store, open_store
 from autoice_bench.errors import StoreError
-from autoice_bench.formats.split_file import is_split_path, read_split_subset
-from autoice_bench.formats.store_layout import SPLITS
+from autoice_bench.formats.split_file import read_split
 from autoice_bench.scoring.predictions.reading import TIE_POINT_NAMES
 from autoice_bench.scoring.predictions.writing import (
     require_replaceable,
@@ -120,9 +119,9 @@ def predict_floor(
     """
     require_replaceable(out, overwrite=overwrite)
     opened = open_store(store, require_complete=True)
-    path = Path(split) if is_split_path(split) else store / SPLITS / f"{split}.json"
-    scene_ids = read_split_subset(path, subset)
-    predict, fitted = FLOORS[name](opened, read_split_subset(path, "train"))
+    chosen = read_split(store, split)
+    scene_ids = chosen.require_scenes(subset)
+    predict, fitted = FLOORS[name](opened, chosen.require_scenes("train"))
     attributes = {"title": f"autoice-bench {name}", "source": f"autoice-bench {__version__}"}
     description = {
         "description": f"{name} floor of autoice-bench {__version__}, fitted: "

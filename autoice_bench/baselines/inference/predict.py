@@ -37,7 +37,7 @@ from autoice_bench.datasets.sources.rtt import read_scene
 from autoice_bench.datasets.store.root import Store, open_store
 from autoice_bench.errors import SceneError
 from autoice_bench.formats.rtt_folder import SceneFile
-from autoice_bench.formats.split_file import is_split_path, read_split_subset
+from autoice_bench.formats.split_file import read_split
 from autoice_bench.formats.variables import GridAnchor
 from autoice_bench.scene_id import parse_scene_id
 from autoice_bench.scoring.predictions.writing import (
@@ -131,8 +131,8 @@ def predict(
     require_replaceable(out, overwrite=overwrite)
     tiling, fallback = _choose_tilings(tile, overlap)
     opened = open_store(store, require_complete=True)
-    path = Path(split) if is_split_path(split) else store / "splits" / f"{split}.json"
-    scene_ids = read_split_subset(path, subset)
+    chosen = read_split(store, split)
+    scene_ids = chosen.require_scenes(subset)
     trained = open_trained_runs(
         runs,
         grid_anchor=opened.grid_anchor,
@@ -147,7 +147,7 @@ def predict(
     attributes = {
         **describe_origin(trained),
         "store_fingerprint": str(opened.fingerprint),
-        "split": split,
+        "split": chosen.name,
         "subset": subset,
     }
     description = _describe(trained, job.tiling, scene_ids)

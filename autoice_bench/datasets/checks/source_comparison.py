@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autoice_bench.charts import CHARTS
-from autoice_bench.datasets.sources.charts import whole_classes
 from autoice_bench.datasets.sources.scenes import read_source_scene
 from autoice_bench.datasets.store.root import StoreOptions
 from autoice_bench.errors import AutoIceError
+from autoice_bench.formats.chart_values import whole_classes
 from autoice_bench.formats.netcdf import NetcdfFile, open_netcdf
 from autoice_bench.formats.rtt_folder import SceneFile
 from autoice_bench.formats.store_layout import (

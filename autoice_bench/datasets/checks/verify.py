@@ -25,7 +25,6 @@ from numpy.typing import NDArray
 
 from autoice_bench.charts import CHARTS
 from autoice_bench.datasets.checks.source_comparison import compare_with_source
-from autoice_bench.datasets.sources.charts import count_classes
 from autoice_bench.datasets.sources.scenes import list_source
 from autoice_bench.datasets.store.index import (
     build_index,
@@ -41,6 +40,7 @@ from autoice_bench.datasets.store.overviews import (
 from autoice_bench.datasets.store.root import Store, open_store
 from autoice_bench.datasets.store.scene_writer import count_valid
 from autoice_bench.errors import AutoIceError, SplitError, StoreError
+from autoice_bench.formats.chart_values import count_classes
 from autoice_bench.formats.rtt_folder import SceneFile
 from autoice_bench.formats.shard_writer import METADATA_NAME, dump_json
 from autoice_bench.formats.split_file import split_names, validate_split_file

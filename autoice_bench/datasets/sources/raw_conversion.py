@@ -22,7 +22,6 @@ from numpy.typing import NDArray
 from autoice_bench.charts import CHARTS, FILL_VALUE
 from autoice_bench.datasets.labels.rasters import DerivedCharts, derive_charts, max_2x2
 from autoice_bench.datasets.labels.tables import CodeProblem, row_blocks
-from autoice_bench.datasets.sources.charts import count_classes
 from autoice_bench.datasets.sources.float16 import round_to_float16
 from autoice_bench.datasets.sources.raw import (
     BACKSCATTER_NAMES,
@@ -40,6 +39,7 @@ from autoice_bench.datasets.sources.scene_arrays import (
 )
 from autoice_bench.datasets.sources.tie_points import compute_mean_weights
 from autoice_bench.errors import SceneError
+from autoice_bench.formats.chart_values import count_classes
 from autoice_bench.formats.label_rule import AUTOICE_2022, LabelRule
 from autoice_bench.formats.rtt_folder import SceneFile
 from autoice_bench.formats.variables import (

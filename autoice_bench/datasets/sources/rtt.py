@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from autoice_bench.charts import FILL_VALUE
 from autoice_bench.datasets.sources.buffers import BufferPool
-from autoice_bench.datasets.sources.charts import missing_charts, read_charts
+from autoice_bench.datasets.sources.charts import read_charts
 from autoice_bench.datasets.sources.float16 import round_to_float16
 from autoice_bench.datasets.sources.scene_arrays import (
     Json,
@@ -26,6 +26,7 @@ from autoice_bench.datasets.sources.scene_arrays import (
 )
 from autoice_bench.datasets.sources.tie_points import compute_tie_positions
 from autoice_bench.errors import SceneError
+from autoice_bench.formats.chart_values import missing_charts
 from autoice_bench.formats.netcdf import NetcdfFile, open_netcdf
 from autoice_bench.formats.rtt_folder import SceneFile
 from autoice_bench.formats.store_layout import SAR_ARRAY

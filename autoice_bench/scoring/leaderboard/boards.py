@@ -17,6 +17,7 @@ import pandas as pd
 
 from autoice_bench.charts import CHART_NAMES, CHARTS
 from autoice_bench.errors import LeaderboardError
+from autoice_bench.formats.label_rule import AUTOICE_2022
 from autoice_bench.scoring.leaderboard.published import (
     PublishedResult,
     best_of_each_system,
@@ -30,7 +31,6 @@ from autoice_bench.scoring.leaderboard.submission import (
 from autoice_bench.scoring.metrics.definitions import headline_metric
 from autoice_bench.scoring.metrics.groups import GROUP_KINDS
 from autoice_bench.scoring.scores import COMBINED, OFFICIAL
-from autoice_bench.scoring.truth.protocol import PUBLISHED_RULE
 
 COLUMNS: Final = (COMBINED, *CHART_NAMES)
 ALL: Final = "all"
@@ -211,7 +211,7 @@ def _build_board(
         entries.append(Entry(ranked if has_rank else None, member, cells))
     n_scenes = max(len(member.evaluation.scenes) for member in members)
     rules = {member.evaluation.rule for member in members}
-    has_published_rule = bool(fingerprint) and rules == {PUBLISHED_RULE}
+    has_published_rule = bool(fingerprint) and rules == {AUTOICE_2022}
     published = _published(name, view) if has_published_rule else ()
     return Board(
         name, fingerprint, simulated, n_scenes, view.shown, columns, tuple(entries), published

@@ -20,8 +20,9 @@ import pandas as pd
 import pyarrow as pa
 
 from autoice_bench import __version__
-from autoice_bench.errors import LeaderboardError
-from autoice_bench.scoring.evaluate import Evaluation, board_name
+from autoice_bench.errors import LabelError, LeaderboardError
+from autoice_bench.formats.label_rule import LabelRule
+from autoice_bench.scoring.evaluate import Evaluation
 from autoice_bench.scoring.leaderboard.submission_metadata import validate_metadata
 from autoice_bench.scoring.leaderboard.submission_tables import (
     HISTOGRAMS_FILE,
@@ -36,7 +37,7 @@ from autoice_bench.scoring.leaderboard.submission_tables import (
 )
 from autoice_bench.scoring.metrics.uncertainty import RESAMPLES, SEED
 from autoice_bench.scoring.predictions.writing import DESCRIPTION_FILE
-from autoice_bench.scoring.truth.protocol import LabelRule, TruthScene
+from autoice_bench.scoring.truth.protocol import TruthScene
 
 SCHEMA_VERSION: Final = 1
 SUBMISSION_FILE: Final = "submission.json"
@@ -163,13 +164,19 @@ def find_description(file: Path | None, predictions: Path) -> SubmissionDescript
     return parse_description(content, str(path))
 
 
-def require_free(leaderboard: Path, split: str, subset: str, name: str, *, replace: bool) -> None:
+def require_free(leaderboard: Path, board: str, name: str, *, replace: bool) -> None:
     """Check, before any counting, that a submission of this name can be written.
+
+    Args:
+        leaderboard: root of the leaderboard.
+        board: see ``board_name``.
+        name: the submission's name.
+        replace: whether it may take the place of one that is there.
 
     Raises:
         LeaderboardError: the name is unsafe, or taken and ``replace`` is not set.
     """
-    folder = leaderboard / require_safe_name(board_name(split, subset)) / require_safe_name(name)
+    folder = leaderboard / require_safe_name(board) / require_safe_name(name)
     if folder.exists() and not replace:
         raise LeaderboardError(
             f"{folder}: a submission of this name exists; --replace replaces it, --name renames"
@@ -202,7 +209,7 @@ def write_submission(
         LeaderboardError: the name is unsafe, or taken and ``replace`` is not set, or the folder
             cannot be written.
     """
-    require_free(leaderboard, evaluation.split, evaluation.subset, name, replace=replace)
+    require_free(leaderboard, evaluation.board, name, replace=replace)
     folder = leaderboard / evaluation.board / name
     partial = folder.with_name(f".{name}.{uuid.uuid4().hex}.partial")
     try:
@@ -283,7 +290,7 @@ def read_submission(folder: Path) -> Submission:
         raise LeaderboardError(
             f"{folder}: {Path(error.filename).name} is missing; `autoice-bench score` writes it"
         ) from None
-    except (KeyError, TypeError, ValueError, pa.ArrowException) as error:
+    except (KeyError, TypeError, ValueError, LabelError, pa.ArrowException) as error:
         raise LeaderboardError(f"{folder}: not a submission of this format: {error}") from error
     return Submission(folder, metadata, scores, evaluation)
 

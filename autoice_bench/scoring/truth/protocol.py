@@ -11,29 +11,15 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from autoice_bench.formats.label_rule import LabelRule
+
 Charts = dict[str, NDArray[np.uint8]]
 """Chart name to (lines, samples) uint8 classes, 255 where there is no label."""
-
-
-@dataclass(frozen=True)
-class LabelRule:
-    """Name of the rule that made labels from egg codes, and its dominance thresholds in percent."""
-
-    name: str
-    sod_threshold: int
-    floe_threshold: int
-
-    def __str__(self) -> str:
-        return f"{self.name}, SOD {self.sod_threshold} %, FLOE {self.floe_threshold} %"
-
-
-PUBLISHED_RULE: Final = LabelRule("autoice-2022", 65, 65)
-"""The rule behind the charts in the released ready-to-train files."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +51,14 @@ class Truth(Protocol):
     @property
     def label(self) -> str:
         """The source in words, for messages."""
+        ...
+
+    def split_name(self, split: str) -> str:
+        """The name that a split goes by, whether given by name or by its file.
+
+        Raises:
+            SplitError: the split is unknown or its file is damaged.
+        """
         ...
 
     def select(self, split: str, subset: str) -> tuple[TruthScene, ...]:

@@ -11,12 +11,12 @@ from typing import Any, Final
 import numpy as np
 
 from autoice_bench.charts import CHART_NAMES
-from autoice_bench.errors import SplitError, StoreError
+from autoice_bench.errors import LabelError, SplitError, StoreError
+from autoice_bench.formats.label_rule import LabelRule
 from autoice_bench.formats.shards import read_shard
-from autoice_bench.formats.split_file import is_split_path, read_split_subset
-from autoice_bench.scoring.truth.protocol import Charts, LabelRule, TruthScene
-
-FORMAT_VERSION: Final = 1
+from autoice_bench.formats.split_file import Split, read_split
+from autoice_bench.formats.store_layout import FORMAT_VERSION, SCENES
+from autoice_bench.scoring.truth.protocol import Charts, TruthScene
 
 _ROOT_ATTRIBUTES: Final[dict[str, type]] = {
     "label_rule": str,
@@ -63,24 +63,39 @@ class StoreTruth:
 
     @property
     def rule(self) -> LabelRule:
+        """The rule that made the store's labels.
+
+        Raises:
+            StoreError: there is no store, or this version does not know its rule.
+        """
         attributes = self._attributes
-        return LabelRule(
-            attributes["label_rule"], attributes["sod_threshold"], attributes["floe_threshold"]
-        )
+        try:
+            return LabelRule(
+                attributes["label_rule"], attributes["sod_threshold"], attributes["floe_threshold"]
+            )
+        except LabelError as error:
+            raise StoreError(f"{self.path}: {error}") from None
 
     @property
     def simulated(self) -> bool:
         simulated: bool = self._attributes["simulated"]
         return simulated
 
+    def split_name(self, split: str) -> str:
+        """The name that a split's file gives it; see ``Truth.split_name``."""
+        return self._read_split(split).name
+
     def select(self, split: str, subset: str) -> tuple[TruthScene, ...]:
         """The scenes of one subset of a split; see ``Truth.select``."""
+        scene_ids = self._read_split(split).require_scenes(subset)
+        return tuple(self._scene(scene_id) for scene_id in scene_ids)
+
+    def _read_split(self, split: str) -> Split:
         self._attributes  # noqa: B018  a missing store is a clearer error than a missing split
-        path = Path(split) if is_split_path(split) else self.path / "splits" / f"{split}.json"
-        return tuple(self._scene(scene_id) for scene_id in read_split_subset(path, subset))
+        return read_split(self.path, split)
 
     def _scene(self, scene_id: str) -> TruthScene:
-        folder = self.path / "scenes" / scene_id
+        folder = self.path / SCENES / scene_id
         attributes = _read_group_attributes(folder)
         if attributes is None:
             raise SplitError(f"{self.path}: scene {scene_id} of the split is not in the store")
@@ -98,7 +113,7 @@ class StoreTruth:
         Raises:
             StoreError: the charts are damaged.
         """
-        folder = self.path / "scenes" / scene_id
+        folder = self.path / SCENES / scene_id
         metadata = _read_json(folder / "charts" / "zarr.json")
         try:
             if metadata is not None:

@@ -175,7 +175,7 @@ def test_a_floor_that_stops_half_way_leaves_the_former_predictions(
 
 
 def test_unknown_split_is_refused(prepared_store: Path, tmp_path: Path) -> None:
-    with pytest.raises(SplitError, match="no such split"):
+    with pytest.raises(SplitError, match="split nosuch: no file"):
         predict_floor("majority", prepared_store, tmp_path / "p", split="nosuch")
     assert not (tmp_path / "p").exists()
 

@@ -380,7 +380,7 @@ def test_a_scene_that_falls_back_to_tiles_says_so(
         ({"tile": 100}, "tile 100: expected a multiple of 32"),
         ({"overlap": 100}, "overlap 100 of tiles of 768"),
         ({"runs": []}, "no run to predict with"),
-        ({"split": "nosuch"}, "no such split"),
+        ({"split": "nosuch"}, "split nosuch: no file"),
         ({"device": "abacus"}, "device 'abacus'"),
     ],
 )

@@ -85,10 +85,10 @@ def test_reference_rule_comes_first_and_once() -> None:
     rules = list_rules([(50, 50), (65, 65)])
 
     assert [str(rule) for rule in rules] == [
-        "autoice-2022 65/65",
-        "autoice-2022 50/50",
-        "dominant-sum 50/50",
-        "dominant-sum 65/65",
+        "autoice-2022, SOD 65 %, FLOE 65 %",
+        "autoice-2022, SOD 50 %, FLOE 50 %",
+        "dominant-sum, SOD 50 %, FLOE 50 %",
+        "dominant-sum, SOD 65 %, FLOE 65 %",
     ]
 
 

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from autoice_bench.errors import LeaderboardError
+from autoice_bench.formats.label_rule import LabelRule
 from autoice_bench.scoring.evaluate import Evaluation, evaluate
 from autoice_bench.scoring.leaderboard.boards import (
     View,
@@ -32,7 +33,6 @@ from autoice_bench.scoring.leaderboard.submission import (
 )
 from autoice_bench.scoring.leaderboard.submission_tables import hash_file
 from autoice_bench.scoring.scores import build_scores, summarise
-from autoice_bench.scoring.truth.protocol import LabelRule
 from autoice_bench.scoring.truth.store_truth import StoreTruth
 from autoice_bench.text.leaderboard import board_records, format_board, format_comparison
 from autoice_bench.text.score import format_summary
@@ -391,6 +391,14 @@ def test_check_finds_changed_bytes(root: Path) -> None:
         ({"missing": [1]}, "missing holds something else than strings"),
         ({"files": []}, "files is []; expected an object"),
         ({"label_rule": {}}, "label_rule.name is missing"),
+        (
+            {"label_rule": {"name": "majority", "sod_threshold": 65, "floe_threshold": 65}},
+            "label rule 'majority'; expected autoice-2022 or dominant-sum",
+        ),
+        (
+            {"label_rule": {"name": "dominant-sum", "sod_threshold": 101, "floe_threshold": 65}},
+            "sod_threshold is 101; expected whole percent from 1 to 100",
+        ),
     ],
 )
 def test_check_finds_changed_metadata(root: Path, changes: dict[str, object], message: str) -> None:

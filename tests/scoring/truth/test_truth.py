@@ -10,9 +10,10 @@ import pytest
 
 from autoice_bench.charts import CHARTS
 from autoice_bench.errors import SceneError, SplitError, StoreError
+from autoice_bench.formats.label_rule import AUTOICE_2022
 from autoice_bench.formats.store_layout import hash_charts
 from autoice_bench.official import OFFICIAL_TEST
-from autoice_bench.scoring.truth.protocol import PUBLISHED_RULE, compute_truth_fingerprint
+from autoice_bench.scoring.truth.protocol import compute_truth_fingerprint
 from autoice_bench.scoring.truth.rtt_truth import RttTruth
 from autoice_bench.scoring.truth.store_truth import StoreTruth
 from tests.scoring.make import (
@@ -29,7 +30,7 @@ from tests.scoring.make import (
 
 def test_store_and_rtt_files_tell_the_same(store: Path, rtt: Path) -> None:
     from_store, from_rtt = StoreTruth(store), RttTruth(rtt)
-    assert from_store.rule == from_rtt.rule == PUBLISHED_RULE
+    assert from_store.rule == from_rtt.rule == AUTOICE_2022
     assert from_store.simulated
     assert from_rtt.simulated
     for subset, expected in (("test", SCENES), ("train", TRAIN)):
@@ -54,7 +55,7 @@ def test_fingerprint_is_the_documented_digest() -> None:
         '"scenes":[["a","1"],["b","2"]],"sod_threshold":65}'
     )
     expected = hashlib.sha256(text.encode()).hexdigest()
-    assert compute_truth_fingerprint(PUBLISHED_RULE, {"b": "2", "a": "1"}) == expected
+    assert compute_truth_fingerprint(AUTOICE_2022, {"b": "2", "a": "1"}) == expected
 
 
 def test_hash_depends_on_the_charts_order() -> None:
@@ -65,10 +66,37 @@ def test_hash_depends_on_the_charts_order() -> None:
 
 
 def test_split_by_path(store: Path, rtt: Path, tmp_path: Path) -> None:
-    split = str(write_split(tmp_path / "mine.json", val=(SCENES[2], SCENES[0])))
+    split = str(write_split(tmp_path / "mine.json", val=(SCENES[0], SCENES[2])))
     for truth in (StoreTruth(store), RttTruth(rtt)):
         ids = [scene.scene_id for scene in truth.select(split, "val")]
         assert ids == [SCENES[0], SCENES[2]]
+
+
+@pytest.mark.parametrize(
+    ("lists", "message"),
+    [
+        ({"test": (SCENES[0], SCENES[0])}, "test is not sorted or repeats a scene"),
+        ({"test": (SCENES[1], SCENES[0])}, "test is not sorted or repeats a scene"),
+        ({"train": SCENES[:1], "test": SCENES}, "is in both train and test"),
+    ],
+)
+def test_split_that_lists_a_scene_twice_is_refused(
+    store: Path, rtt: Path, tmp_path: Path, lists: dict[str, tuple[str, ...]], message: str
+) -> None:
+    # Counted twice, a scene made a submission that no leaderboard could read.
+    split = str(write_split(tmp_path / "mine.json", **lists))
+    for truth in (StoreTruth(store), RttTruth(rtt)):
+        with pytest.raises(SplitError, match=message):
+            truth.select(split, "test")
+
+
+def test_split_goes_by_the_name_in_its_file(store: Path, rtt: Path, tmp_path: Path) -> None:
+    path = write_split(tmp_path / "mine.json", test=SCENES).rename(tmp_path / "file.json")
+    for truth in (StoreTruth(store), RttTruth(rtt)):
+        assert truth.split_name(str(path)) == "mine"
+        assert truth.split_name("official") == "official"
+        with pytest.raises(SplitError, match=r"no file nosuch\.json"):
+            truth.split_name("nosuch.json")
 
 
 def test_edited_split_is_refused(store: Path, tmp_path: Path) -> None:
@@ -76,13 +104,13 @@ def test_edited_split_is_refused(store: Path, tmp_path: Path) -> None:
     content = json.loads(path.read_text())
     content["test"] = content["test"][:1]
     path.write_text(json.dumps(content))
-    with pytest.raises(SplitError, match="do not match its hash"):
+    with pytest.raises(SplitError, match="its lists were edited"):
         StoreTruth(store).select(str(path), "test")
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [("{}", "not a split file"), ("[1]", "not a split file"), ("x", "not a split file")],
+    [("{}", "field format, .*missing"), ("[1]", "field format, .*missing"), ("x", "not JSON")],
 )
 def test_file_that_is_no_split_is_refused(
     store: Path, tmp_path: Path, content: str, message: str
@@ -97,7 +125,7 @@ def test_unknown_split_empty_subset_and_unknown_scene_are_refused(
     store: Path, tmp_path: Path
 ) -> None:
     truth = StoreTruth(store)
-    with pytest.raises(SplitError, match="no such split"):
+    with pytest.raises(SplitError, match=r"split nosuch: no file .*nosuch\.json; .* has official"):
         truth.select("nosuch", "test")
     with pytest.raises(SplitError, match="subset val holds no scenes"):
         truth.select("official", "val")
@@ -140,6 +168,23 @@ def test_store_without_what_the_scorer_needs_is_refused(
     (tmp_path / "zarr.json").write_text("[]")
     with pytest.raises(StoreError, match="damaged: holds a list; expected an object"):
         _ = StoreTruth(tmp_path).simulated
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("label_rule", "majority", "label rule 'majority'; expected autoice-2022 or dominant-sum"),
+        ("floe_threshold", 0, "floe_threshold is 0; expected whole percent from 1 to 100"),
+    ],
+)
+def test_store_of_an_unknown_label_rule_is_refused(
+    store: Path, tmp_path: Path, name: str, value: object, message: str
+) -> None:
+    content = json.loads((store / "zarr.json").read_text())
+    content["attributes"][name] = value
+    (tmp_path / "zarr.json").write_text(json.dumps(content))
+    with pytest.raises(StoreError, match=f"{tmp_path}: {message}"):
+        _ = StoreTruth(tmp_path).rule
 
 
 def test_scene_of_the_store_without_charts_is_refused(store: Path, tmp_path: Path) -> None:
@@ -193,7 +238,7 @@ def test_region_of_metadata_csv_comes_first(tmp_path: Path) -> None:
 
 
 def test_labels_that_cannot_be_read_are_told(tmp_path: Path) -> None:
-    with pytest.raises(SceneError, match="not a folder"):
+    with pytest.raises(SceneError, match="found nothing; expected a folder"):
         RttTruth(tmp_path / "none").select("official", "test")
     with pytest.raises(SplitError, match="no scenes of split official"):
         RttTruth(tmp_path).select("official", "test")

@@ -1,0 +1,115 @@
+"""The charts of ready-to-train files: read, decoded to classes, counted and validated.
+
+Who prepares a store and who scores against the files read charts here, so that both accept the same
+files and get the same bytes of them, on which the truth fingerprint rests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autoice_bench.charts import CHART_NAMES, FILL_VALUE, Chart
+from autoice_bench.errors import SceneError
+from autoice_bench.formats.netcdf import NetcdfFile
+from autoice_bench.wording import format_listing
+
+
+def missing_charts(file: NetcdfFile) -> list[str]:
+    """Names of the charts that a file does not hold."""
+    return [name for name in CHART_NAMES if name not in file.variable_names]
+
+
+def read_chart(
+    scene_id: str, file: NetcdfFile, chart: Chart, out: NDArray[np.uint8]
+) -> NDArray[np.int64]:
+    """Read and validate one chart of a scene.
+
+    Args:
+        scene_id: for messages.
+        file: the scene or its reference.
+        chart: which chart to read.
+        out: receives the classes, (sar_lines, sar_samples), fill 255; of the expected shape.
+
+    Returns:
+        (256,) pixels per value.
+
+    Raises:
+        SceneError: the chart is missing, of another shape or type, or holds what is no class.
+        OSError: a chunk is truncated or corrupt.
+    """
+    if chart.name not in file.variable_names:
+        raise SceneError(f"scene {scene_id}: {chart.name} is missing from the reference")
+    if file.shape(chart.name) != out.shape:
+        raise SceneError(
+            f"scene {scene_id}: {chart.name} is {file.shape(chart.name)}; expected {out.shape}"
+        )
+    if file.dtype(chart.name).kind not in "uif":
+        raise SceneError(
+            f"scene {scene_id}: {chart.name} is {file.dtype(chart.name)}; expected uint8"
+        )
+    counts = np.zeros(256, np.int64)
+    # Neighbouring strips mostly hold the same classes: looked for first, they end the count soon.
+    likely: list[int] = []
+    for strip in file.strips(chart.name):
+        values = whole_classes(strip.values)
+        out[strip.lines, strip.samples] = values
+        of_strip = count_classes(values, chart, likely)
+        likely = np.flatnonzero(of_strip).tolist()
+        counts += of_strip
+    _require_classes(scene_id, chart, counts)
+    return counts
+
+
+def whole_classes(values: NDArray[Any]) -> NDArray[np.uint8]:
+    """Chart values as uint8; what uint8 cannot hold becomes 254, which is no class.
+
+    Args:
+        values: uint8, or another real dtype with whole values; NaN stands for the fill value 255.
+    """
+    if values.dtype == np.uint8:
+        return values
+    filled = np.where(np.isnan(values), FILL_VALUE, values) if values.dtype.kind == "f" else values
+    legal = (filled >= 0) & (filled <= FILL_VALUE) & (filled == np.rint(filled))
+    return np.where(legal, filled, FILL_VALUE - 1).astype(np.uint8)
+
+
+def count_classes(
+    values: NDArray[np.uint8], chart: Chart, likely: Iterable[int] = ()
+) -> NDArray[np.int64]:
+    """Pixels per value of a chart.
+
+    Comparing a cache-sized block with each of the few legal values is several times faster than
+    ``np.bincount``, which first widens every pixel to eight bytes.
+
+    Args:
+        values: uint8, any shape.
+        chart: which chart the values belong to.
+        likely: values to look for first; counting ends when every pixel is counted.
+
+    Returns:
+        (256,) int64.
+    """
+    counts = np.zeros(256, np.int64)
+    missing = values.size
+    for value in dict.fromkeys((*likely, FILL_VALUE, *range(chart.n_classes))):
+        if missing == 0:
+            return counts
+        counts[value] = np.count_nonzero(values == value)
+        missing -= int(counts[value])
+    if missing:
+        counts[:] = np.bincount(values.ravel(), minlength=256)
+    return counts
+
+
+def _require_classes(scene_id: str, chart: Chart, counts: NDArray[np.int64]) -> None:
+    illegal = [int(value) for value in np.flatnonzero(counts) if value not in chart.values]
+    if illegal:
+        pixels = int(counts[illegal].sum())
+        raise SceneError(
+            f"scene {scene_id}: {chart.name} holds class {format_listing(illegal)} in {pixels} "
+            f"pixels; expected 0-{chart.n_classes - 1} or fill {FILL_VALUE}"
+        )
