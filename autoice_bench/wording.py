@@ -26,9 +26,9 @@ def format_path(path: Path) -> str:
         return str(path)
 
 
-def format_count(number: int, noun: str) -> str:
-    """A number with its noun: ``1 polygon``, ``2 polygons``."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+def format_count(number: int, noun: str, plural: str | None = None) -> str:
+    """A number with its noun: ``1 polygon``, ``2 polygons``, ``2 patches``."""
+    return f"{number} {noun if number == 1 else plural or f'{noun}s'}"
 
 
 def format_listing(names: Iterable[object], most: int = 5) -> str:

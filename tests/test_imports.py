@@ -33,7 +33,7 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("scoring.predictions",),
     ("scoring.evaluate",),
     ("scoring.scores",),
-    ("scoring.leaderboard",),
+    ("scoring.score", "scoring.leaderboard"),
     # The baselines.
     ("baselines.machine", "baselines.settings"),
     ("baselines.inputs", "baselines.tasks"),

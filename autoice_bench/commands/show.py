@@ -8,7 +8,6 @@ from pathlib import Path
 import click
 
 from autoice_bench.commands.base import PATH, AutoIceCommand
-from autoice_bench.errors import AutoIceError, PictureError
 from autoice_bench.scene_id import is_scene_name, parse_scene_id
 
 _SUFFIXES = (".png", ".pdf")
@@ -75,28 +74,20 @@ def show(
     With --prediction the predicted charts stand beside them, with a map of the errors and the
     scores of the scene. AUTOICE_STORE overrides the default store.
     """
-    from autoice_bench.datasets.patches.geometry import Window
-    from autoice_bench.datasets.readers.scene import open_scene_reader
-    from autoice_bench.datasets.store.root import open_store
-    from autoice_bench.pictures.channels import DEFAULT_CHANNELS, parse_channels
-    from autoice_bench.pictures.comparisons import compare_scene
-    from autoice_bench.pictures.views import view_scene
+    from autoice_bench.pictures.channels import DEFAULT_CHANNELS
+    from autoice_bench.pictures.show import show as run
 
     path, scene_id = _split_arguments(store_and_scene)
     target = Path(f"{scene_id}.png") if out is None else out
-    if target.exists() and not overwrite:
-        raise PictureError(f"{target} exists; --overwrite replaces it, --out names another")
-    scene = open_scene_reader(open_store(path), scene_id)
-    chosen = parse_channels(channels if channels is not None else ",".join(DEFAULT_CHANNELS))
-    view = view_scene(scene, chosen, None if window is None else Window(*window))
-    comparison = None if prediction is None else compare_scene(scene, view, prediction)
-
-    from autoice_bench.pictures.drawing import draw_scene, save_figure  # matplotlib: after checks
-
-    try:
-        save_figure(draw_scene(view, comparison), target)
-    except OSError as error:
-        raise AutoIceError(f"picture {target} cannot be written: {error}") from error
+    run(
+        path,
+        scene_id,
+        channels=DEFAULT_CHANNELS if channels is None else channels,
+        prediction=prediction,
+        window=window,
+        out=target,
+        overwrite=overwrite,
+    )
     click.echo(f"{target} written")
 
 

@@ -88,12 +88,12 @@ class _Job:
 
 
 def predict(
-    runs: Sequence[Path],
-    store: Path,
+    runs: Sequence[Path | str] | Path | str,
+    store: Store | Path | str,
     *,
     split: str = "official",
     subset: str = "test",
-    out: Path,
+    out: Path | str,
     tile: int | None = None,
     overlap: int | None = None,
     probabilities: bool = False,
@@ -106,9 +106,9 @@ def predict(
     """Predict the scenes of a split's subset with a trained run, or the mean of several.
 
     Args:
-        runs: folders of trained runs. The probabilities of several are averaged, and so are their
-            SIC regressions.
-        store: the store's folder.
+        runs: folder of a trained run, or of several: their probabilities are averaged, and so are
+            their SIC regressions.
+        store: a store or its path.
         split: name of a split of the store, or path of its JSON file.
         subset: subset to predict.
         out: folder for ``<scene_id>.nc`` and ``description.json``.
@@ -128,13 +128,15 @@ def predict(
         BaselineError: a run, checkpoint or option is not usable, or memory is short.
         SplitError, StoreError: the split or the store is not usable.
     """
+    out = Path(out)
     require_replaceable(out, overwrite=overwrite)
     tiling, fallback = _choose_tilings(tile, overlap)
     opened = open_store(store, require_complete=True)
-    chosen = read_split(store, split)
+    chosen = read_split(opened.path, split)
     scene_ids = chosen.require_scenes(subset)
+    folders = [runs] if isinstance(runs, Path | str) else runs
     trained = open_trained_runs(
-        runs,
+        [Path(folder) for folder in folders],
         grid_anchor=opened.grid_anchor,
         checkpoint=checkpoint,
         device=choose_device(device),

@@ -25,6 +25,7 @@ from autoice_bench.formats.variables import (
     PIXELS_PER_CELL,
     SAR_VARIABLES,
 )
+from autoice_bench.wording import format_count
 
 Upsampling = Literal["nearest", "linear"]
 TieInterpolation = Literal["bilinear", "nearest"]
@@ -151,23 +152,27 @@ class FeatureAssembler:
     Pixels outside the scene are 0 in every channel.
 
     Args:
-        features: the channels.
-        geometry: how the pixels of a window lie.
+        features: the channels, or what ``parse_features`` reads: ``"sar+amsr2"``.
+        geometry: how the pixels of a window lie; that of the dataset.
         upsampling: how 2 km values reach the pixels.
         tie_interpolation: how latitude and longitude do.
     """
 
     def __init__(
         self,
-        features: Features,
+        features: Features | str | Sequence[str],
         geometry: Geometry,
         upsampling: Upsampling = "nearest",
         tie_interpolation: TieInterpolation = "bilinear",
     ) -> None:
-        self.features = features
+        self.features = features if isinstance(features, Features) else parse_features(features)
         self.geometry = geometry
         self.upsampling = upsampling
         self.tie_interpolation = tie_interpolation
+
+    def __repr__(self) -> str:
+        n_channels = format_count(self.features.n_channels, "channel")
+        return f"<FeatureAssembler: {self.features.name}, {n_channels}, {self.upsampling}>"
 
     def __call__(self, batch: Batch, dtype: torch.dtype = torch.float32) -> Tensor:
         """Assemble a batch.

@@ -9,6 +9,7 @@ Classes: 11 SIC, 6 SOD and 7 FLOE classes; 255 is unlabelled.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
 from pathlib import Path
 from types import TracebackType
@@ -24,6 +25,7 @@ from autoice_bench.datasets.patches.opening import open_patches, open_windows, r
 from autoice_bench.datasets.patches.windows import DEFAULT_ARRAYS, allocate
 from autoice_bench.datasets.store.downscaling import DownscaleMethod
 from autoice_bench.datasets.store.root import Store
+from autoice_bench.wording import format_count
 
 Batch = dict[str, Any]
 """Tensors by name with a leading batch dimension, and `scene_id`, a list of str."""
@@ -102,6 +104,17 @@ class PatchDataset(Dataset[Batch]):
             progress=progress,
         )
         self._epoch = 0
+        chosen = f"{split}, {subset}" if scene_ids is None else "chosen scenes"
+        self._origin = f"{os.fspath(store)} ({chosen})"
+
+    def __repr__(self) -> str:
+        reader = self.reader
+        arrays = ", ".join(sorted(reader.windows.arrays))
+        return (
+            f"<PatchDataset: {format_count(len(self), 'patch', 'patches')} an epoch of "
+            f"{reader.patch_size} x {reader.patch_size} pixels from "
+            f"{format_count(len(reader.plan.scenes), 'scene')} of {self._origin}; {arrays}>"
+        )
 
     @property
     def geometry(self) -> Geometry:
@@ -217,12 +230,25 @@ class PatchLoader:
             rank=rank,
             world_size=world_size,
         )
+        self._how = f"{format_count(workers, 'worker')}, {self._device}"
+        self._batch_size = batch_size
+        self._next_epoch = 0
         self._copied: dict[int, Any] = {}
         self._pinned = self._device.type == "cuda" and _pin(self._batches.ring.memory)
 
     def __len__(self) -> int:
         """Batches in an epoch."""
         return len(self._batches)
+
+    def __iter__(self) -> Iterator[Batch]:
+        """The batches of the next epoch: of epoch 0 at the first ``for``, then 1, and so on."""
+        epoch, self._next_epoch = self._next_epoch, self._next_epoch + 1
+        return self.epoch(epoch)
+
+    def __repr__(self) -> str:
+        batches = format_count(len(self), "batch", "batches")
+        patches = format_count(self._batch_size, "patch", "patches")
+        return f"<PatchLoader: {batches} an epoch of {patches}, {self._how}>"
 
     def epoch(self, epoch: int, start_step: int = 0) -> Iterator[Batch]:
         """The batches of an epoch, from `start_step` on.
@@ -280,7 +306,8 @@ class SceneDataset(Dataset[Batch]):
 
     Args:
         store: a complete store, or its path.
-        scene_ids: which scenes.
+        scene_ids: which scenes; None for those of a split's subset.
+        split, subset: as in `PatchDataset`; the test scenes of the official split.
         arrays: what to read; `charts` are left out for scenes without labels.
         alignment, downscale, downscale_method: as in `PatchDataset`.
 
@@ -290,23 +317,29 @@ class SceneDataset(Dataset[Batch]):
 
     Raises:
         StoreError: the store is missing, unfinished or damaged.
-        PatchError: options that contradict each other.
+        PatchError: options that contradict each other, or no such subset.
+        SplitError: no such split.
     """
 
     def __init__(
         self,
         store: Store | Path | str,
-        scene_ids: Sequence[str],
+        scene_ids: Sequence[str] | None = None,
         *,
+        split: str | Path = "official",
+        subset: str = "test",
         arrays: frozenset[str] | set[str] = DEFAULT_ARRAYS,
         alignment: Alignment = "exact",
         downscale: int = 1,
         downscale_method: DownscaleMethod = "nearest",
     ) -> None:
+        if scene_ids is None:
+            scene_ids = resolve_scenes(store, split, subset)
         self.scene_ids = tuple(scene_ids)
+        self._origin = os.fspath(store)
         self._windows = open_windows(
             store,
-            scene_ids,
+            self.scene_ids,
             arrays=frozenset(arrays),
             alignment=alignment,
             downscale=downscale,
@@ -317,8 +350,17 @@ class SceneDataset(Dataset[Batch]):
     def geometry(self) -> Geometry:
         return self._windows.geometry
 
+    def __repr__(self) -> str:
+        arrays = ", ".join(sorted(self._windows.arrays))
+        scenes = format_count(len(self), "scene")
+        return f"<SceneDataset: {scenes} of {self._origin}; {arrays}>"
+
     def __len__(self) -> int:
         return len(self.scene_ids)
+
+    def __iter__(self) -> Iterator[Batch]:
+        """The scenes, one after the other."""
+        return (self[index] for index in range(len(self)))
 
     def __getitem__(self, index: int) -> Batch:
         scene_id = self.scene_ids[index]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -41,6 +41,7 @@ from autoice_bench.formats.variables import (
     GridAnchor,
 )
 from autoice_bench.formats.whole_files import is_partial, write_whole
+from autoice_bench.wording import format_count
 
 LICENCE: Final = "CC-BY-4.0"
 CITATION: Final = (
@@ -110,9 +111,9 @@ class StoreOptions:
         return replace(self, overviews=())
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Store:
-    """An open store.
+    """An open store: a path wherever one is asked for, and a collection of scene ids.
 
     Attributes:
         path: its folder.
@@ -129,6 +130,29 @@ class Store:
     fingerprint: str | None = None
     index_sha256: str | None = field(default=None, compare=False)
     grid_anchor: GridAnchor = "centre"
+
+    def __fspath__(self) -> str:
+        return str(self.path)
+
+    def __len__(self) -> int:
+        """Number of scenes."""
+        return len(self.scene_ids())
+
+    def __iter__(self) -> Iterator[str]:
+        """Ids of the scenes, sorted."""
+        return iter(self.scene_ids())
+
+    def __contains__(self, scene_id: object) -> bool:
+        return isinstance(scene_id, str) and scene_id in self.scene_ids()
+
+    def __repr__(self) -> str:
+        options = self.options
+        kind = "simulated " if options.simulated else ""
+        fingerprint = "" if self.fingerprint is None else f", fingerprint {self.fingerprint[:12]}"
+        return (
+            f"<Store {self.path}: {format_count(len(self), f'{kind}scene')}, {self.state}, "
+            f"{options.dtype}, labels {options.label_rule}{fingerprint}>"
+        )
 
     @property
     def scenes_path(self) -> Path:
@@ -150,11 +174,11 @@ class Store:
         return tuple(name for name in names if (self.scenes_path / name / METADATA_NAME).is_file())
 
 
-def open_store(path: Path | str, *, require_complete: bool = False) -> Store:
+def open_store(path: Store | Path | str, *, require_complete: bool = False) -> Store:
     """Open a store.
 
     Args:
-        path: the store's folder.
+        path: the store's folder; an open store is opened again, as it is now.
         require_complete: refuse a store whose ``prepare`` has not finished.
 
     Raises:

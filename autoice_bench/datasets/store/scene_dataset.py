@@ -5,18 +5,27 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from autoice_bench.charts import CHART_NAMES, CHARTS
+import numpy as np
+
+from autoice_bench.charts import CHART_NAMES, CHARTS, FILL_VALUE
 from autoice_bench.datasets.store.root import Store, open_store
 from autoice_bench.errors import StoreError
 from autoice_bench.formats.shard_writer import METADATA_NAME
 from autoice_bench.formats.store_layout import (
     CHARTS_ARRAY,
+    ICE_TYPE_ARRAY,
     SCENE_ARRAYS,
     TIE_ARRAYS,
     channel_attributes,
     chart_attributes,
 )
-from autoice_bench.formats.variables import VARIABLES
+from autoice_bench.formats.variables import (
+    DISTANCE_MAP,
+    SAR_NODATA,
+    SAR_VARIABLES,
+    VARIABLES,
+    Variable,
+)
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -32,12 +41,18 @@ _SHOWN: Final = (
 """What a scene is seen as: the charts first, then every other array of pixels or cells."""
 
 
-def open_scene(store: Store | Path | str, scene_id: str) -> xr.Dataset:
+def open_scene(
+    store: Store | Path | str, scene_id: str, *, mask: bool = False, physical: bool = False
+) -> xr.Dataset:
     """Open one scene lazily, with one CF-described variable per chart and channel.
 
     Args:
         store: an open store or its path.
         scene_id: such as ``20180607T184326_dmi``.
+        mask: NaN in place of the 255 of unlabelled pixels and of the 0 of SAR nodata, as plots and
+            statistics expect; charts become float32. Needs dask to stay lazy.
+        physical: channels in their units (dB, degrees, K, m s-1, kg m-2) in place of standardised;
+            float32. SAR nodata is masked then, for it has no value in dB.
 
     Returns:
         Dataset with ``SIC``, ``SOD``, ``FLOE`` (uint8, fill 255; absent where the scene has no
@@ -56,7 +71,7 @@ def open_scene(store: Store | Path | str, scene_id: str) -> xr.Dataset:
         raise StoreError(
             f"store {store.path}: no scene {scene_id} among its {len(store.scene_ids())} scenes"
         )
-    stacked = xr.open_zarr(path, chunks=None)
+    stacked = xr.open_zarr(path, chunks={} if mask or physical else None)
     variables: dict[str, xr.DataArray] = {}
     for array in _SHOWN:
         if array.name not in stacked:
@@ -67,9 +82,45 @@ def open_scene(store: Store | Path | str, scene_id: str) -> xr.Dataset:
             selected = stacked[array.name].isel({array.channel_dim: index}, drop=True)
             selected.attrs = _describe(channel)
             variables[channel] = selected
+    if mask or physical:
+        _mask_sar(variables)
+    if mask:
+        _mask_labels(variables)
+    if physical:
+        variables |= {
+            name: _destandardise(variables[name], VARIABLES[name])
+            for name in variables.keys() & VARIABLES.keys() - {DISTANCE_MAP.name}
+        }
     coordinates = {name: stacked[name] for name in TIE_ARRAYS}
     dataset = xr.Dataset(variables, coords=coordinates, attrs=stacked.attrs)
     return dataset.drop_encoding()
+
+
+def _mask_sar(variables: dict[str, xr.DataArray]) -> None:
+    """NaN where all SAR channels are 0: one of them alone may be 0 by its value."""
+    names = [variable.name for variable in SAR_VARIABLES]
+    valid = variables[names[0]] != SAR_NODATA
+    for name in names[1:]:
+        valid = valid | (variables[name] != SAR_NODATA)
+    for name in names:
+        with_nan = variables[name].astype(np.float32).where(valid)
+        variables[name] = with_nan.assign_attrs(variables[name].attrs)
+
+
+def _mask_labels(variables: dict[str, xr.DataArray]) -> None:
+    """NaN where a pixel has no label, in the charts and the ice types."""
+    for name in variables.keys() & {*CHART_NAMES, ICE_TYPE_ARRAY.name}:
+        stored = variables[name]
+        masked = stored.astype(np.float32).where(stored != FILL_VALUE)
+        # NaN says it now; a missing_value beside it would be encoded a second time.
+        masked.attrs = {key: item for key, item in stored.attrs.items() if key != "missing_value"}
+        variables[name] = masked
+
+
+def _destandardise(values: xr.DataArray, variable: Variable) -> xr.DataArray:
+    """A channel in its units, as CF describes it."""
+    physical = values.astype(np.float32) * np.float32(variable.std) + np.float32(variable.mean)
+    return physical.assign_attrs({"long_name": variable.long_name, "units": variable.units})
 
 
 def _describe(channel: str) -> dict[str, Any]:
