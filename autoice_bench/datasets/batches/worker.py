@@ -1,4 +1,4 @@
-"""A process that fills batches of a ring, started by `batch_reader`.
+"""A process that fills batches of a ring, started by `batches.reader`.
 
 It is a program of its own rather than a fork or a `multiprocessing` child: it shares no lock, no
 thread and no CUDA context with the trainer, imports neither torch nor the user's script, and ends
