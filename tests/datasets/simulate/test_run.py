@@ -49,7 +49,7 @@ def test_a_failed_file_leaves_nothing_and_a_killed_one_is_swept(
 
     with monkeypatch.context() as patched:
         patched.setattr(rtt_files, "add_variable", fail)
-        with pytest.raises(SceneError, match="HDF error.*free space"):
+        with pytest.raises(SceneError, match=r"HDF error.*free space"):
             simulate(tmp_path, n_train=1, n_test=0, size=SMALL)
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
     killed = tmp_path / "train" / ".x_prep.nc.0123.partial"
