@@ -12,6 +12,8 @@ from autoice_bench.commands.base import PATH, AutoIceCommand, echo_json, parse_t
 from autoice_bench.errors import AutoIceError
 
 if TYPE_CHECKING:
+    from autoice_bench.datasets.prepare.plan import PrepareRequest
+    from autoice_bench.datasets.prepare.prepare import PrepareReport
     from autoice_bench.datasets.store.downscaling import Downscaling
 
 
@@ -143,54 +145,55 @@ def prepare(
     can be labelled by another rule. Run the same command again after an interruption: it finishes
     what is missing and skips what is done. AUTOICE_STORE overrides the default store.
     """
-    from autoice_bench.commands.progress import Progress
-    from autoice_bench.datasets.prepare.estimate import estimate as estimate_run
+    from autoice_bench.datasets.prepare.estimate import estimate
     from autoice_bench.datasets.prepare.holding import Part
-    from autoice_bench.datasets.prepare.prepare import prepare as run
+    from autoice_bench.datasets.prepare.plan import PrepareRequest
     from autoice_bench.formats.label_rule import LabelRule
-    from autoice_bench.text import prepare as prepare_text
+    from autoice_bench.text.prepare import format_estimate, format_prepare_report
 
     if scheduler is not None and workers is not None:
         raise click.UsageError("--workers starts processes here, --scheduler has its own: give one")
-    chosen = None if part is None else Part(*part)
-    rule = LabelRule(label_rule, sod_threshold=sod_threshold, floe_threshold=floe_threshold)
+    request = PrepareRequest(
+        source=source,
+        store=store,
+        part=None if part is None else Part(*part),
+        dtype=dtype,
+        label_rule=LabelRule(label_rule, sod_threshold, floe_threshold),
+        ice_types=ice_types,
+        overviews=overviews,
+        overwrite=overwrite,
+    )
     if dry_run:
-        estimate = estimate_run(
-            source,
-            store,
-            dtype,
-            chosen,
-            workers,
-            label_rule=rule,
-            ice_types=ice_types,
-            overviews=overviews,
-            overwrite=overwrite,
-        )
-        echo_json(estimate.to_dict()) if as_json else click.echo(estimate.to_text())
+        found = estimate(request, workers)
+        echo_json(found.to_dict()) if as_json else click.echo(format_estimate(found))
         return
+    report = _run(request, workers, scheduler, grid_anchor, on_error)
+    echo_json(report.to_dict()) if as_json else click.echo(format_prepare_report(report))
+    if report.failed:
+        sys.exit(1)
+
+
+def _run(
+    request: PrepareRequest,
+    workers: int | None,
+    scheduler: str | None,
+    grid_anchor: Literal["centre", "corner"] | None,
+    on_error: Literal["stop", "skip"],
+) -> PrepareReport:
+    """Prepare, showing progress."""
+    from autoice_bench.commands.progress import Progress
+    from autoice_bench.datasets.prepare.prepare import run_request
+
     with Progress("preparing") as progress:
-        report = run(
-            source,
-            store,
+        return run_request(
+            request,
             workers=workers,
             scheduler=scheduler,
-            part=chosen,
-            dtype=dtype,
-            label_rule=rule,
-            ice_types=ice_types,
-            overviews=overviews,
             grid_anchor=grid_anchor,
             on_error=on_error,
-            overwrite=overwrite,
             on_plan=lambda plan: progress.start(
                 len(plan.to_write) + len(plan.to_extend), plan.source_bytes
             ),
             on_scene=lambda result: progress.advance(result.source_bytes),
             on_extended=lambda _: progress.advance(),
         )
-    if as_json:
-        echo_json(prepare_text.report_to_dict(report))
-    else:
-        click.echo(prepare_text.report_to_text(report))
-    if report.failed:
-        sys.exit(1)

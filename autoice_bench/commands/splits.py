@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from autoice_bench.commands.base import STORE_OPTION, ListingGroup, echo_json
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @click.group(cls=ListingGroup)
@@ -24,11 +28,10 @@ def splits() -> None:
 def splits_list(store: Path, as_json: bool) -> None:
     """List the splits of a store."""
     from autoice_bench.datasets.splits.named import explain_missing_splits
-    from autoice_bench.datasets.splits.scene_table import read_split_index
     from autoice_bench.formats.split_file import read_splits
     from autoice_bench.text.splits import format_splits
 
-    missing = explain_missing_splits(store, read_split_index(store))
+    missing = explain_missing_splits(store, _read_scene_table(store))
     found = read_splits(store)
     if as_json:
         echo_json({"splits": [split.to_dict() for split in found], "missing": missing})
@@ -78,7 +81,6 @@ def splits_create(
     """
     from autoice_bench.datasets.splits.created import METHODS, create_splits
     from autoice_bench.datasets.splits.named import write_created_splits
-    from autoice_bench.datasets.splits.scene_table import read_split_index
     from autoice_bench.text.splits import format_splits
 
     if folds is not None and method != "kfold":
@@ -87,7 +89,7 @@ def splits_create(
         raise click.UsageError("--val goes with --method stratified or random")
     created = create_splits(
         name,
-        read_split_index(store),
+        _read_scene_table(store),
         method=METHODS[METHODS.index(method)],
         n_val=n_val,
         n_folds=5 if folds is None else folds,
@@ -119,11 +121,10 @@ def splits_check(name: str, store: Path, days: float, as_json: bool) -> None:
     when there are leaks; the published splits have some and stay as published.
     """
     from autoice_bench.datasets.splits.leaks import check_split
-    from autoice_bench.datasets.splits.scene_table import read_split_index
     from autoice_bench.formats.split_file import read_split
 
     split = read_split(store, name)
-    leaks = check_split(split, read_split_index(store), max_days=days)
+    leaks = check_split(split, _read_scene_table(store), max_days=days)
     if as_json:
         echo_json({"name": split.name, "leaks": [leak.to_dict() for leak in leaks]})
     else:
@@ -132,3 +133,12 @@ def splits_check(name: str, store: Path, days: float, as_json: bool) -> None:
         click.echo(f"{split.name}: {len(leaks) or 'no'} leak{'' if len(leaks) == 1 else 's'}")
     if leaks:
         sys.exit(1)
+
+
+def _read_scene_table(store: Path) -> pd.DataFrame:
+    """The scenes of a complete store, as splits want them."""
+    from autoice_bench.datasets.splits.scene_table import validate_split_index
+    from autoice_bench.datasets.store.index import read_index
+    from autoice_bench.datasets.store.root import open_store
+
+    return validate_split_index(read_index(open_store(store, require_complete=True)))

@@ -28,8 +28,10 @@ from numpy.typing import NDArray
 STRIP_ELEMENTS: Final = 32768
 """Elements per strip: 128 KiB of float32, which stays in a core's second-level cache."""
 
+# Numbers that HDF5 gives its filters (H5Zpublic.h).
 _H5Z_DEFLATE: Final = 1
 _H5Z_SHUFFLE: Final = 2
+# In the order in which the writer applied them.
 _DIRECT_FILTERS: Final = ((_H5Z_DEFLATE,), (_H5Z_SHUFFLE, _H5Z_DEFLATE))
 
 Array = NDArray[Any]
@@ -67,15 +69,20 @@ class NetcdfFile:
             OSError: the file is missing, truncated or not NetCDF.
         """
         self._path = path
+        # The file is opened twice. The netCDF library knows dimensions, attributes and every
+        # filter; only h5py hands out a chunk as it lies in the file, still deflated.
         with _naming(path.name):
             self._dataset = netCDF4.Dataset(str(path), "r")
+        # As stored: whether a fill value or a scale may be there is for the caller to judge.
         self._dataset.set_auto_maskandscale(False)
         self._dataset.set_auto_chartostring(False)
         use_hdf5 = direct and self._dataset.disk_format == "HDF5"
         try:
             with _naming(path.name):
+                # h5py has an HDF5 library of its own, loaded maybe before the variable was set.
                 self._hdf5 = h5py.File(path, "r", locking=False) if use_hdf5 else None
         except OSError:
+            # Nobody else can close it: the caller gets no object.
             self._dataset.close()
             raise
 
@@ -197,6 +204,8 @@ def open_netcdf(path: Path, *, direct: bool = True) -> Iterator[NetcdfFile]:
 def _find_direct_layout(dataset: h5py.Dataset) -> _DirectLayout | None:
     if dataset.ndim != 2 or dataset.chunks is None or not dataset.dtype.isnative:
         return None
+    # Only deflate, with or without shuffle, is undone here; whatever else HDF5 can do is left to
+    # it, so that an unknown filter costs time and never gives wrong values.
     properties = dataset.id.get_create_plist()
     filters = tuple(properties.get_filter(i)[0] for i in range(properties.get_nfilters()))
     if filters not in _DIRECT_FILTERS:
@@ -219,8 +228,10 @@ def _direct_strips(layout: _DirectLayout) -> Iterator[NetcdfStrip]:
     dtype = dataset.dtype
     n_elements = chunk_lines * chunk_samples
     step = max(1, STRIP_ELEMENTS // chunk_samples)
+    # One buffer for all strips: it stays in the cache from the unshuffling to the caller's work.
     scratch = np.empty(step * chunk_samples, dtype)
     for offset, content in _inflated_chunks(layout, n_elements * dtype.itemsize):
+        # HDF5 stores whole chunks, so those at the far edges hold more than the variable has.
         lines = min(chunk_lines, dataset.shape[0] - offset[0])
         samples = min(chunk_samples, dataset.shape[1] - offset[1])
         planes = content.reshape(dtype.itemsize, n_elements) if shuffled else None
@@ -246,6 +257,8 @@ def _inflated_chunks(
 ) -> Iterator[tuple[tuple[int, int], NDArray[np.uint8]]]:
     for offset in layout.offsets:
         _, content = layout.dataset.id.read_direct_chunk(offset)
+        # libdeflate must be told the size beforehand; a chunk always inflates to its full shape.
+        # It checks the checksum of zlib, so flipped bytes are an error and no wrong values.
         try:
             inflated = deflate.zlib_decompress(content, n_bytes)
         except deflate.DeflateError as error:
@@ -262,6 +275,7 @@ def _unshuffle(planes: NDArray[np.uint8], values: Array) -> None:
         values.view(np.uint8)[:] = planes[0]
         return
     # Shifting whole planes into place uses vector instructions; byte-wise strided copies do not.
+    # The highest byte comes first and is shifted up by those that follow.
     words = values.view(f"<u{itemsize}")
     if not any(plane.max() for plane in planes[::-1]):  # masked land and sea, a third of a scene
         words.fill(0)

@@ -115,7 +115,8 @@ def write_array(group: Path, values: NDArray[Any], spec: ArraySpec) -> WrittenAr
     metadata_path = f"{spec.name}/{METADATA_NAME}"
     (group / chunk_path).parent.mkdir(parents=True, exist_ok=True)
     (group / metadata_path).write_bytes(content)
-    # Unbuffered: chunks are large, and a buffer would copy every byte once more.
+    # Unbuffered: chunks are large, and a buffer would copy every byte once more. "x": a shard is
+    # written once, by one process; a second writer would be a mistake that corrupts it.
     with (group / chunk_path).open("xb", buffering=0) as file:
         n_bytes, digest = _write_shard(file, values, inner, grid, spec)
     return WrittenArray(
@@ -150,6 +151,7 @@ def write_strings(
         "storage_transformers": [],
     }
     encoded = [text.encode() for text in values]
+    # The codec vlen-utf8: the number of texts, then each one's length in bytes and its bytes.
     chunk = struct.pack("<I", len(encoded)) + b"".join(
         struct.pack("<I", len(text)) + text for text in encoded
     )
@@ -236,6 +238,7 @@ def _write_shard(
     for position, chunk in _inner_chunks(values, inner, grid, spec.fill_value):
         content = _with_crc32c(_compress(chunk, spec.codec))
         _write_fully(file, content)
+        # Hashed as it is written, which spares reading the file back.
         digest.update(content)
         index[position] = offset, len(content)
         offset += len(content)
@@ -267,12 +270,15 @@ def _inner_chunks(
             )
         ]
         if window.shape != inner:
+            # A shard has one shape of chunks. What lies beyond the array must not be what the
+            # buffer held before: it would be in the bytes.
             chunk.fill(fill_value)
         chunk[tuple(map(slice, window.shape))] = window
         yield position, chunk
 
 
 def _compress(chunk: NDArray[Any], codec: Codec) -> bytes:
+    # With several threads, blosc puts its blocks in the order in which they happen to be done.
     blosc.use_threads = False
     compressed: bytes = blosc.compress(
         chunk, codec.cname.encode(), codec.clevel, SHUFFLES[codec.shuffle], 0

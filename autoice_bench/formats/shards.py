@@ -72,6 +72,8 @@ def parse_layout(metadata: Mapping[str, Any]) -> ShardLayout | None:
     Args:
         metadata: the array's parsed ``zarr.json``.
     """
+    # The pattern is strict: it names what `prepare` writes. A legal array that differs in anything
+    # gives None and is read by zarr-python, which costs time and never gives wrong values.
     match metadata:
         case {
             "data_type": str(dtype),
@@ -150,6 +152,7 @@ def decode_chunk(content: NDArray[np.uint8], chunk: NDArray[Any]) -> None:
     """
     body = _check_crc32c(content)
     # One thread: the threads of blosc do not survive a fork, and one chunk is too small for them.
+    # Set each time, since it is a switch of the whole process that other code may have turned on.
     blosc.use_threads = False
     try:
         blosc.decompress(body, chunk)
@@ -159,6 +162,7 @@ def decode_chunk(content: NDArray[np.uint8], chunk: NDArray[Any]) -> None:
 
 def _check_crc32c(content: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """The bytes before their crc32c."""
+    # One pass over all bytes, the stored checksum included, spares cutting and comparing it.
     if content.size <= _CRC_BYTES or google_crc32c.value(content) != _CRC_OF_CHECKED_BYTES:
         raise ValueError("is damaged: its checksum differs")
     return content[:-_CRC_BYTES]
@@ -183,6 +187,8 @@ def read_shard(folder: Path, metadata: Mapping[str, Any]) -> NDArray[Any] | None
         return None
     content = np.frombuffer((folder / layout.path).read_bytes(), np.uint8)
     values = np.empty(layout.shape, layout.dtype)
+    # Chunks are decoded into one small buffer and copied from there: those at the edges are larger
+    # than their place in the array.
     chunk = np.empty(layout.inner, layout.dtype)
     index = parse_index(content, layout).reshape(-1, 2).tolist()
     for position, (offset, length) in zip(product(*map(range, layout.grid)), index, strict=True):

@@ -110,6 +110,14 @@ def chart_attributes(chart: Chart) -> dict[str, Any]:
     }
 
 
+def hash_charts(charts: Mapping[str, NDArray[np.uint8]]) -> str:
+    """SHA-256 over the bytes of SIC, then SOD, then FLOE (C order), as hexadecimal."""
+    digest = hashlib.sha256()
+    for name in CHART_NAMES:
+        digest.update(np.ascontiguousarray(charts[name]).data)
+    return digest.hexdigest()
+
+
 def _flag_word(name: str) -> str:
     return name.replace(" %", "_percent").replace(" ", "_").replace("-", "_")
 
@@ -253,11 +261,3 @@ CELL_ARRAYS: Final = tuple(array.name for array in SCENE_ARRAYS if array.grid ==
 TIE_ARRAYS: Final = tuple(array.name for array in SCENE_ARRAYS if array.grid == "ties")
 SOURCE_ARRAYS: Final = tuple(array.name for array in SCENE_ARRAYS if array.grid != "chunks")
 """Names of the arrays that a source gives; what is counted per chunk follows from them."""
-
-
-def hash_charts(charts: Mapping[str, NDArray[np.uint8]]) -> str:
-    """SHA-256 over the bytes of SIC, then SOD, then FLOE (C order), as hexadecimal."""
-    digest = hashlib.sha256()
-    for name in CHART_NAMES:
-        digest.update(np.ascontiguousarray(charts[name]).data)
-    return digest.hexdigest()

@@ -3,31 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Final
 
+from autoice_bench.datasets.prepare.estimate import Estimate
 from autoice_bench.datasets.prepare.prepare import PrepareReport
-from autoice_bench.wording import format_path
+from autoice_bench.wording import format_count, format_duration, format_path, format_size
 
 _SHOWN_WARNINGS: Final = 10
 
 
-def report_to_dict(report: PrepareReport) -> dict[str, Any]:
-    """The outcome of a run as JSON values."""
-    return {
-        "store": str(report.store.path),
-        "state": report.store.state,
-        "store_fingerprint": report.store.fingerprint,
-        "written": list(report.written),
-        "done": list(report.done),
-        "overviews_added": list(report.extended),
-        "failed": dict(report.failed),
-        "warnings": {scene_id: list(lines) for scene_id, lines in report.warnings.items()},
-        "splits": [split.name for split in report.splits if split.reason is None],
-        "notes": list(report.notes),
-    }
+def format_estimate(estimate: Estimate) -> str:
+    """What a run would do, scene by scene, with sizes and time."""
+    plan = estimate.plan
+    lines = [*plan.notes]
+    without = set(estimate.without_charts)
+    for scene in plan.to_write:
+        marks = ["test"] if scene.subset == "test" else []
+        marks += ["no reference: no charts"] if scene.scene_id in without else []
+        marks += ["replaces the one in the store"] if scene.scene_id in plan.replaced else []
+        lines.append(
+            f"{scene.scene_id}  {scene.n_bytes / 1e6:8.1f} MB  {', '.join(marks)}".rstrip()
+        )
+    if plan.to_extend:
+        lines.append(f"overviews would be added to {format_count(len(plan.to_extend), 'scene')}")
+    if plan.replaces_store:
+        lines.append(f"{format_path(plan.store_path)}: everything in it would be replaced")
+    lines.append(
+        f"{len(plan.to_write)} scenes to prepare ({format_size(plan.source_bytes)}), "
+        f"{len(plan.done)} done; about {format_size(estimate.stored_bytes)} to write, "
+        f"{format_size(estimate.free_bytes)} free"
+    )
+    if estimate.seconds is not None:
+        worker = "worker" if estimate.n_workers == 1 else "workers"
+        lines.append(
+            f"about {format_duration(estimate.seconds)} with {estimate.n_workers} {worker}"
+        )
+    return "\n".join(lines)
 
 
-def report_to_text(report: PrepareReport) -> str:
+def format_prepare_report(report: PrepareReport) -> str:
     """The outcome of a run as text for a terminal."""
     lines = [*report.notes, *_warning_lines(report.warnings)]
     lines += [f"failed: {reason}" for _, reason in sorted(report.failed.items())]

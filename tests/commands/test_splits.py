@@ -1,17 +1,25 @@
 from __future__ import annotations
 
+import io
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner, Result
 
 from autoice_bench.cli import main
 from autoice_bench.datasets.splits.named import write_named_splits
+from autoice_bench.datasets.store.index import SCHEMA, write_index
+from autoice_bench.datasets.store.root import StoreOptions, create_store, mark_complete
 from autoice_bench.formats.split_file import read_split, split_names
 from autoice_bench.official import OFFICIAL_TEST
 from tests.datasets.split_tables import daily_scenes, make_table
+from tests.datasets.store_tools import copy_store
 
 Run = Callable[..., Result]
 NEIGHBOUR = "20180124T194859_dmi"  # one minute after the first test scene
@@ -19,15 +27,27 @@ NEIGHBOUR = "20180124T194859_dmi"  # one minute after the first test scene
 
 @pytest.fixture
 def store(tmp_path: Path) -> Path:
-    """The scene table and named splits of a store; nothing of splits looks at its arrays."""
-    store = tmp_path / "autoice.zarr"
-    store.mkdir()
-    table = make_table(
-        [*daily_scenes(8, "cis"), *daily_scenes(12, start="2030-03-01"), OFFICIAL_TEST[0]]
+    """A store of scenes without arrays; nothing of splits looks at them."""
+    return make_store(
+        tmp_path / "autoice.zarr",
+        make_table(
+            [*daily_scenes(8, "cis"), *daily_scenes(12, start="2030-03-01"), OFFICIAL_TEST[0]]
+        ),
     )
-    table.to_parquet(store / "scenes.parquet")
-    write_named_splits(store, table)
-    return store
+
+
+def make_store(path: Path, table: pd.DataFrame) -> Path:
+    """A complete store whose index is a scene table, with its named splits."""
+    made = create_store(path, StoreOptions(simulated=True))
+    for scene_id in table["scene_id"]:
+        scene = made.scene_path(scene_id)
+        scene.mkdir()
+        (scene / "zarr.json").touch()  # makes it a scene; a sound index spares reading it
+    rows = table.reindex(columns=SCHEMA.names).sort_values("scene_id", ignore_index=True)
+    sha256 = write_index(made, pa.Table.from_pandas(rows, schema=SCHEMA, preserve_index=False))
+    mark_complete(made, "f" * 64, sha256)
+    write_named_splits(path, table)
+    return path
 
 
 @pytest.fixture
@@ -110,7 +130,7 @@ def test_taken_name_needs_overwrite(run: Run, store: Path) -> None:
         (["create", "x", "--val", "50"], 1, "error: split x: 50 validation scenes of 20"),
         (["check", "nope"], 1, "error: split nope: no file"),
         (["check"], 2, "Missing argument 'NAME'"),
-        (["--store", "nowhere"], 1, "error: store nowhere: no scenes.parquet"),
+        (["--store", "nowhere"], 1, "error: store nowhere: found nothing; make one with"),
         (["nonsense"], 2, "No such command 'nonsense'"),
     ],
 )
@@ -131,9 +151,8 @@ def test_check_of_a_clean_split(run: Run) -> None:
 
 
 def test_check_lists_leaks_and_exits_1(run: Run, store: Path) -> None:
-    table = make_table([NEIGHBOUR, *daily_scenes(8), OFFICIAL_TEST[0]])
-    table.to_parquet(store / "scenes.parquet")
-    write_named_splits(store, table)
+    shutil.rmtree(store)
+    make_store(store, make_table([NEIGHBOUR, *daily_scenes(8), OFFICIAL_TEST[0]]))
     result = run("check", "official")
     assert result.exit_code == 1
     side = read_split(store, "official").subset_of()[NEIGHBOUR]
@@ -153,6 +172,74 @@ def test_check_takes_a_file(run: Run, store: Path) -> None:
     path = store / "splits" / "official.json"
     moved = path.rename(store.parent / "theirs.json")
     assert run("check", str(moved)).stdout == "official: no leaks\n"
+
+
+DAMAGES: dict[str, Callable[[bytes], bytes]] = {
+    "truncated": lambda content: content[: len(content) // 2],
+    "one flipped byte": lambda content: (
+        content[: len(content) // 3]
+        + bytes([content[len(content) // 3] ^ 0xFF])
+        + content[len(content) // 3 + 1 :]
+    ),
+    "no parquet": lambda content: b"no parquet at all",
+    "missing column": lambda content: drop_column(content, "SOD_3"),
+}
+
+
+def drop_column(content: bytes, name: str) -> bytes:
+    out = io.BytesIO()
+    pq.write_table(pq.read_table(io.BytesIO(content)).drop_columns([name]), out)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=list(DAMAGES))
+def test_a_damaged_index_is_rebuilt_as_info_does(
+    prepared_store: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    damage: Callable[[bytes], bytes],
+) -> None:
+    store = copy_store(prepared_store, tmp_path)
+    monkeypatch.chdir(tmp_path)
+
+    def answers() -> list[tuple[int, str, str]]:
+        commands = (
+            ["splits", "list", "--json", "--store", store.name],
+            ["splits", "create", "mine", "--val", "1", "--json", "--store", store.name],
+            ["splits", "check", "official", "--json", "--store", store.name],
+            ["info", store.name, "--json"],
+        )
+        results = [CliRunner().invoke(main, command) for command in commands]
+        return [(result.exit_code, result.stdout, result.stderr) for result in results]
+
+    answers()  # the split that it creates is among those that are listed next time
+    expected = answers()
+    assert all(stdout and not stderr for _, stdout, stderr in expected)
+    index = store / "scenes.parquet"
+    index.write_bytes(damage(index.read_bytes()))
+    assert answers() == expected
+
+
+def test_a_damaged_index_over_damaged_scenes_is_one_line(
+    prepared_store: Path, tmp_path: Path
+) -> None:
+    store = copy_store(prepared_store, tmp_path)
+    (store / "scenes.parquet").write_bytes(b"no parquet at all")
+    scene = min((store / "scenes").iterdir())
+    (scene / "zarr.json").write_text("{}")
+    for command in (["list"], ["create", "mine"], ["check", "official"]):
+        result = CliRunner().invoke(main, ["splits", *command, "--store", str(store)])
+        assert result.exit_code == 1
+        assert result.stdout == ""
+        (line,) = result.stderr.splitlines()
+        assert line.startswith(f"error: store {store}: scenes/{scene.name}/zarr.json is damaged; ")
+
+
+def test_an_unfinished_store_is_refused(tmp_path: Path) -> None:
+    create_store(tmp_path / "s.zarr", StoreOptions(simulated=True))
+    result = CliRunner().invoke(main, ["splits", "--store", str(tmp_path / "s.zarr")])
+    assert result.exit_code == 1
+    assert "state is 'preparing'" in result.stderr
 
 
 def test_help_needs_no_store(run: Run, store: Path) -> None:

@@ -111,6 +111,7 @@ class _Thread:
 @contextlib.contextmanager
 def _blocked_signals() -> Iterator[None]:
     """Have a process that is started here not hear the signals that the trainer answers to."""
+    # A new process inherits which signals are blocked, also through exec.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
     try:
         yield
@@ -120,6 +121,7 @@ def _blocked_signals() -> Iterator[None]:
 
 class _Process:
     def __init__(self, ring: BatchRing) -> None:
+        # One socket for both directions; its end is seen when the other process dies, however.
         ours, theirs = socket.socketpair()
         # The worker finds what this process can import, and nothing of it is imported.
         paths = os.pathsep.join(path or str(Path.cwd()) for path in sys.path)
@@ -160,6 +162,7 @@ class _Process:
         return list(answer)
 
     def drain(self) -> None:
+        # An answer must be taken even if nobody wants it: the next one would be mistaken for it.
         while self._n_pending:
             with contextlib.suppress(Exception):
                 self.answer()
@@ -174,6 +177,7 @@ class _Process:
                 both_ends.shutdown(socket.SHUT_RDWR)
             self._connection.close()
         self._n_pending = 0
+        # The worker ends when it finds the socket closed. Waiting leaves no zombie behind.
         self._process.wait()
 
     def _send(self, message: bytes) -> None:
@@ -297,6 +301,7 @@ class BatchReader:
         def request() -> None:
             nonlocal requested
             if requested < len(self):
+                # In turn, not to whoever is free: the order of batches must not depend on speed.
                 worker = self._workers[requested % len(self._workers)]
                 slot = (requested + offset) % self._ring.n_slots
                 if before_reuse is not None:

@@ -23,6 +23,7 @@ from autoice_bench.errors import PatchError
 from autoice_bench.wording import format_size
 
 _ALIGNMENT: Final = 4096
+"""A page: no two arrays share one, and every one is aligned for any dtype."""
 
 
 class BatchRing:
@@ -55,6 +56,8 @@ class BatchRing:
         self._offsets, self._slot_bytes = _lay_out(fields, batch_size)
         n_bytes = self._slot_bytes * n_slots
         if descriptor is None:
+            # Asked beforehand: memory that is mapped and not there kills the process at the first
+            # write, without an exception that could be explained.
             available = available_bytes()
             if available is not None and n_bytes > available:
                 raise PatchError(
@@ -62,6 +65,7 @@ class BatchRing:
                     f"memory, {format_size(available)} are available; lower the batch size or the "
                     "number of workers"
                 )
+            # Pages are taken when they are first written, and go with the last process that maps.
             descriptor = os.memfd_create("autoice-bench-batches")
             os.ftruncate(descriptor, n_bytes)
         self.descriptor = descriptor
@@ -86,6 +90,7 @@ class BatchRing:
 
     def close(self) -> None:
         """Let go of the memory; it stays for as long as an array of it is in use."""
+        # A view keeps the mapping alive, and a mapping keeps the memory without its descriptor.
         self._memory = np.empty(0, np.uint8)
         self._close_descriptor()
         self.descriptor = -1

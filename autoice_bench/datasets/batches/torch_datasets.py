@@ -2,8 +2,8 @@
 
 Source: a store (docs/store.md).
 Features: SAR as stored, AMSR2 and ERA5 as the 2 km window that covers the patch, charts as uint8,
-    distance zones, tie points; docs/patches.md lists shapes and dtypes. `baselines.features` makes
-    network inputs of them, on the device.
+    distance zones, tie points; docs/patches.md lists shapes and dtypes. `baselines.inputs.features`
+    makes network inputs of them, on the device.
 Classes: 11 SIC, 6 SOD and 7 FLOE classes; 255 is unlabelled.
 """
 

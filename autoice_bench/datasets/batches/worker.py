@@ -1,4 +1,4 @@
-"""A process that fills batches of a ring, started by `batch_reader`.
+"""A process that fills batches of a ring, started by `batches.reader`.
 
 It is a program of its own rather than a fork or a `multiprocessing` child: it shares no lock, no
 thread and no CUDA context with the trainer, imports neither torch nor the user's script, and ends
@@ -27,6 +27,7 @@ def serve(connection: Connection, memory: int) -> None:
     """
     try:
         reader: PatchReader
+        # The reader comes without pixels and open files: it opens the store here for itself.
         reader, batch_size, n_slots = connection.recv()
         ring = BatchRing(reader.fields, batch_size, n_slots, memory)
         while True:
@@ -37,10 +38,11 @@ def serve(connection: Connection, memory: int) -> None:
             except AutoIceError as error:
                 answer = error
             except Exception:
+                # As text: not every exception can be pickled, and a traceback never can.
                 answer = RuntimeError(f"a reading process failed:\n{traceback.format_exc()}")
             connection.send(answer)
     except (EOFError, ConnectionError):
-        return
+        return  # the trainer has closed its end, or is gone: nobody to complain to
 
 
 if __name__ == "__main__":

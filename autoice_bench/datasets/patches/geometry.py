@@ -1,4 +1,4 @@
-"""Patch geometry: windows in a scene, the 2 km cells under them, and which windows may be drawn.
+"""Patch geometry: windows in a scene, and the 2 km cells under them. Pure arithmetic.
 
 A patch's AMSR2 and ERA5 values stay on the 2 km grid until they are on the device; what is needed
 for that is here, for patches and whole scenes alike, so that a patch cut from an upsampled scene
@@ -167,7 +167,7 @@ def upsample(
 ) -> NDArray[np.float32]:
     """Bring the 2 km window of a patch to its pixels.
 
-    The same operations in the same order as on the device (`baselines.features`).
+    The same operations in the same order as on the device (`baselines.inputs.features`).
 
     Args:
         cells: (..., cell lines, cell samples) values at `cell_indices`.

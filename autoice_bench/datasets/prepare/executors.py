@@ -36,6 +36,7 @@ def run_in_process(jobs: Sequence[SceneJob]) -> Outcomes:
         running: dict[Future[SceneResult], SceneJob] = {
             pool.submit(prepare_scene, job): job for job in itertools.islice(waiting, _THREADS)
         }
+        # A job is submitted when one ends, not all at once: who stops early has little to undo.
         try:
             while running:
                 finished, _ = wait(running, return_when=FIRST_COMPLETED)
@@ -61,10 +62,12 @@ def local_workers(n_workers: int) -> Iterator[Executor]:
         return
     from distributed import Client
 
+    # Not the default client: dask arrays of the caller's must not be computed by our workers.
     with (
         start_local_cluster(n_workers) as cluster,
         Client(cluster, set_as_default=False) as client,
     ):
+        # Two jobs for each worker: it goes on with the next while we take its result.
         yield _on_client(client, ahead=2 * n_workers)
 
 
@@ -76,7 +79,7 @@ def start_local_cluster(n_workers: int) -> Iterator[LocalCluster]:
     with LocalCluster(
         n_workers=n_workers,
         threads_per_worker=1,
-        processes=True,
+        processes=True,  # a process computes one scene at a time (job.py): only processes add up
         memory_limit=0,  # one scene at a time bounds memory; dask's own limit would spill
         dashboard_address=None,
         # Without a dashboard the scheduler still serves HTTP, on port 8787 with a warning where

@@ -61,6 +61,8 @@ def extend_scene(
                 f"store {store.path}: this run was superseded by another; scene {scene_id} has got "
                 "no overviews"
             )
+        # The arrays first, durable, then the document that mentions them. It is written beside the
+        # scene, not with ``write_whole`` in it, where a kill would leave a file that is not of it.
         move_overviews(folder, path, [how.ratio for how in lacking])
         sync_tree(path / OVERVIEWS)
         (folder / METADATA_NAME).replace(path / METADATA_NAME)

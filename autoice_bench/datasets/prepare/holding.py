@@ -51,6 +51,7 @@ class Run:
 
     def record(self, times: Mapping[str, SourceTimes]) -> None:
         """Append committed scenes to the journal."""
+        # Opened and closed each time, so that a kill loses the line being written and no more.
         with (self.folder / _JOURNAL_NAME).open("a") as journal:
             for scene_id, of_scene in times.items():
                 journal.write(json.dumps({"scene_id": scene_id, **asdict(of_scene)}) + "\n")
@@ -79,6 +80,8 @@ def start_run(store_path: Path, part: Part | None = None) -> Iterator[Run]:
     """
     partial = store_path / PARTIAL
     partial.mkdir(parents=True, exist_ok=True)
+    # Parts share the store's lock, so that no plain run begins among them; each also holds a lock
+    # of its own, so that no part runs twice.
     with _lock(partial / _LOCK_NAME, store_path, shared=part is not None) as note:
         if part is None:
             yield from _in_folder(partial, f"run-{uuid.uuid4().hex[:12]}", note, keep_journal=False)
@@ -106,6 +109,8 @@ def remove_dead_runs(store_path: Path, alive: Run) -> None:
     """Remove what other runs left under ``.partial``; only for a run that holds the store alone."""
     for path in (store_path / PARTIAL).iterdir():
         if path.is_dir() and path != alive.folder:
+            # The token first: removing the rest takes time, in which a worker that outlived its
+            # run would otherwise still find it and commit.
             (path / TOKEN_NAME).unlink(missing_ok=True)
             # A worker of the dead run may still be writing; what it leaves goes next time.
             shutil.rmtree(path, ignore_errors=True)
@@ -123,6 +128,7 @@ def _in_folder(partial: Path, name: str, note: str | None, *, keep_journal: bool
     try:
         yield Run(folder, (note,) if note else ())
     finally:
+        # First of all, as for a dead run: workers of a cluster may not have heard of the end yet.
         (folder / TOKEN_NAME).unlink(missing_ok=True)
         if keep_journal:
             for path in folder.iterdir():

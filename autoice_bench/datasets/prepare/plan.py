@@ -18,12 +18,33 @@ from autoice_bench.datasets.store.overviews import overviews_from_attributes
 from autoice_bench.datasets.store.root import Store, StoreOptions, open_store
 from autoice_bench.datasets.store.scene_writer import FileDigest
 from autoice_bench.errors import LabelError, SceneError, StoreError
-from autoice_bench.formats.label_rule import LabelRule
-from autoice_bench.formats.rtt_folder import SceneFile
+from autoice_bench.formats.label_rule import AUTOICE_2022, LabelRule
+from autoice_bench.formats.rtt_folder import SceneFile, SourceListing
 from autoice_bench.formats.shard_writer import METADATA_NAME
 
 _STORED_PER_SOURCE_BYTE: Final = 0.8
 """Size of a float16 store beside its zlib-compressed source; an estimate until scenes are done."""
+
+
+@dataclass(frozen=True)
+class PrepareRequest:
+    """What a run is asked to make; ``prepare.prepare`` explains the fields.
+
+    Attributes:
+        source, store: folders.
+        part: this run's share of the scenes; None for all.
+        dtype, label_rule, ice_types, overviews: options of the store.
+        overwrite: whether scenes, or the store, may be replaced.
+    """
+
+    source: Path
+    store: Path
+    part: Part | None = None
+    dtype: SarDtype = "float16"
+    label_rule: LabelRule = AUTOICE_2022
+    ice_types: bool = False
+    overviews: tuple[Downscaling, ...] = ()
+    overwrite: bool = False
 
 
 @dataclass(frozen=True)
@@ -64,18 +85,8 @@ class Plan:
         return self.stored_per_source_byte * sum(scene.n_bytes for scene in scenes)
 
 
-def make_plan(
-    source: Path,
-    store_path: Path,
-    dtype: SarDtype,
-    label_rule: LabelRule,
-    part: Part | None = None,
-    *,
-    ice_types: bool = False,
-    overviews: Sequence[Downscaling] = (),
-    overwrite: bool = False,
-) -> Plan:
-    """Compare ``source`` with the store and decide scene by scene. Writes nothing.
+def make_plan(request: PrepareRequest) -> Plan:
+    """Compare the source with the store and decide scene by scene. Writes nothing.
 
     Raises:
         SceneError: the source folder is missing or holds no scenes.
@@ -83,15 +94,9 @@ def make_plan(
         StoreError: the store has other options, or a scene's source has changed, and ``overwrite``
             is not given.
     """
-    listing = list_source(source)
-    kind = source_kind(listing)
-    validate_label_rule(kind, label_rule)
-    if ice_types and kind == "rtt":
-        raise LabelError(
-            "ice types need the polygons of raw scenes; ready-to-train scenes carry finished labels"
-        )
-    simulated = _is_simulated(listing.scenes)
-    options = StoreOptions(simulated, dtype, label_rule, kind, ice_types, tuple(sorted(overviews)))
+    store_path, part, overwrite = request.store.resolve(), request.part, request.overwrite
+    listing = list_source(request.source.resolve())
+    options = _options_of(request, listing)
     scenes = listing.scenes if part is None else listing.scenes[part.number - 1 :: part.count]
     store = open_store(store_path) if (store_path / METADATA_NAME).is_file() else None
     extended = None if store is None else _extend_options(store.options, options)
@@ -128,6 +133,24 @@ def make_plan(
         times_of_done=done,
         stored_per_source_byte=_stored_per_source_byte(store, list(done)),
         notes=(*listing.notes, *_store_notes(store, listing.scenes, replaces_store)),
+    )
+
+
+def _options_of(request: PrepareRequest, listing: SourceListing) -> StoreOptions:
+    """The options of a store of these scenes; refuses what they cannot give."""
+    kind = source_kind(listing)
+    validate_label_rule(kind, request.label_rule)
+    if request.ice_types and kind == "rtt":
+        raise LabelError(
+            "ice types need the polygons of raw scenes; ready-to-train scenes carry finished labels"
+        )
+    return StoreOptions(
+        simulated=_is_simulated(listing.scenes),
+        dtype=request.dtype,
+        label_rule=request.label_rule,
+        source_kind=kind,
+        ice_types=request.ice_types,
+        overviews=tuple(sorted(request.overviews)),
     )
 
 

@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from autoice_bench.datasets.prepare.executors import Executor, Outcome, dask_cluster, local_workers
 from autoice_bench.datasets.prepare.extension import extend_scene
@@ -27,7 +27,7 @@ from autoice_bench.datasets.prepare.holding import (
     start_run,
 )
 from autoice_bench.datasets.prepare.job import SceneJob, SceneResult
-from autoice_bench.datasets.prepare.plan import Plan, make_plan
+from autoice_bench.datasets.prepare.plan import Plan, PrepareRequest, make_plan
 from autoice_bench.datasets.sources.scene_arrays import SarDtype
 from autoice_bench.datasets.splits.named import NamedSplitResult, write_named_splits
 from autoice_bench.datasets.splits.scene_table import validate_split_index
@@ -84,6 +84,21 @@ class PrepareReport:
     splits: tuple[NamedSplitResult, ...]
     notes: tuple[str, ...]
 
+    def to_dict(self) -> dict[str, Any]:
+        """The outcome as JSON values."""
+        return {
+            "store": str(self.store.path),
+            "state": self.store.state,
+            "store_fingerprint": self.store.fingerprint,
+            "written": list(self.written),
+            "done": list(self.done),
+            "overviews_added": list(self.extended),
+            "failed": dict(self.failed),
+            "warnings": {scene_id: list(lines) for scene_id, lines in self.warnings.items()},
+            "splits": [split.name for split in self.splits if split.reason is None],
+            "notes": list(self.notes),
+        }
+
 
 def prepare(
     source: Path | str,
@@ -134,19 +149,43 @@ def prepare(
         LabelError: labels or ice types that only raw scenes can give.
         StoreError: the store is busy, has other options, or the disk is full.
     """
-    source, store_path = Path(source).resolve(), Path(store).resolve()
-    plan = make_plan(
-        source,
-        store_path,
-        dtype,
-        label_rule,
-        part,
+    request = PrepareRequest(
+        source=Path(source),
+        store=Path(store),
+        part=part,
+        dtype=dtype,
+        label_rule=label_rule,
         ice_types=ice_types,
-        overviews=overviews,
+        overviews=tuple(overviews),
         overwrite=overwrite,
     )
+    return run_request(
+        request,
+        workers=workers,
+        scheduler=scheduler,
+        grid_anchor=grid_anchor,
+        on_error=on_error,
+        on_plan=on_plan,
+        on_scene=on_scene,
+        on_extended=on_extended,
+    )
+
+
+def run_request(
+    request: PrepareRequest,
+    *,
+    workers: int | None = None,
+    scheduler: str | None = None,
+    grid_anchor: GridAnchor | None = None,
+    on_error: OnError = "stop",
+    on_plan: Callable[[Plan], None] | None = None,
+    on_scene: Callable[[SceneResult], None] | None = None,
+    on_extended: Callable[[str], None] | None = None,
+) -> PrepareReport:
+    """What ``prepare`` does, with the wanted store as one value; its arguments, its errors."""
+    plan, part = make_plan(request), request.part
     try:
-        with start_run(store_path, part) as run:
+        with start_run(plan.store_path, part) as run:
             times = _inherit_times(plan, run, part)
             opened = _take_store(plan, run, grid_anchor)
             if on_plan is not None:

@@ -38,8 +38,11 @@ from autoice_bench.formats.shards import (
 _REMEDY: Final = "remove the scene's folder and run `autoice-bench prepare` again"
 
 _MAX_KNOWN: Final = 1024
+"""Small chunks that a decoder remembers before it forgets them all."""
 
 OPEN_FILES: Final = OpenFiles()
+# A fork copies a lock as it is: one that another thread held just then would never be released in
+# the child.
 os.register_at_fork(after_in_child=OPEN_FILES.after_fork)
 
 
@@ -131,7 +134,8 @@ class _ChunkDecoder:
         self._chunk = np.empty(inner, dtype)
         # Bits, because -0.0 equals 0.0.
         self._bits = self._chunk.view(f"u{dtype.itemsize}")
-        # lz4 stores a run in 1/255 of its length.
+        # lz4 stores a run in 1/255 of its length, so a chunk of few values is smaller than this;
+        # a larger one is not worth hashing and comparing.
         self._small = self._chunk.nbytes // 128
         self._known: dict[bytes, NDArray[Any] | None] = {}
 
@@ -162,7 +166,11 @@ class _ChunkDecoder:
 
 
 class _Scratch(threading.local):
-    """Memory that one thread uses again from window to window."""
+    """Memory that one thread uses again from window to window.
+
+    Fresh memory would cost a page fault for every 4 KiB read and decoded. It belongs to a thread,
+    because reading and decoding let other threads run meanwhile.
+    """
 
     def __init__(self) -> None:
         self._encoded = np.empty(0, np.uint8)
@@ -198,14 +206,17 @@ class ShardReader(ArrayReader):
         # Not the path: a store that was prepared anew has other files under the same names.
         self._key = object()
         self.shape, self.dtype = layout.shape, layout.dtype
+        # Without this, the file of a reader that is gone would stay open until others push it out.
         weakref.finalize(self, OPEN_FILES.drop, self._key)
 
+    # A descriptor means nothing in another process: only what opens the file is pickled.
     def __reduce__(self) -> tuple[type[ShardReader], tuple[Path, ShardLayout, str]]:
         return ShardReader, (self._folder, self._layout, self._label)
 
     def _read(self, line: int, sample: int, out: NDArray[Any]) -> None:
         try:
             with OPEN_FILES.open(self._key, self._path) as descriptor:
+                # Two threads may both find no index; they read the same one, so no lock is needed.
                 if self._index is None:
                     self._index = self._read_index(descriptor)
                 self._read_window(descriptor, self._index, line, sample, out)
@@ -323,6 +334,7 @@ def _read_chunks(
     descriptor: int, entries: Sequence[tuple[int, int]]
 ) -> list[NDArray[np.uint8] | None]:
     """The bytes of inner chunks, valid until the next read in this thread; None for absent ones."""
+    # The writer puts the chunks of a row one after another, so one read usually gets them all.
     start, stop = entries[0][0], sum(entries[-1])
     in_a_row = all(sum(entry) == following[0] for entry, following in pairwise(entries))
     if in_a_row and start != ABSENT:
@@ -339,6 +351,7 @@ def _read_bytes(descriptor: int, start: int, n_bytes: int) -> NDArray[np.uint8]:
     content = _SCRATCH.encoded(n_bytes)
     done = 0
     while done < n_bytes:  # a read may return less than what is there
+        # Read at a place, not from a file position: threads and forked processes share it.
         n_read = os.preadv(descriptor, [content.data[done:]], start + done)
         if not n_read:
             break

@@ -33,7 +33,7 @@ class OpenFiles:
 
     def __init__(self, limit: int = MAX_OPEN_FILES) -> None:
         self.limit = limit
-        self._files: OrderedDict[object, _OpenFile] = OrderedDict()
+        self._files: OrderedDict[object, _OpenFile] = OrderedDict()  # used last stands last
         self._dropped: deque[object] = deque()
         self._lock = threading.Lock()
 
@@ -68,11 +68,13 @@ class OpenFiles:
     def after_fork(self) -> None:
         """Forget the parent's other threads, one of which may have held the lock."""
         self._lock = threading.Lock()
+        # The threads that used them do not exist here. The descriptors themselves stay good.
         for file in self._files.values():
             file.n_users = 0
 
     def _acquire(self, key: object, path: Path) -> _OpenFile:
         with self._lock:
+            # Closed here and not in ``drop``, which may run in the middle of this very function.
             while self._dropped:
                 dropped = self._files.pop(self._dropped.popleft(), None)
                 if dropped is not None:
@@ -80,6 +82,7 @@ class OpenFiles:
             file = self._files.get(key)
             if file is None:
                 self._make_room()
+                # Not for programs that this process starts, such as reading processes.
                 file = self._files[key] = _OpenFile(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
             else:
                 self._files.move_to_end(key)
@@ -90,6 +93,7 @@ class OpenFiles:
         """Close what has to go for one more file."""
         surplus = len(self._files) + 1 - self.limit
         if surplus > 0:
+            # None may be unused where there are more threads than files: then the limit gives way.
             unused = [key for key, file in self._files.items() if not file.n_users]
             for key in unused[:surplus]:
                 os.close(self._files.pop(key).descriptor)

@@ -10,6 +10,7 @@ import netCDF4
 from numpy.typing import NDArray
 
 from autoice_bench.errors import SceneError
+from autoice_bench.formats.whole_files import whole_file
 
 COMPRESSION_LEVEL: Final = 1
 
@@ -19,7 +20,7 @@ Attributes = Mapping[str, Any]
 def write_netcdf(
     path: Path, attributes: Attributes, fill: Callable[[netCDF4.Dataset], None]
 ) -> None:
-    """Create a NetCDF-4 file under a temporary name and rename it into place.
+    """Create a NetCDF-4 file, whole or not at all.
 
     Args:
         path: the file.
@@ -29,20 +30,19 @@ def write_netcdf(
     Raises:
         SceneError: the file cannot be written; nothing is left of it.
     """
-    partial = path.with_name(f".{path.name}.partial")
     try:
-        with netCDF4.Dataset(partial, "w", format="NETCDF4") as dataset:
+        with (
+            whole_file(path) as partial,
+            netCDF4.Dataset(partial, "w", format="NETCDF4") as dataset,
+        ):
             fill(dataset)
             dataset.setncatts(dict(attributes))
-        partial.replace(path)
     # The netCDF library reports a full disk as a RuntimeError ("NetCDF: HDF error").
     except (OSError, RuntimeError) as error:
         raise SceneError(
             f"{path} could not be written ({error}); check the folder and its free space, then "
             "repeat the command: whole scenes are kept"
         ) from error
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def add_variable(

@@ -20,6 +20,7 @@ from autoice_bench.datasets.simulate.scenario import plan_scenes
 from autoice_bench.datasets.simulate.scene import simulate_scene
 from autoice_bench.datasets.simulate.scene_spec import SceneSpec
 from autoice_bench.errors import SceneError
+from autoice_bench.formats.whole_files import remove_partial_files, write_whole
 
 METADATA_NAME: Final = "metadata.csv"
 METADATA_COLUMNS: Final = (
@@ -91,7 +92,7 @@ def simulate(
     for n_done, _ in enumerate(_run(target, todo, workers), start=1):
         if progress is not None:
             progress(n_done, len(todo))
-    _write_text(out / METADATA_NAME, _metadata(specs))
+    _write_metadata(out / METADATA_NAME, specs)
     return SimulatedSource(out, specs, len(todo), len(specs) - len(todo))
 
 
@@ -100,6 +101,9 @@ def _make_folders(target: Target) -> None:
         try:
             (folder / "train").mkdir(parents=True, exist_ok=True)
             (folder / "test").mkdir(exist_ok=True)
+            # What a killed run left; this one's processes have not begun yet.
+            for subset in ("train", "test"):
+                remove_partial_files(folder / subset)
         except OSError as error:
             raise SceneError(f"folder {folder} cannot be made: {error}") from error
 
@@ -219,7 +223,8 @@ def _metadata(specs: tuple[SceneSpec, ...]) -> str:
     return text.getvalue()
 
 
-def _write_text(path: Path, text: str) -> None:
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
+def _write_metadata(path: Path, specs: tuple[SceneSpec, ...]) -> None:
+    try:
+        write_whole(path, _metadata(specs).encode())
+    except OSError as error:
+        raise SceneError(f"{path} could not be written ({error}); repeat the command") from error

@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-# Parameters of glibc's mallopt (malloc.h).
+# Parameters of glibc's mallopt (malloc.h), which Python has no other way to reach.
 _M_TRIM_THRESHOLD: Final = -1
 _M_MMAP_THRESHOLD: Final = -3
 _M_ARENA_MAX: Final = -8
@@ -32,6 +32,7 @@ class BufferPool:
 
     def empty(self, purpose: str, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
         """An uninitialised array; it invalidates the one given before for the same purpose."""
+        # Kept as bytes, so that the next scene may ask for another shape or dtype.
         n_bytes = math.prod(shape) * np.dtype(dtype).itemsize
         buffer = self._buffers.get(purpose)
         if buffer is None or buffer.size < n_bytes:
@@ -54,6 +55,9 @@ def keep_freed_memory() -> None:
         mallopt = ctypes.CDLL(None).mallopt
     except (AttributeError, OSError):
         return
+    # One arena for all threads: each would otherwise keep memory of its own.
     mallopt(_M_ARENA_MAX, 1)
+    # Blocks above the first size are mapped and unmapped one by one; free memory above the second
+    # is handed back.
     mallopt(_M_MMAP_THRESHOLD, _KEPT_BYTES)
     mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)

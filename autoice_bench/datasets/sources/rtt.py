@@ -106,6 +106,7 @@ def _read(
     dtype: np.dtype[Any],
     pool: BufferPool,
 ) -> SceneArrays:
+    # What costs little comes first, so that a scene that breaks the format is refused early.
     scene_id = scene.scene_id
     shape = _validate_shapes(scene_id, file)
     warnings = list(_name_warnings(scene, file))
@@ -239,7 +240,7 @@ def _read_distance_map(
     zones = pool.empty(DISTANCE_MAP.name, file.shape(DISTANCE_MAP.name), np.uint8)
     mean, std = np.float32(DISTANCE_MAP.mean), np.float32(DISTANCE_MAP.std)
     for strip in file.strips(DISTANCE_MAP.name):
-        decoded = strip.values.astype(np.float32, copy=True)
+        decoded = strip.values.astype(np.float32, copy=True)  # worked on in place, in the cache
         with np.errstate(over="ignore", invalid="ignore"):
             decoded *= std
             decoded += mean
@@ -249,6 +250,7 @@ def _read_distance_map(
         if not np.isfinite(worst):
             raise SceneError(_NOT_FINITE.format(scene_id, DISTANCE_MAP.name))
         if worst > _ZONE_TOLERANCE:
+            # Rare enough to begin anew: uint8 cannot hold what was decoded so far.
             warnings.append("distance zones are not whole numbers; kept as float32")
             return _read_decoded_zones(scene_id, file)
         if nearest.min() < 0 or nearest.max() >= N_DISTANCE_ZONES:
@@ -293,6 +295,7 @@ def _read_sar(
             # np.minimum, not min(): a NaN must survive to the check below.
             low, high = float(np.minimum(low, lowest)), float(np.maximum(high, highest))
             stored = channel[strip.lines, strip.samples]
+            # Masked land and sea, a third of a scene: nothing to round and no error to measure.
             if lowest == highest == SAR_NODATA:
                 stored.fill(SAR_NODATA)
             elif dtype == np.float16:

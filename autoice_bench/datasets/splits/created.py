@@ -80,7 +80,7 @@ def create_splits(
 
     Args:
         name: name of the split, or the stem of several.
-        index: scene table; see ``split_index``.
+        index: scene table; see ``scene_table``.
         method: ``stratified``: validation with the classes and months of training (see
             ``stratification``). ``random``: drawn at random. ``kfold``: every scene validates in
             one of ``name-0`` .. ``name-(n_folds - 1)``, each fold stratified. ``season``: one of

@@ -55,7 +55,7 @@ class NamedSplitResult:
 
 
 def build_split(name: str, index: pd.DataFrame) -> Split:
-    """Build a named split from a scene table (see ``split_index``).
+    """Build a named split from a scene table (see ``scene_table``).
 
     Raises:
         SplitError: the name is unknown, or the scenes do not allow this split.

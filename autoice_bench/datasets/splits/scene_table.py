@@ -1,4 +1,6 @@
-"""The scene table that splits are made from: a store's ``scenes.parquet`` or any table like it.
+"""The scene table that splits are made from: a store's index or any table like it.
+
+Callers read a store's with ``store.index.read_index``, which knows how to tell a damaged one.
 
 A split needs, per scene: ``scene_id`` (str), ``subset`` (``train`` or ``test``, the official one),
 ``acquisition_time`` (UTC timestamp), ``has_charts`` (bool) and the pixel counts ``SIC_0`` ..
@@ -7,7 +9,6 @@ A split needs, per scene: ``scene_id`` (str), ``subset`` (``train`` or ``test``,
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Final
 
 import pandas as pd
@@ -28,21 +29,6 @@ REQUIRED_COLUMNS: Final = (
     "has_charts",
     *(column for columns in CLASS_COLUMNS.values() for column in columns),
 )
-
-
-def read_split_index(store: Path) -> pd.DataFrame:
-    """Read the scene table of a store.
-
-    Raises:
-        SplitError: the store has no ``scenes.parquet``.
-    """
-    path = store / "scenes.parquet"
-    if not path.is_file():
-        raise SplitError(
-            f"store {store}: no scenes.parquet; expected a complete store "
-            "(run autoice-bench prepare, or give --store)"
-        )
-    return validate_split_index(pd.read_parquet(path))
 
 
 def validate_split_index(index: pd.DataFrame) -> pd.DataFrame:

@@ -4,7 +4,7 @@
 n * k .. n * k + n - 1, those at the far edges as far as they exist: the mean of SAR pixels that are
 not nodata, the mean distance zone, the commonest value of each chart (classes cannot be averaged).
 Either gives ceil(size / n) pixels, and the same values whether a scene is downscaled whole or in
-strips of whole blocks. `patches.Geometry` says where the new pixels lie.
+strips of whole blocks. `patches.geometry` says where the new pixels lie.
 """
 
 from __future__ import annotations

@@ -133,7 +133,9 @@ def write_index(store: Store, table: pa.Table) -> str:
 
 
 def read_index(store: Store) -> pd.DataFrame:
-    """The store's index as a DataFrame, rebuilt in memory where the file may lag behind the scenes.
+    """The store's index as a DataFrame, for everyone who needs it.
+
+    It is rebuilt in memory where the file is missing, damaged or may lag behind the scenes.
 
     Raises:
         StoreError: a scene's metadata is damaged.
@@ -154,11 +156,14 @@ def read_times(store: Store) -> dict[str, SourceTimes]:
 
 
 def read_index_table(store: Store) -> pa.Table | None:
-    """``scenes.parquet`` as it is on disk; None where it is missing or of another form."""
+    """``scenes.parquet`` as it is on disk; None where it is missing, damaged or of another form."""
     try:
-        # Without partitioning=None, a folder named "run=3" above would become a column.
-        table = pq.read_table(store.index_path, partitioning=None)
-    except (OSError, pa.ArrowException):
+        content = store.index_path.read_bytes()
+        # A flipped byte of the values decodes to other values without an error.
+        if store.index_sha256 not in (None, hashlib.sha256(content).hexdigest()):
+            return None
+        table = pq.read_table(pa.BufferReader(content))
+    except (OSError, pa.ArrowException):  # pyarrow raises both for what is no parquet
         return None
     return table if table.schema.equals(SCHEMA) else None
 

@@ -21,7 +21,6 @@ from autoice_bench.cli import main
 from autoice_bench.datasets.prepare.holding import Part
 from autoice_bench.datasets.prepare.prepare import prepare
 from autoice_bench.datasets.splits.created import create_splits
-from autoice_bench.datasets.splits.scene_table import read_split_index
 from autoice_bench.datasets.store.index import read_index
 from autoice_bench.datasets.store.root import open_store
 from autoice_bench.datasets.store.scene_dataset import open_scene
@@ -163,7 +162,7 @@ def test_another_dtype_is_refused(rtt_source: Path, prepared_store: Path) -> Non
 def test_overwrite_replaces_a_store_of_another_dtype(rtt_source: Path, tmp_path: Path) -> None:
     store = tmp_path / "s.zarr"
     prepare(rtt_source, store, workers=1)
-    created = create_splits("mine", read_split_index(store), method="random", n_val=1, seed=3)
+    created = create_splits("mine", read_index(open_store(store)), method="random", n_val=1, seed=3)
     write_split(store, created[0])
     report = prepare(rtt_source, store, workers=1, dtype="float32", overwrite=True)
     assert len(report.written) == 6

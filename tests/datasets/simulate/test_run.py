@@ -11,6 +11,7 @@ import xarray as xr
 from click.testing import CliRunner, Result
 
 from autoice_bench.cli import main
+from autoice_bench.datasets.simulate import rtt_files
 from autoice_bench.datasets.simulate.rtt_files import swath_attributes
 from autoice_bench.datasets.simulate.run import METADATA_COLUMNS, SimulatedSource, simulate
 from autoice_bench.datasets.simulate.scenario import plan_scenes
@@ -38,6 +39,24 @@ def test_same_bytes_for_any_number_of_workers(tmp_path: Path) -> None:
     one = digests(tmp_path / "one")
     assert one == digests(tmp_path / "two")
     assert len(one) == 5  # three scenes, one reference, metadata.csv
+
+
+def test_a_failed_file_leaves_nothing_and_a_killed_one_is_swept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("NetCDF: HDF error")  # what the library says of a full disk
+
+    with monkeypatch.context() as patched:
+        patched.setattr(rtt_files, "add_variable", fail)
+        with pytest.raises(SceneError, match=r"HDF error.*free space"):
+            simulate(tmp_path, n_train=1, n_test=0, size=SMALL)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+    killed = tmp_path / "train" / ".x_prep.nc.0123.partial"
+    killed.write_bytes(b"half")
+    simulate(tmp_path, n_train=1, n_test=0, size=SMALL)
+    assert not killed.exists()
+    assert len(digests(tmp_path)) == 2
 
 
 def test_a_scene_does_not_depend_on_how_many_others_there_are() -> None:

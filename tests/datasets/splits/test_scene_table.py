@@ -1,11 +1,8 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from autoice_bench.datasets.splits.scene_table import (
-    read_split_index,
     select_official_test,
     select_training,
     validate_split_index,
@@ -45,10 +42,3 @@ def test_missing_column_and_repeated_scene_are_named() -> None:
     twice = make_table(["20300101T120000_cis", "20300101T120000_cis"])
     with pytest.raises(SplitError, match="scene 20300101T120000_cis occurs twice"):
         validate_split_index(twice)
-
-
-def test_index_of_a_store_is_its_parquet_file(tmp_path: Path) -> None:
-    with pytest.raises(SplitError, match=r"no scenes\.parquet; .* autoice-bench prepare"):
-        read_split_index(tmp_path)
-    TABLE.to_parquet(tmp_path / "scenes.parquet")
-    assert set(read_split_index(tmp_path)["scene_id"]) == set(TABLE["scene_id"])
