@@ -28,16 +28,13 @@ from autoice_bench.scoring.leaderboard.submission import (
     Submission,
     read_submission,
 )
-from autoice_bench.scoring.metrics.definitions import headline_metric
+from autoice_bench.scoring.metrics.definitions import better_direction, headline_metric
 from autoice_bench.scoring.metrics.groups import GROUP_KINDS
 from autoice_bench.scoring.scores import COMBINED, OFFICIAL
 
 COLUMNS: Final = (COMBINED, *CHART_NAMES)
 ALL: Final = "all"
 """Kind, name and column of the group of all scenes."""
-
-_ASCENDING: Final = ("mae", "bias")
-"""Metrics of which the smallest magnitude is best."""
 
 
 @dataclass(frozen=True)
@@ -223,8 +220,9 @@ def _is_verified(submission: Submission) -> bool:
 
 
 def _sort_key(submission: Submission, value: float, view: View) -> tuple[bool, bool, float, str]:
-    magnitude = abs(value) if view.metric in _ASCENDING else -value
-    return (not _is_verified(submission), bool(np.isnan(value)), magnitude, submission.name)
+    direction = "higher" if view.metric is None else better_direction(view.metric)
+    order = {"higher": -value, "lower": value, "nearest-zero": abs(value)}[direction]
+    return (not _is_verified(submission), bool(np.isnan(value)), order, submission.name)
 
 
 def _columns(members: Sequence[Submission], view: View) -> tuple[str, ...]:

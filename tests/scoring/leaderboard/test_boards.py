@@ -3,10 +3,12 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
+from functools import reduce
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
@@ -32,6 +34,9 @@ from autoice_bench.scoring.leaderboard.submission import (
     write_submission,
 )
 from autoice_bench.scoring.leaderboard.submission_tables import hash_file
+from autoice_bench.scoring.metrics import definitions
+from autoice_bench.scoring.metrics.definitions import Metric
+from autoice_bench.scoring.metrics.formulas import accuracy
 from autoice_bench.scoring.scores import build_scores, summarise
 from autoice_bench.scoring.truth.store_truth import StoreTruth
 from autoice_bench.text.leaderboard import board_records, format_board, format_comparison
@@ -428,6 +433,80 @@ def test_check_reads_json_that_is_no_object(root: Path) -> None:
     (root / "official/good/submission.json").write_text("[]")
     (problem,) = check_leaderboard(root)
     assert "holds a list; expected an object" in problem
+
+
+def drop_rows(folder: Path, **values: str) -> None:
+    """Delete the rows of these values and renew the file's recorded hash, as a forger would."""
+    path = folder / "scores.parquet"
+    table = pq.read_table(path)
+    dropped = reduce(pc.and_, (pc.equal(table[column], value) for column, value in values.items()))
+    pq.write_table(table.filter(pc.invert(dropped)), path)
+    files = json.loads((folder / "submission.json").read_text())["files"]
+    edit_json(folder / "submission.json", files=files | {path.name: hash_file(path)})
+
+
+@pytest.fixture
+def made_up(monkeypatch: pytest.MonkeyPatch) -> Metric:
+    """A metric of the next version, in the table."""
+    metric = Metric("made_up", accuracy, "no valid pixels", direction="lower", since="0.2.0")
+    monkeypatch.setattr(definitions, "METRICS", (*definitions.METRICS, metric))
+    return metric
+
+
+def test_submission_of_before_a_metric_stays_valid(
+    root: Path, poor: Evaluation, made_up: Metric
+) -> None:
+    assert json.loads((root / "official/good/submission.json").read_text())["scorer_version"] == (
+        "0.1.0"
+    )
+    assert check_leaderboard(root) == []
+    # One that has the metric is beside them, and the board says what the others lack.
+    submit(dataclasses.replace(poor, predictions_sha256="f"), root, "new")
+    edit_json(root / "official/new/submission.json", scorer_version="0.2.0")
+    assert check_leaderboard(root) == []
+    (board,) = build_boards(read_leaderboard(root), View(metric=made_up.name))
+    first, *others = board.entries
+    assert (first.rank, first.submission.name) == (1, "new")
+    assert [entry.rank for entry in others] == [None, None]
+
+
+@pytest.mark.parametrize("version", ["0.1.0", "0.0.1", "0.2.0"])
+def test_deleted_rows_of_an_old_metric_are_found(root: Path, made_up: Metric, version: str) -> None:
+    edit_json(root / "official/poor/submission.json", scorer_version=version)
+    drop_rows(root / "official/poor", metric="within_one_class", chart="SOD", group_kind="all")
+    problems = check_leaderboard(root)
+    assert problems[0].startswith(f"{root}/official/poor: scores.parquet does not hold the rows")
+    assert "SOD within_one_class of all all" in problems[0]
+    # Who claims the newer version must have its metric too.
+    assert ("made_up" in problems[0]) == (version == "0.2.0")
+
+
+def test_rows_that_the_histograms_do_not_give_are_named(
+    root: Path, good: Evaluation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as later:
+        metric = Metric("made_up", accuracy, "no valid pixels", charts=("SIC",), since="0.2.0")
+        later.setattr(definitions, "METRICS", (*definitions.METRICS, metric))
+        submit(good, root, "good", replace=True)
+    edit_json(root / "official/good/submission.json", scorer_version="0.2.0")
+    (problem,) = check_leaderboard(root)
+    assert "holds metrics that autoice-bench 0.1.0 does not know: SIC made_up" in problem
+    assert "scored by 0.2.0" in problem
+    rewrite(root / "official/poor", "scores", "group_name", 0, "nowhere")
+    problems = check_leaderboard(root)[1:]
+    assert any(
+        "lacks 1 row, such as combined combined of all all" in problem for problem in problems
+    )
+    assert any(
+        "holds beside them 1 row, such as combined combined of all nowhere" in p for p in problems
+    )
+    rewrite(root / "official/poor", "scores", "metric", 0, "official")
+    rewrite(root / "official/poor", "scores", "group_name", 0, "all")
+    problems = check_leaderboard(root)[1:]
+    assert any("holds combined official of all all more than once" in p for p in problems)
+    edit_json(root / "official/poor/submission.json", scorer_version="new")
+    drop_rows(root / "official/poor", metric="official")
+    assert any("scorer_version: version 'new'" in problem for problem in check_leaderboard(root))
 
 
 def test_check_takes_no_truth_from_partial_submissions(good: Evaluation, root: Path) -> None:
