@@ -28,6 +28,7 @@ from autoice_bench.scoring.leaderboard.submission import (
 )
 from autoice_bench.scoring.leaderboard.submission_tables import (
     HISTOGRAMS_FILE,
+    KEY_COLUMNS,
     SCORES_FILE,
     hash_file,
 )
@@ -41,8 +42,6 @@ TOLERANCE: Final = 1e-9
 
 INTERVAL_TOLERANCE: Final = 0.25
 """Largest such difference of an interval's bound, in widths: numpy may change its streams."""
-
-_KEY: Final = ("chart", "metric", "group_kind", "group_name", "class_index")
 
 
 def check_leaderboard(root: Path) -> list[str]:
@@ -135,7 +134,7 @@ def _check_scores(submission: Submission) -> Iterator[str]:
 
 def _by_key(scores: pd.DataFrame) -> pd.DataFrame:
     """The table indexed by what a row is about; -1 stands for no class."""
-    keys = scores[list(_KEY)].assign(class_index=scores["class_index"].fillna(-1))
+    keys = scores[list(KEY_COLUMNS)].assign(class_index=scores["class_index"].fillna(-1))
     return scores.set_index(pd.MultiIndex.from_frame(keys))
 
 
