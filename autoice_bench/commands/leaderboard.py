@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from autoice_bench.commands.base import LEADERBOARD_OPTION, ShowingGroup, echo_json
+from autoice_bench.commands.base import LEADERBOARD_OPTION, ShowingGroup, echo_json, fail
 
 
 @click.group(cls=ShowingGroup)
@@ -53,35 +53,46 @@ def leaderboard_show(
     """Show the ranked tables.
 
     There is one for each split and truth, with published results below, which are not ranked.
+    A submission that cannot be read is named and left out; the exit status is then 1.
     """
     from autoice_bench.errors import LeaderboardError
     from autoice_bench.scoring.leaderboard.boards import (
+        Leaderboard,
         View,
         build_boards,
         published_boards,
         read_leaderboard,
     )
-    from autoice_bench.text.leaderboard import board_records, format_board
+    from autoice_bench.text.leaderboard import (
+        board_records,
+        format_board,
+        format_invalid,
+        invalid_records,
+    )
     from autoice_bench.text.tables import format_csv
 
     if as_json and as_csv:
         raise click.UsageError("--json and --csv exclude each other")
     view = View(metric, group, chart, sort, published)
-    submissions = read_leaderboard(leaderboard) if leaderboard.exists() else ()
-    boards = build_boards(submissions, view, only=split)
+    found = read_leaderboard(leaderboard) if leaderboard.exists() else Leaderboard()
+    invalid = [each for each in found.invalid if split in (None, each.board)]
+    boards = build_boards(found.submissions, view, only=split)
     if not boards:
         boards = published_boards(view, only=split)
-    if split is not None and not boards:
-        known = sorted({submission.evaluation.board for submission in submissions})
+    if split is not None and not boards and not invalid:
+        known = sorted({submission.evaluation.board for submission in found.submissions})
         raise LeaderboardError(
             f"{leaderboard}: no submissions to split {split!r}; found {', '.join(known) or 'none'}"
         )
+    records = [*board_records(boards), *invalid_records(invalid)]
     if as_json:
-        echo_json(board_records(boards))
+        echo_json(records)
     elif as_csv:
-        click.echo(format_csv(board_records(boards)))
+        click.echo(format_csv(records))
     else:
         click.echo("\n\n".join(format_board(board) for board in boards) or "no submissions")
+    if invalid:
+        fail(format_invalid(invalid))
 
 
 @leaderboard.command("compare")

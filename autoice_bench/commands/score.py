@@ -1,8 +1,9 @@
-"""``score`` and ``convert``: predictions in, scores or another format out."""
+"""``score``: predictions in, scores and submissions out."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -32,7 +33,6 @@ from autoice_bench.errors import AutoIceError
 @click.option("--replace", is_flag=True, help="Replace a submission of the same name.")
 @click.option(
     "--description",
-    "description_file",
     type=PATH,
     help="JSON file with authors, description, paper, code_revision, recipe, seed, "
     "store_fingerprint, trained_on_test, hardware, training_hours. "
@@ -48,18 +48,12 @@ def score(
     predictions: Path,
     store: Path,
     labels: Path | None,
-    split: str,
-    subset: str,
     name: str | None,
     leaderboard: Path,
     no_write: bool,
-    replace: bool,
-    description_file: Path | None,
-    allow_partial: bool,
-    workers: int | None,
-    scheduler: str | None,
     as_json: bool,
     expect: bool,
+    **options: Any,
 ) -> None:
     """Score predictions and add them to a leaderboard.
 
@@ -67,16 +61,9 @@ def score(
     upload_package.nc or a Zarr group per scene (--expect shows each); or a folder of such, scored
     as one submission each.
     """
-    from autoice_bench.scoring.evaluate import board_name
-    from autoice_bench.scoring.evaluate import evaluate as run
-    from autoice_bench.scoring.leaderboard.submission import (
-        find_description,
-        require_free,
-        write_submission,
-    )
+    from autoice_bench.scoring.leaderboard.score import score_predictions
     from autoice_bench.scoring.predictions.reading import find_submissions
     from autoice_bench.scoring.predictions.writing import EXPECTED
-    from autoice_bench.scoring.scores import build_scores, summarise
     from autoice_bench.scoring.truth.rtt_truth import RttTruth
     from autoice_bench.scoring.truth.store_truth import StoreTruth
     from autoice_bench.text.score import format_summary
@@ -88,42 +75,20 @@ def score(
     found = find_submissions(predictions)
     if name is not None and len(found) > 1:
         raise click.UsageError(f"--name names one submission; {predictions} holds {len(found)}")
+    options["leaderboard"] = None if no_write else leaderboard
     summaries = []
     failures = []
     for source in found:
         title = name or source.name
         try:
-            description = find_description(description_file, source.path)
-            if not no_write:
-                require_free(
-                    leaderboard,
-                    board_name(truth.split_name(split), subset),
-                    title,
-                    replace=replace,
-                )
             with scene_progress(f"scoring {title}") as progress:
-                evaluation = run(
-                    source,
-                    truth,
-                    split=split,
-                    subset=subset,
-                    allow_partial=allow_partial,
-                    workers=workers,
-                    scheduler=scheduler,
-                    progress=progress,
-                )
-            scores = build_scores(evaluation, title)
-            folder = None
-            if not no_write:
-                folder = write_submission(
-                    evaluation, leaderboard, title, scores, description, replace=replace
-                )
+                scored = score_predictions(source, truth, name=title, progress=progress, **options)
         except AutoIceError as error:
             if len(found) == 1:
                 raise
             failures.append(f"{title}: {error}")
             continue
-        summaries.append(summarise(evaluation, scores, title, folder))
+        summaries.append(scored.summary)
         if not as_json:
             click.echo(format_summary(summaries[-1]))
     if as_json:

@@ -15,7 +15,7 @@ from autoice_bench.charts import Chart
 from autoice_bench.formats.variables import PIXEL_SPACING_M
 from autoice_bench.pictures.comparisons import Comparison
 from autoice_bench.pictures.views import ScenePicture
-from autoice_bench.scoring.metrics import formulas as metrics
+from autoice_bench.scoring.metrics import formulas
 from autoice_bench.wording import format_path
 
 _METRICS: Final = {"r2": "R²", "f1": "weighted F1"}
@@ -112,8 +112,8 @@ def describe_score(comparison: Comparison, chart: Chart) -> str:
 def describe_errors(comparison: Comparison, chart: Chart) -> str:
     """Accuracy of a chart, and for SIC the mean error in percent of ice."""
     counts = comparison.histograms[chart.name]
-    text = f"{format_percent(float(metrics.accuracy(counts)))} right"
-    bias = float(metrics.bias(counts)) * metrics.PERCENT_PER_SIC_CLASS
+    text = f"{format_percent(float(formulas.accuracy(counts)))} right"
+    bias = float(formulas.bias(counts)) * formulas.PERCENT_PER_SIC_CLASS
     if chart.metric == "r2" and np.isfinite(bias):
         text += f", bias {_minus(bias, sign='+')} %"
     return text

@@ -16,7 +16,7 @@ from autoice_bench.formats.store_layout import CHARTS_ARRAY
 from autoice_bench.pictures.rasters import cut, pick
 from autoice_bench.pictures.views import ScenePicture
 from autoice_bench.scene_id import is_scene_name, parse_scene_id
-from autoice_bench.scoring.metrics import formulas as metrics
+from autoice_bench.scoring.metrics import formulas
 from autoice_bench.scoring.metrics.histograms import joint_histogram, validate_classes
 from autoice_bench.scoring.predictions.reading import NetcdfFolder, Predictions, open_predictions
 
@@ -39,7 +39,7 @@ class Comparison:
     def scores(self) -> dict[str, float]:
         """The challenge's metric of each chart compared, a fraction; NaN where undefined."""
         return {
-            chart.name: float(metrics.chart_score(self.histograms[chart.name], chart))
+            chart.name: float(formulas.chart_score(self.histograms[chart.name], chart))
             for chart in CHARTS
             if chart.name in self.histograms
         }
@@ -48,7 +48,7 @@ class Comparison:
     def combined(self) -> float | None:
         """The combined score; None unless every chart was compared."""
         scores = self.scores
-        return float(metrics.combined_score(scores)) if len(scores) == len(CHARTS) else None
+        return float(formulas.combined_score(scores)) if len(scores) == len(CHARTS) else None
 
 
 def open_prediction_of(path: Path, scene_id: str) -> Predictions:

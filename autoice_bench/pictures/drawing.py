@@ -51,7 +51,7 @@ from autoice_bench.pictures.layout import (
 )
 from autoice_bench.pictures.rasters import stretch_limits
 from autoice_bench.pictures.views import ScenePicture, hide_unseen
-from autoice_bench.scoring.metrics import formulas as metrics
+from autoice_bench.scoring.metrics import formulas
 
 DOTS_PER_INCH: Final = 150
 
@@ -355,7 +355,7 @@ def _draw_chart_key(
     histogram = None if comparison is None else comparison.histograms.get(chart.name)
     numbers: dict[str, list[float]] = {}
     if histogram is not None:
-        numbers["chart"] = shares([*metrics.support(histogram), 0])
+        numbers["chart"] = shares([*formulas.support(histogram), 0])
         numbers["pred."] = shares(histogram.sum(axis=0))
     elif view.charts:
         counts = view.attributes["class_counts"][chart.name]

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from autoice_bench.charts import CHARTS, Chart
 from autoice_bench.scoring.evaluate import Evaluation
-from autoice_bench.scoring.metrics import formulas as metrics
+from autoice_bench.scoring.metrics import formulas
 from autoice_bench.scoring.metrics.definitions import (
     PERCENT,
     Metric,
@@ -156,7 +156,7 @@ def _chart_cells(
                 bounds=_bounds(metric, chart, group, n_scenes[index], resampled),
                 n_scenes=n_scenes[index],
             )
-    official = metrics.official_score(metrics.chart_score(pooled, chart))
+    official = formulas.official_score(formulas.chart_score(pooled, chart))
     for index, group in enumerate(groups):
         n_pixels = int(pooled[index].sum())
         reason = _undefined(official[index], n_pixels, _headline(chart).undefined)
@@ -193,7 +193,7 @@ def _metric_cells(
     bounds: tuple[NDArray[np.float64], NDArray[np.float64]] | None,
     n_scenes: int,
 ) -> Iterator[_Cell]:
-    in_truth = metrics.support(pooled)
+    in_truth = formulas.support(pooled)
     total = int(in_truth.sum())
     for position, value in enumerate(np.atleast_1d(values)):
         reason = _undefined(value, total, metric.undefined)
@@ -229,10 +229,10 @@ def _combined_cells(
     histograms: Mapping[str, Counts], groups: tuple[Group, ...], resampled: Resampled
 ) -> Iterator[_Cell]:
     pooled = {chart.name: pool_groups(histograms[chart.name], groups) for chart in CHARTS}
-    scores = {chart.name: metrics.chart_score(pooled[chart.name], chart) for chart in CHARTS}
-    values = metrics.combined_score(scores) * 100
-    rounded = {name: metrics.official_score(score) for name, score in scores.items()}
-    official = metrics.official_combined(rounded)
+    scores = {chart.name: formulas.chart_score(pooled[chart.name], chart) for chart in CHARTS}
+    values = formulas.combined_score(scores) * 100
+    rounded = {name: formulas.official_score(score) for name, score in scores.items()}
+    official = formulas.official_combined(rounded)
     for index, group in enumerate(groups):
         n_pixels = sum(int(counts[index].sum()) for counts in pooled.values())
         n_scenes = len(group.members)
@@ -253,7 +253,7 @@ def _combined_cells(
 
 def _combined_interval(group: Group, resampled: Resampled) -> Interval:
     scores = {chart.name: resampled.chart_scores(group, chart) for chart in CHARTS}
-    low, high = compute_interval(metrics.combined_score(scores) * 100)
+    low, high = compute_interval(formulas.combined_score(scores) * 100)
     return float(low), float(high)
 
 

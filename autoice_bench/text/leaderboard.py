@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from autoice_bench.formats.label_rule import AUTOICE_2022
-from autoice_bench.scoring.leaderboard.boards import Board, Cell, Entry
+from autoice_bench.scoring.leaderboard.boards import Board, Cell, Entry, InvalidSubmission
 from autoice_bench.scoring.leaderboard.compare import Difference
 from autoice_bench.scoring.leaderboard.published import PublishedResult
 from autoice_bench.scoring.metrics.uncertainty import FEWEST_SCENES
@@ -130,6 +130,29 @@ def board_records(boards: Iterable[Board]) -> list[dict[str, Any]]:
             for result in board.published
         ]
     return records
+
+
+def invalid_records(invalid: Iterable[InvalidSubmission]) -> list[dict[str, Any]]:
+    """One flat record per folder that is no submission; ``invalid`` holds the reason."""
+    return [
+        {
+            "split": each.board,
+            "truth_fingerprint": None,
+            "simulated": None,
+            "rank": None,
+            "submission": each.folder.name,
+            "verified": False,
+            "published": False,
+            "n_scenes": None,
+            "invalid": each.reason,
+        }
+        for each in invalid
+    ]
+
+
+def format_invalid(invalid: Iterable[InvalidSubmission]) -> str:
+    """Which folders were left out, and why: one line each."""
+    return "\n".join(f"{each.reason} (invalid, left out)" for each in invalid)
 
 
 def comparison_records(differences: Iterable[Difference]) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from autoice_bench.cli import main
-from tests.scoring.make import SCENES, predictions_of, write_netcdf, write_predictions
+from tests.scoring.make import SCENES, predictions_of, write_netcdf, write_predictions, write_split
 
 
 def run(*args: object) -> Result:
@@ -241,6 +241,57 @@ def test_leaderboard_compares(board: Path) -> None:
     assert records[0]["chart"] == "combined"
     assert records[0]["beyond_chance"] is True
     assert run("leaderboard", "compare", "a", "nosuch", "--leaderboard", board).exit_code == 1
+
+
+def test_bad_submission_is_named_and_the_others_are_shown(board: Path) -> None:
+    shutil.copytree(board / "official/a", board / "official/bad")
+    path = board / "official/bad/submission.json"
+    metadata = json.loads(path.read_text())
+    path.write_text(json.dumps(metadata | {"scenes": metadata["scenes"][:1] * 2}))
+    good = ok("leaderboard", "compare", "a", "b", "--leaderboard", board)
+    assert "A = a, B = b" in good
+
+    shown = run("leaderboard", "show", "--leaderboard", board)
+    assert shown.exit_code == 1
+    assert shown.stdout.splitlines()[2].startswith("1  a")
+    assert shown.stdout.splitlines()[3].startswith("2  b")
+    (line,) = shown.stderr.splitlines()
+    assert line.startswith(f"error: {board}/official/bad: ")
+    assert f"scenes lists {SCENES[0]} twice" in line
+    assert line.endswith("(invalid, left out)")
+
+    answer = run("leaderboard", "show", "--leaderboard", board, "--json")
+    assert answer.exit_code == 1
+    records = json.loads(answer.stdout)
+    ranked = [record["submission"] for record in records if record["rank"]]
+    assert ranked == ["a", "b"]
+    (bad,) = [record for record in records if "invalid" in record]
+    assert (bad["submission"], bad["rank"], bad["verified"]) == ("bad", None, False)
+    assert "twice" in bad["invalid"]
+    assert "twice" in run("leaderboard", "--leaderboard", board, "--csv").stdout
+
+    compared = run("leaderboard", "compare", "a", "bad", "--leaderboard", board)
+    assert compared.exit_code == 1
+    assert compared.stderr.startswith(f"error: {board}/official/bad: ")
+    # A split of its own shows without it; alone it is not mistaken for an unknown split.
+    ok("leaderboard", "show", "--leaderboard", board, "--split", "cross-region")
+    (board / "official/bad").rename(board / "official-bad")
+    (board / "strict").mkdir()
+    (board / "official-bad").rename(board / "strict/bad")
+    alone = run("leaderboard", "show", "--leaderboard", board, "--split", "strict")
+    assert (alone.exit_code, alone.stdout) == (1, "no submissions\n")
+    assert "strict/bad: " in alone.stderr
+
+
+def test_split_file_that_repeats_a_scene_is_refused_before_anything_is_written(
+    store: Path, predictions: Path, tmp_path: Path
+) -> None:
+    split = write_split(tmp_path / "mine.json", test=(SCENES[0], *SCENES))
+    board = tmp_path / "board"
+    result = run("score", predictions, "--store", store, "--leaderboard", board, "--split", split)
+    assert result.exit_code == 1
+    assert "test is not sorted or repeats a scene" in result.stderr
+    assert not board.exists()
 
 
 def test_leaderboard_check(board: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from autoice_bench.charts import CHARTS
 from autoice_bench.scoring.evaluate import Evaluation, evaluate
-from autoice_bench.scoring.metrics import formulas as metrics
+from autoice_bench.scoring.metrics import formulas
 from autoice_bench.scoring.metrics.groups import group_scenes
 from autoice_bench.scoring.scores import ScoreRow, build_scores
 from autoice_bench.scoring.truth.store_truth import StoreTruth
@@ -51,11 +51,11 @@ def test_group_scores_are_those_of_the_group_alone(
             counts = evaluation.histograms[chart.name][members].sum(axis=0)
             rows = select(table, chart=chart.name, group_kind=group.kind, group_name=group.name)
             found = rows[rows["metric"] == "f1"].sort_values("class_index")
-            np.testing.assert_allclose(found["value"], metrics.f1(counts) * 100)
+            np.testing.assert_allclose(found["value"], formulas.f1(counts) * 100)
             # Per class, n_pixels is the support.
-            np.testing.assert_array_equal(found["n_pixels"], metrics.support(counts))
+            np.testing.assert_array_equal(found["n_pixels"], formulas.support(counts))
             (headline,) = select(rows, metric="official")["value"]
-            expected = metrics.official_score(metrics.chart_score(counts, chart))
+            expected = formulas.official_score(formulas.chart_score(counts, chart))
             assert headline == float(expected)
 
 

@@ -23,12 +23,8 @@ from autoice_bench.scoring.leaderboard.published import (
     best_of_each_system,
     read_published,
 )
-from autoice_bench.scoring.leaderboard.submission import (
-    SUBMISSION_FILE,
-    Submission,
-    read_submission,
-)
-from autoice_bench.scoring.metrics.definitions import headline_metric
+from autoice_bench.scoring.leaderboard.submission import Submission, read_submission
+from autoice_bench.scoring.metrics.definitions import better_direction, headline_metric
 from autoice_bench.scoring.metrics.groups import GROUP_KINDS
 from autoice_bench.scoring.scores import COMBINED, OFFICIAL
 
@@ -36,8 +32,36 @@ COLUMNS: Final = (COMBINED, *CHART_NAMES)
 ALL: Final = "all"
 """Kind, name and column of the group of all scenes."""
 
-_ASCENDING: Final = ("mae", "bias")
-"""Metrics of which the smallest magnitude is best."""
+
+@dataclass(frozen=True)
+class InvalidSubmission:
+    """A folder that is no submission, or one that is damaged.
+
+    Attributes:
+        folder: where it lies.
+        reason: what is wrong, in a line that names the folder.
+    """
+
+    folder: Path
+    reason: str
+
+    @property
+    def board(self) -> str:
+        """The board it lies under."""
+        return self.folder.parent.name
+
+
+@dataclass(frozen=True)
+class Leaderboard:
+    """What a leaderboard's folder holds.
+
+    Attributes:
+        submissions: those that can be read, by board and name.
+        invalid: the other folders.
+    """
+
+    submissions: tuple[Submission, ...] = ()
+    invalid: tuple[InvalidSubmission, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -124,6 +148,21 @@ def submission_folders(root: Path) -> tuple[Path, ...]:
         for folder in sorted(root.glob("*/*"))
         if folder.is_dir() and not any(part.startswith(".") for part in folder.parts[-2:])
     )
+
+
+def read_leaderboard(root: Path) -> Leaderboard:
+    """Read every submission of a leaderboard; those that cannot be read hide no other.
+
+    Raises:
+        LeaderboardError: the folder is missing.
+    """
+    submissions, invalid = [], []
+    for folder in submission_folders(root):
+        try:
+            submissions.append(read_submission(folder))
+        except LeaderboardError as error:
+            invalid.append(InvalidSubmission(folder, str(error)))
+    return Leaderboard(tuple(submissions), tuple(invalid))
 
 
 def find_submission(root: Path, name: str, *, board: str | None = None) -> Submission:
@@ -223,8 +262,9 @@ def _is_verified(submission: Submission) -> bool:
 
 
 def _sort_key(submission: Submission, value: float, view: View) -> tuple[bool, bool, float, str]:
-    magnitude = abs(value) if view.metric in _ASCENDING else -value
-    return (not _is_verified(submission), bool(np.isnan(value)), magnitude, submission.name)
+    direction = "higher" if view.metric is None else better_direction(view.metric)
+    order = {"higher": -value, "lower": value, "nearest-zero": abs(value)}[direction]
+    return (not _is_verified(submission), bool(np.isnan(value)), order, submission.name)
 
 
 def _columns(members: Sequence[Submission], view: View) -> tuple[str, ...]:
@@ -294,17 +334,3 @@ def _cell(rows: pd.DataFrame, chart: str, metric: str | None) -> Cell:
 def _unrounded(chart_name: str) -> str:
     headlines = {chart.name: headline_metric(chart) for chart in CHARTS}
     return headlines.get(chart_name, COMBINED)
-
-
-def read_leaderboard(root: Path) -> tuple[Submission, ...]:
-    """Read every submission of a leaderboard.
-
-    Raises:
-        LeaderboardError: the folder is missing or a submission is invalid (`leaderboard check`
-            lists every such).
-    """
-    return tuple(
-        read_submission(folder)
-        for folder in submission_folders(root)
-        if (folder / SUBMISSION_FILE).exists()
-    )

@@ -8,13 +8,14 @@ truthfulness; their truth sums must agree among all submissions to a board.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 
+from autoice_bench import __version__
 from autoice_bench.charts import CHARTS
 from autoice_bench.errors import LeaderboardError
 from autoice_bench.scoring.leaderboard.boards import submission_folders
@@ -27,19 +28,20 @@ from autoice_bench.scoring.leaderboard.submission import (
 )
 from autoice_bench.scoring.leaderboard.submission_tables import (
     HISTOGRAMS_FILE,
+    KEY_COLUMNS,
     SCORES_FILE,
     hash_file,
 )
-from autoice_bench.scoring.metrics import formulas as metrics
+from autoice_bench.scoring.metrics import formulas
+from autoice_bench.scoring.metrics.definitions import is_newer
 from autoice_bench.scoring.scores import build_scores
+from autoice_bench.wording import format_count, format_listing
 
 TOLERANCE: Final = 1e-9
 """Largest difference between a recorded and a recomputed score, percent."""
 
 INTERVAL_TOLERANCE: Final = 0.25
 """Largest such difference of an interval's bound, in widths: numpy may change its streams."""
-
-_KEY: Final = ("chart", "metric", "group_kind", "group_name", "class_index")
 
 
 def check_leaderboard(root: Path) -> list[str]:
@@ -107,17 +109,67 @@ def _check_counts(submission: Submission) -> Iterator[str]:
 
 
 def _check_scores(submission: Submission) -> Iterator[str]:
+    """Compare the recorded scores with those that the histograms give, row by row.
+
+    A submission lacks the metrics that came in after the version that scored it: it stays valid.
+    """
     bootstrap = submission.metadata["bootstrap"]
-    recomputed = build_scores(
-        submission.evaluation,
-        submission.name,
-        resamples=bootstrap["resamples"],
-        seed=bootstrap["seed"],
+    recomputed = _by_key(
+        build_scores(
+            submission.evaluation,
+            submission.name,
+            resamples=bootstrap["resamples"],
+            seed=bootstrap["seed"],
+        )
     )
-    recorded = submission.scores
-    if len(recomputed) != len(recorded) or not _same_keys(recomputed, recorded):
-        yield f"{SCORES_FILE} does not hold the rows that the histograms give"
+    recorded = _by_key(submission.scores)
+    if recorded.index.has_duplicates:
+        double = recorded.index[recorded.index.duplicated()][0]
+        yield f"{SCORES_FILE} holds {_name_row(double)} more than once"
         return
+    yield from _check_rows(recorded.index, recomputed.index, submission.metadata["scorer_version"])
+    common = recomputed.index.intersection(recorded.index, sort=False)
+    yield from _check_values(recorded.loc[common], recomputed.loc[common])
+
+
+def _by_key(scores: pd.DataFrame) -> pd.DataFrame:
+    """The table indexed by what a row is about; -1 stands for no class."""
+    keys = scores[list(KEY_COLUMNS)].assign(class_index=scores["class_index"].fillna(-1))
+    return scores.set_index(pd.MultiIndex.from_frame(keys))
+
+
+def _check_rows(recorded: pd.Index[Any], recomputed: pd.Index[Any], version: str) -> Iterator[str]:
+    """Say which rows are missing, or are more than the histograms give."""
+    try:
+        lacking = [
+            key
+            for key in recomputed.difference(recorded, sort=False)
+            if not is_newer(key[0], key[1], version)
+        ]
+    except ValueError as error:
+        yield f"scorer_version: {error}"
+        return
+    foreign = list(recorded.difference(recomputed, sort=False))
+    known = {key[:2] for key in recomputed}
+    unknown = dict.fromkeys(f"{key[0]} {key[1]}" for key in foreign if key[:2] not in known)
+    if unknown:
+        yield (
+            f"{SCORES_FILE} holds metrics that autoice-bench {__version__} does not know: "
+            f"{format_listing(unknown)} (scored by {version}; that version can check them)"
+        )
+    extra = [key for key in foreign if key[:2] in known]
+    for verb, keys in (("lacks", lacking), ("holds beside them", extra)):
+        if keys:
+            of_each_metric = {key[:2]: key for key in reversed(keys)}
+            rows = format_listing(map(_name_row, reversed(of_each_metric.values())))
+            yield (
+                f"{SCORES_FILE} does not hold the rows that the histograms give: {verb} "
+                f"{format_count(len(keys), 'row')}, such as {rows}"
+            )
+
+
+def _check_values(recorded: pd.DataFrame, recomputed: pd.DataFrame) -> Iterator[str]:
+    """Compare two tables of the same rows."""
     wrong = _differs(recorded["value"], recomputed["value"], pd.Series(TOLERANCE, recorded.index))
     width = (recomputed["ci_high"] - recomputed["ci_low"]).fillna(0.0)
     allowed = TOLERANCE + INTERVAL_TOLERANCE * width
@@ -127,17 +179,17 @@ def _check_scores(submission: Submission) -> Iterator[str]:
         wrong |= recorded[column] != recomputed[column]
     if wrong.any():
         index = int(np.flatnonzero(wrong)[0])
-        first, expected = recorded.iloc[index], recomputed.iloc[index]
         yield (
-            f"{int(wrong.sum())} rows differ from the histograms: {first['chart']} "
-            f"{first['metric']} of {first['group_kind']} {first['group_name']} is "
-            f"{first['value']:.6f}; recomputed {expected['value']:.6f}"
+            f"{int(wrong.sum())} rows differ from the histograms: "
+            f"{_name_row(recorded.index[index])} is {recorded['value'].iloc[index]:.6f}; "
+            f"recomputed {recomputed['value'].iloc[index]:.6f}"
         )
 
 
-def _same_keys(a: pd.DataFrame, b: pd.DataFrame) -> bool:
-    columns = list(_KEY)
-    return bool((a[columns].fillna(-1).to_numpy() == b[columns].fillna(-1).to_numpy()).all())
+def _name_row(key: Sequence[Any]) -> str:
+    chart, metric, group_kind, group_name, class_index = key
+    of_class = "" if class_index < 0 else f" class {class_index}"
+    return f"{chart} {metric}{of_class} of {group_kind} {group_name}"
 
 
 def _differs(
@@ -182,7 +234,7 @@ def _find_other_truths(submissions: Iterable[Submission]) -> Iterator[str]:
         if not evaluation.rankable:  # lacks charts, and with them their truth
             continue
         for chart in CHARTS:
-            counts = metrics.support(evaluation.histograms[chart.name])
+            counts = formulas.support(evaluation.histograms[chart.name])
             name, expected = first.setdefault(
                 (evaluation.truth_fingerprint, chart.name), (submission.name, counts)
             )

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from autoice_bench.charts import CHARTS, Chart
 from autoice_bench.errors import LeaderboardError
 from autoice_bench.scoring.evaluate import Evaluation
-from autoice_bench.scoring.metrics import formulas as metrics
+from autoice_bench.scoring.metrics import formulas
 from autoice_bench.scoring.metrics.definitions import headline_metric
 from autoice_bench.scoring.metrics.groups import Group, group_scenes
 from autoice_bench.scoring.metrics.uncertainty import (
@@ -131,13 +131,13 @@ def _scores(evaluation: Evaluation, group: Group, weights: NDArray[np.float64]) 
     members = list(group.members)
     for chart in CHARTS:
         counts = resample(evaluation.histograms[chart.name][members], weights)
-        chart_scores[chart.name] = metrics.chart_score(counts, chart) * 100
+        chart_scores[chart.name] = formulas.chart_score(counts, chart) * 100
         scores[chart.name, headline_metric(chart), None] = chart_scores[chart.name]
         if group.kind == "all":
             scores |= _class_scores(counts, chart)
-    return {(COMBINED, COMBINED, None): metrics.combined_score(chart_scores), **scores}
+    return {(COMBINED, COMBINED, None): formulas.combined_score(chart_scores), **scores}
 
 
 def _class_scores(counts: NDArray[np.float64], chart: Chart) -> _Scores:
-    f1 = metrics.f1(counts) * 100
+    f1 = formulas.f1(counts) * 100
     return {(chart.name, "f1", index): f1[:, index] for index in range(chart.n_classes)}

@@ -9,8 +9,6 @@ from __future__ import annotations
 import json
 import math
 import re
-import shutil
-import uuid
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -22,6 +20,7 @@ import pyarrow as pa
 from autoice_bench import __version__
 from autoice_bench.errors import LabelError, LeaderboardError
 from autoice_bench.formats.label_rule import LabelRule
+from autoice_bench.formats.whole_files import whole_folder
 from autoice_bench.scoring.evaluate import Evaluation
 from autoice_bench.scoring.leaderboard.submission_metadata import validate_metadata
 from autoice_bench.scoring.leaderboard.submission_tables import (
@@ -211,25 +210,53 @@ def write_submission(
     """
     require_free(leaderboard, evaluation.board, name, replace=replace)
     folder = leaderboard / evaluation.board / name
-    partial = folder.with_name(f".{name}.{uuid.uuid4().hex}.partial")
+    metadata = _metadata(evaluation, name, description or SubmissionDescription())
     try:
-        partial.mkdir(parents=True)
-        write_table(scores, SCORES_SCHEMA, partial / SCORES_FILE)
-        scene_ids = [scene.scene_id for scene in evaluation.scenes]
-        histograms = build_histogram_table(evaluation.histograms, scene_ids)
-        write_table(histograms, HISTOGRAMS_SCHEMA, partial / HISTOGRAMS_FILE)
-        metadata = _metadata(evaluation, name, description or SubmissionDescription())
-        metadata["files"] = {
-            file: hash_file(partial / file) for file in (SCORES_FILE, HISTOGRAMS_FILE)
-        }
-        text = json.dumps(metadata, indent=2, ensure_ascii=False) + "\n"
-        (partial / SUBMISSION_FILE).write_text(text, encoding="utf-8")
-        _put_in_place(partial, folder, replace=replace)
+        with whole_folder(folder, replace=replace) as partial:
+            _write_files(partial, evaluation, scores, metadata)
     except OSError as error:
+        # Somebody may have taken the name since the look above: of two scorers one is told.
+        if isinstance(error, FileExistsError) and folder.is_dir():
+            raise LeaderboardError(
+                f"{folder}: another scorer wrote it meanwhile; --replace replaces it"
+            ) from error
         raise LeaderboardError(f"{folder}: cannot be written: {error.strerror or error}") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     return folder
+
+
+def read_submission(folder: Path) -> Submission:
+    """Read a submission's folder.
+
+    Raises:
+        LeaderboardError: a file is missing or is not what it should be.
+    """
+    try:
+        metadata = json.loads((folder / SUBMISSION_FILE).read_text(encoding="utf-8"))
+        validate_metadata(metadata)
+        scores = read_table(folder / SCORES_FILE, SCORES_SCHEMA)
+        histograms = read_table(folder / HISTOGRAMS_FILE, HISTOGRAMS_SCHEMA)
+        evaluation = _read_evaluation(metadata, histograms)
+    except FileNotFoundError as error:
+        raise LeaderboardError(
+            f"{folder}: {Path(error.filename).name} is missing; `autoice-bench score` writes it"
+        ) from None
+    except OSError as error:
+        raise LeaderboardError(f"{folder}: cannot be read: {error}") from error
+    except (KeyError, TypeError, ValueError, LabelError, pa.ArrowException) as error:
+        raise LeaderboardError(f"{folder}: not a submission of this format: {error}") from error
+    return Submission(folder, metadata, scores, evaluation)
+
+
+def _write_files(
+    folder: Path, evaluation: Evaluation, scores: pd.DataFrame, metadata: Mapping[str, Any]
+) -> None:
+    write_table(scores, SCORES_SCHEMA, folder / SCORES_FILE)
+    scene_ids = [scene.scene_id for scene in evaluation.scenes]
+    histograms = build_histogram_table(evaluation.histograms, scene_ids)
+    write_table(histograms, HISTOGRAMS_SCHEMA, folder / HISTOGRAMS_FILE)
+    hashes = {file: hash_file(folder / file) for file in (SCORES_FILE, HISTOGRAMS_FILE)}
+    text = json.dumps({**metadata, "files": hashes}, indent=2, ensure_ascii=False) + "\n"
+    (folder / SUBMISSION_FILE).write_text(text, encoding="utf-8")
 
 
 def _metadata(
@@ -256,43 +283,6 @@ def _metadata(
         "bootstrap": {"resamples": RESAMPLES, "seed": SEED},
         "scenes": [{**asdict(scene), "shape": list(scene.shape)} for scene in evaluation.scenes],
     }
-
-
-def _put_in_place(partial: Path, folder: Path, *, replace: bool) -> None:
-    # Renaming onto a folder that is not empty fails, so of two scorers at once one is told.
-    if replace and folder.exists():
-        old = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}.old")
-        folder.rename(old)
-        partial.rename(folder)
-        shutil.rmtree(old)
-        return
-    try:
-        partial.rename(folder)
-    except OSError as error:
-        raise LeaderboardError(
-            f"{folder}: another scorer wrote it meanwhile; --replace replaces it"
-        ) from error
-
-
-def read_submission(folder: Path) -> Submission:
-    """Read a submission's folder.
-
-    Raises:
-        LeaderboardError: a file is missing or is not what it should be.
-    """
-    try:
-        metadata = json.loads((folder / SUBMISSION_FILE).read_text(encoding="utf-8"))
-        validate_metadata(metadata)
-        scores = read_table(folder / SCORES_FILE, SCORES_SCHEMA)
-        histograms = read_table(folder / HISTOGRAMS_FILE, HISTOGRAMS_SCHEMA)
-        evaluation = _read_evaluation(metadata, histograms)
-    except FileNotFoundError as error:
-        raise LeaderboardError(
-            f"{folder}: {Path(error.filename).name} is missing; `autoice-bench score` writes it"
-        ) from None
-    except (KeyError, TypeError, ValueError, LabelError, pa.ArrowException) as error:
-        raise LeaderboardError(f"{folder}: not a submission of this format: {error}") from error
-    return Submission(folder, metadata, scores, evaluation)
 
 
 def _read_evaluation(metadata: dict[str, Any], table: pd.DataFrame) -> Evaluation:

@@ -63,8 +63,12 @@ def validate_metadata(metadata: object) -> None:
         raise ValueError("missing holds something else than strings")
     if not metadata["scenes"]:
         raise ValueError("scenes is empty; expected the scenes scored")
+    listed: set[str] = set()
     for scene in metadata["scenes"]:
-        _validate_scene(scene)
+        scene_id = _validate_scene(scene)
+        if scene_id in listed:
+            raise ValueError(f"scenes lists {scene_id} twice; expected each scene once")
+        listed.add(scene_id)
 
 
 def _require(content: Mapping[str, Any], name: str, expected: type, prefix: str = "") -> Any:
@@ -77,10 +81,10 @@ def _require(content: Mapping[str, Any], name: str, expected: type, prefix: str 
     return value
 
 
-def _validate_scene(scene: object) -> None:
+def _validate_scene(scene: object) -> str:
     if not isinstance(scene, dict):
         raise ValueError(f"scenes holds {scene!r}; expected objects")
-    scene_id = _require(scene, "scene_id", str, "scenes: ")
+    scene_id: str = _require(scene, "scene_id", str, "scenes: ")
     if not is_scene_name(scene_id):
         raise ValueError(f"scenes: {scene_id!r} is no scene id")
     where = f"scene {scene_id}: "
@@ -90,3 +94,4 @@ def _validate_scene(scene: object) -> None:
     shape = _require(scene, "shape", list, where)
     if len(shape) != 2 or not all(type(size) is int and size > 0 for size in shape):
         raise ValueError(f"{where}shape is {shape!r}; expected lines and samples")
+    return scene_id

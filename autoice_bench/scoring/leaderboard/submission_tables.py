@@ -37,6 +37,9 @@ SCORES_SCHEMA: Final = pa.schema(
         ("truth_fingerprint", pa.string()),
     ]
 )
+KEY_COLUMNS: Final = ("chart", "metric", "group_kind", "group_name")
+"""Columns of the scores that say, with the class, what a row is about; never empty."""
+
 HISTOGRAMS_SCHEMA: Final = pa.schema(
     [
         ("scene_id", pa.string()),
@@ -88,12 +91,16 @@ def read_table(path: Path, schema: pa.Schema) -> pd.DataFrame:
 
     Raises:
         FileNotFoundError: there is none.
-        ValueError: its columns or types are others (``pyarrow.ArrowException`` if it is damaged).
+        ValueError: its columns or types are others, or a row does not say what it is about
+            (``pyarrow.ArrowException`` or ``OSError`` if it is damaged).
     """
     with path.open("rb") as file:  # a missing file is told apart from a damaged one
         table = pq.read_table(file)
     if not table.schema.equals(schema):
         raise ValueError(f"{path.name} has columns {table.schema.names} or types of another format")
+    for column in KEY_COLUMNS:
+        if column in table.column_names and table[column].null_count:
+            raise ValueError(f"{path.name} holds a row without {column}")
     frame: pd.DataFrame = table.to_pandas()
     return frame.astype({"class_index": "Int64"}) if "class_index" in frame else frame
 

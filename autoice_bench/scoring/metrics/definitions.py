@@ -1,18 +1,30 @@
-"""Which metrics are reported for which chart, under which name and unit."""
+"""The table of metrics: which charts have them, unit, better direction, and since when.
+
+A new metric is one entry of ``METRICS``, with its formula in ``formulas``. Everything else follows:
+the rows of ``scores.parquet``, the columns and the order of a board, and what a check asks of a
+submission that was scored before the metric existed.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from typing import Final, Literal
 
-from autoice_bench.charts import SIC, SOD, Chart
-from autoice_bench.scoring.metrics import formulas as metrics
+from autoice_bench.charts import CHART_NAMES, FLOE, SIC, SOD, Chart
+from autoice_bench.scoring.metrics import formulas
 from autoice_bench.scoring.metrics.formulas import Counts, Values
+
+Direction = Literal["higher", "lower", "nearest-zero"]
+"""Which values are the better ones."""
 
 PERCENT: Final = "percent"
 CONCENTRATION: Final = "percent concentration"
+
+FIRST_VERSION: Final = "0.1.0"
+"""The first version of the scorer; every submission has the metrics that it knew."""
 
 SIC_BANDS: Final = {"water": (0, 0), "intermediate": (1, 9), "full": (10, 10)}
 """Open water, 10-90 % and fully packed ice."""
@@ -23,74 +35,29 @@ ORDINAL_FLOES: Final = (1, 5)
 
 @dataclass(frozen=True)
 class Metric:
-    """One reported metric of a chart.
+    """One reported metric of one or several charts.
 
     Attributes:
         name: name in the table of scores.
         compute: (..., C, C + 1) counts to (...) values, or (..., C) if ``per_class``.
         undefined: why a value is NaN although there are valid pixels.
+        charts: names of the charts that have it.
         unit: unit of the reported value.
         scale: reported value per computed value.
+        direction: which values are better.
         per_class: whether there is one value per class.
+        since: version of the package that it came in; submissions of older ones lack it.
     """
 
     name: str
     compute: Callable[[Counts], Values]
     undefined: str
+    charts: tuple[str, ...] = CHART_NAMES
     unit: str = PERCENT
     scale: float = 100.0
+    direction: Direction = "higher"
     per_class: bool = False
-
-
-_CLASS_METRICS: Final = (
-    ("precision", metrics.precision, "class never predicted"),
-    ("recall", metrics.recall, "class absent from the truth"),
-    ("f1", metrics.f1, "class absent from truth and prediction"),
-    ("iou", metrics.iou, "class absent from truth and prediction"),
-)
-
-
-def headline_metric(chart: Chart) -> str:
-    """Name of the challenge's metric of a chart: ``r2`` or ``f1_weighted``."""
-    return "r2" if chart.metric == "r2" else "f1_weighted"
-
-
-def chart_metrics(chart: Chart) -> tuple[Metric, ...]:
-    """Every metric of a chart, the challenge's first."""
-    common = (
-        Metric("f1_weighted", metrics.f1_weighted, "no valid pixels"),
-        Metric("f1_macro", metrics.f1_macro, "no valid pixels"),
-        Metric("accuracy", metrics.accuracy, "no valid pixels"),
-    )
-    per_class = tuple(
-        Metric(name, compute, undefined, per_class=True)
-        for name, compute, undefined in _CLASS_METRICS
-    )
-    if chart == SIC:
-        r2 = Metric("r2", metrics.r2, "the truth holds one class")
-        return (r2, *common, *_concentration_metrics(), *per_class)
-    first, last = (0, SOD.n_classes - 1) if chart == SOD else ORDINAL_FLOES
-    within_one = Metric(
-        "within_one_class",
-        partial(metrics.within_one_class, first=first, last=last),
-        f"the truth holds no class {first}-{last}",
-    )
-    return (*common, within_one, *per_class)
-
-
-def _concentration_metrics() -> tuple[Metric, ...]:
-    step = metrics.PERCENT_PER_SIC_CLASS
-    errors = (
-        Metric("mae", metrics.mean_absolute_error, "no valid pixels", CONCENTRATION, step),
-        Metric("bias", metrics.bias, "no valid pixels", CONCENTRATION, step),
-        Metric("band_accuracy", _on_bands(metrics.accuracy), "no valid pixels"),
-    )
-    bands = tuple(
-        Metric(f"{band}_{name}", _on_bands(compute, index), undefined.replace("class", "band"))
-        for index, band in enumerate(SIC_BANDS)
-        for name, compute, undefined in _CLASS_METRICS
-    )
-    return errors + bands
+    since: str = FIRST_VERSION
 
 
 def _on_bands(
@@ -100,7 +67,102 @@ def _on_bands(
     bands = tuple(SIC_BANDS.values())
 
     def compute_on_bands(counts: Counts) -> Values:
-        values = compute(metrics.merge_classes(counts, bands))
+        values = compute(formulas.merge_classes(counts, bands))
         return values if index is None else values[..., index]
 
     return compute_on_bands
+
+
+def _within_one(first: int, last: int, chart: Chart) -> Metric:
+    compute = partial(formulas.within_one_class, first=first, last=last)
+    undefined = f"the truth holds no class {first}-{last}"
+    return Metric("within_one_class", compute, undefined, charts=(chart.name,))
+
+
+def _concentration(name: str, compute: Callable[[Counts], Values], direction: Direction) -> Metric:
+    return Metric(
+        name,
+        compute,
+        "no valid pixels",
+        charts=(SIC.name,),
+        unit=CONCENTRATION,
+        scale=formulas.PERCENT_PER_SIC_CLASS,
+        direction=direction,
+    )
+
+
+_OF_CLASSES: Final = (
+    Metric("precision", formulas.precision, "class never predicted", per_class=True),
+    Metric("recall", formulas.recall, "class absent from the truth", per_class=True),
+    Metric("f1", formulas.f1, "class absent from truth and prediction", per_class=True),
+    Metric("iou", formulas.iou, "class absent from truth and prediction", per_class=True),
+)
+_OF_BANDS: Final = tuple(
+    Metric(
+        f"{band}_{metric.name}",
+        _on_bands(metric.compute, index),
+        metric.undefined.replace("class", "band"),
+        charts=(SIC.name,),
+    )
+    for index, band in enumerate(SIC_BANDS)
+    for metric in _OF_CLASSES
+)
+
+METRICS: tuple[Metric, ...] = (
+    Metric("r2", formulas.r2, "the truth holds one class", charts=(SIC.name,)),
+    Metric("f1_weighted", formulas.f1_weighted, "no valid pixels"),
+    Metric("f1_macro", formulas.f1_macro, "no valid pixels"),
+    Metric("accuracy", formulas.accuracy, "no valid pixels"),
+    _concentration("mae", formulas.mean_absolute_error, "lower"),
+    _concentration("bias", formulas.bias, "nearest-zero"),
+    Metric("band_accuracy", _on_bands(formulas.accuracy), "no valid pixels", charts=(SIC.name,)),
+    *_OF_BANDS,
+    _within_one(0, SOD.n_classes - 1, SOD),
+    _within_one(*ORDINAL_FLOES, FLOE),
+    *_OF_CLASSES,
+)
+"""Every metric, in the order of the rows of a chart."""
+
+
+def chart_metrics(chart: Chart) -> tuple[Metric, ...]:
+    """Every metric of a chart, the challenge's first."""
+    return tuple(metric for metric in METRICS if chart.name in metric.charts)
+
+
+def headline_metric(chart: Chart) -> str:
+    """Name of the challenge's metric of a chart: ``r2`` or ``f1_weighted``."""
+    return "r2" if chart.metric == "r2" else "f1_weighted"
+
+
+def better_direction(name: str) -> Direction:
+    """Which values of a metric are better; higher ones where the name is not in the table."""
+    directions = (metric.direction for metric in METRICS if metric.name == name)
+    return next(directions, "higher")
+
+
+def is_newer(chart_name: str, name: str, version: str) -> bool:
+    """Whether a chart got a metric after a version of the scorer, whose scores then lack it.
+
+    What the first version knew is newer than no version, whatever a submission says of itself.
+
+    Raises:
+        ValueError: ``version`` is no version number.
+    """
+    known = max(parse_version(version), parse_version(FIRST_VERSION))
+    return any(
+        parse_version(metric.since) > known
+        for metric in METRICS
+        if metric.name == name and chart_name in metric.charts
+    )
+
+
+def parse_version(version: str) -> tuple[int, ...]:
+    """The three numbers of a version; what follows them (``.dev1``, ``rc1``) is left out.
+
+    Raises:
+        ValueError: it does not begin with three numbers.
+    """
+    match = re.match(r"(\d{1,9})\.(\d{1,9})\.(\d{1,9})(?!\d)", version, re.ASCII)
+    if match is None:
+        raise ValueError(f"version {version!r}; expected three numbers, such as {FIRST_VERSION}")
+    return tuple(int(number) for number in match.groups())

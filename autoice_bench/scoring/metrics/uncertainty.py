@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autoice_bench.charts import Chart
-from autoice_bench.scoring.metrics import formulas as metrics
+from autoice_bench.scoring.metrics import formulas
 from autoice_bench.scoring.metrics.groups import Group
 
 RESAMPLES: Final = 2000
@@ -121,10 +121,10 @@ class Resampled:
         return self._counts[chart.name]
 
     def chart_scores(self, group: Group, chart: Chart) -> NDArray[np.float64]:
-        """(resamples,) scores of a chart, as fractions; see ``metrics.chart_score``."""
+        """(resamples,) scores of a chart, as fractions; see ``formulas.chart_score``."""
         key = (group, chart.name)
         if key not in self._scores:
-            self._scores[key] = metrics.chart_score(self.counts(group, chart), chart)
+            self._scores[key] = formulas.chart_score(self.counts(group, chart), chart)
         return self._scores[key]
 
     def _draw(self, group: Group, chart: Chart) -> NDArray[np.float64]:

@@ -3,10 +3,12 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
+from functools import reduce
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
@@ -32,6 +34,9 @@ from autoice_bench.scoring.leaderboard.submission import (
     write_submission,
 )
 from autoice_bench.scoring.leaderboard.submission_tables import hash_file
+from autoice_bench.scoring.metrics import definitions
+from autoice_bench.scoring.metrics.definitions import Metric
+from autoice_bench.scoring.metrics.formulas import accuracy
 from autoice_bench.scoring.scores import build_scores, summarise
 from autoice_bench.scoring.truth.store_truth import StoreTruth
 from autoice_bench.text.leaderboard import board_records, format_board, format_comparison
@@ -132,6 +137,71 @@ def test_failed_write_leaves_nothing(
     assert list((tmp_path / "official").iterdir()) == []
 
 
+def test_interrupted_replacement_leaves_the_submission_that_was_there(
+    poor: Evaluation, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = read_submission(root / "official/good")
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(
+        "autoice_bench.scoring.leaderboard.submission.build_histogram_table", interrupt
+    )
+    with pytest.raises(KeyboardInterrupt):
+        submit(poor, root, "good", replace=True)
+    assert read_submission(root / "official/good").metadata == before.metadata
+    assert sorted(path.name for path in (root / "official").iterdir()) == ["good", "poor"]
+
+
+def test_what_killed_scorers_left_is_on_no_board_and_goes(poor: Evaluation, root: Path) -> None:
+    board = root / "official"
+    # Being written, and displaced by what was being written, when the power went.
+    for name in (".good.0123.partial", ".good.0123.old"):
+        shutil.copytree(board / "good", board / name)
+    found = read_leaderboard(root)
+    assert [submission.folder.name for submission in found.submissions] == ["good", "poor"]
+    assert found.invalid == ()
+    assert check_leaderboard(root) == []
+    submit(poor, root, "good", replace=True)
+    assert sorted(path.name for path in board.iterdir()) == ["good", "poor"]
+
+
+def test_file_in_place_of_a_board_is_told(good: Evaluation, tmp_path: Path) -> None:
+    (tmp_path / "official").write_text("")
+    with pytest.raises(LeaderboardError, match="official/x: cannot be written: "):
+        submit(good, tmp_path, "x")
+
+
+def test_bad_submissions_hide_no_other(root: Path) -> None:
+    def spoil(name: str) -> Path:
+        return Path(shutil.copytree(root / "official/good", root / "official" / name))
+
+    first, *others = json.loads((root / "official/good/submission.json").read_text())["scenes"]
+    edit_json(spoil("twice") / "submission.json", scenes=[first, first, *others])
+    (spoil("cut") / "submission.json").write_text("{")
+    (spoil("empty") / "histograms.parquet").write_bytes(b"")
+    rewrite(spoil("unnamed"), "scores", "group_name", 0, None)
+    path = spoil("torn") / "scores.parquet"
+    path.write_bytes(path.read_bytes()[:-100])
+    (spoil("nothing") / "submission.json").unlink()
+    (root / "strict/lost").mkdir(parents=True)
+    found = read_leaderboard(root)
+    assert [submission.name for submission in found.submissions] == ["good", "poor"]
+    reasons = {(each.board, each.folder.name): each.reason for each in found.invalid}
+    assert reasons.keys() == {
+        *(("official", name) for name in ("twice", "cut", "empty", "unnamed", "torn", "nothing")),
+        ("strict", "lost"),
+    }
+    assert f"scenes lists {SCENES[0]} twice" in reasons["official", "twice"]
+    assert "submission.json is missing" in reasons["official", "nothing"]
+    assert "a row without group_name" in reasons["official", "unnamed"]
+    for (board, name), reason in reasons.items():
+        assert f"{root}/{board}/{name}: " in reason
+        assert "\n" not in reason
+        assert reason in check_leaderboard(root)
+
+
 @pytest.mark.parametrize("name", ["a", "ASPP-6_12.18+x", "0", "x" * 100])
 def test_safe_names(name: str) -> None:
     assert require_safe_name(name) == name
@@ -165,7 +235,7 @@ def test_descriptions_are_strict(tmp_path: Path) -> None:
 
 
 def test_ranks_by_combined_score(root: Path) -> None:
-    (board,) = build_boards(read_leaderboard(root))
+    (board,) = build_boards(read_leaderboard(root).submissions)
     assert [(e.rank, e.submission.name) for e in board.entries] == [(1, "good"), (2, "poor")]
     cell = board.entries[0].cells["combined"]
     assert cell.ci_low < cell.value < cell.ci_high
@@ -174,7 +244,7 @@ def test_ranks_by_combined_score(root: Path) -> None:
 def test_partial_submission_is_listed_without_a_rank(good: Evaluation, root: Path) -> None:
     partial = dataclasses.replace(good, missing=("p: scene x is missing",), predictions_sha256="f")
     submit(partial, root, "partial")
-    boards = build_boards(read_leaderboard(root))
+    boards = build_boards(read_leaderboard(root).submissions)
     entry = next(e for board in boards for e in board.entries if e.submission.name == "partial")
     assert entry.rank is None
     assert not entry.submission.metadata["verified"]
@@ -187,20 +257,20 @@ def test_other_truth_split_and_simulation_get_their_own_board(good: Evaluation, 
     submit(dataclasses.replace(good, scenes=scenes), root, "other-truth")
     submit(dataclasses.replace(good, simulated=False), root, "real")
     submit(dataclasses.replace(good, split="strict"), root, "strict")
-    boards = build_boards(read_leaderboard(root))
+    boards = build_boards(read_leaderboard(root).submissions)
     names = [{e.submission.name for e in board.entries} for board in boards]
     assert len(names) == 4
     assert {"good", "poor"} in names
     assert all(board.entries[0].rank == 1 for board in boards)
-    assert {board.name for board in build_boards(read_leaderboard(root), only="strict")} == {
-        "strict"
-    }
+    assert {
+        board.name for board in build_boards(read_leaderboard(root).submissions, only="strict")
+    } == {"strict"}
 
 
 def test_simulated_boards_say_that_published_results_are_another_matter(
     good: Evaluation, root: Path
 ) -> None:
-    (board,) = build_boards(read_leaderboard(root))
+    (board,) = build_boards(read_leaderboard(root).submissions)
     text = format_board(board)
     assert "SIMULATED" in text
     assert "(on the released scenes, comparable with none of the above)" in text
@@ -208,7 +278,7 @@ def test_simulated_boards_say_that_published_results_are_another_matter(
         assert record["simulated"] is not record["published"]
         assert (record["truth_fingerprint"] is None) is record["published"]
     submit(dataclasses.replace(good, simulated=False), root, "real")
-    real = build_boards(read_leaderboard(root))[0]
+    real = build_boards(read_leaderboard(root).submissions)[0]
     assert not real.simulated
     assert real.published
     text = format_board(real)
@@ -225,7 +295,7 @@ def test_labels_of_another_rule_say_so_and_show_nothing_published(
     submit(other, tmp_path, "other")
     summary = format_summary(summarise(other, build_scores(other, "other"), "other", None))
     assert "labels dominant-sum, SOD 70 %, FLOE 50 %: not comparable" in summary
-    (board,) = build_boards(read_leaderboard(tmp_path))
+    (board,) = build_boards(read_leaderboard(tmp_path).submissions)
 
     assert board.published == ()
     assert ", labels dominant-sum, SOD 70 %, FLOE 50 %; " in format_board(board)
@@ -233,7 +303,7 @@ def test_labels_of_another_rule_say_so_and_show_nothing_published(
 
 
 def test_views(root: Path) -> None:
-    submissions = read_leaderboard(root)
+    submissions = read_leaderboard(root).submissions
     (by_region,) = build_boards(submissions, View(group="region", chart="SOD"))
     assert by_region.columns == ("all", "CentralEast", "SGRDIMID")
     (by_mae,) = build_boards(submissions, View(metric="mae"))
@@ -428,6 +498,80 @@ def test_check_reads_json_that_is_no_object(root: Path) -> None:
     (root / "official/good/submission.json").write_text("[]")
     (problem,) = check_leaderboard(root)
     assert "holds a list; expected an object" in problem
+
+
+def drop_rows(folder: Path, **values: str) -> None:
+    """Delete the rows of these values and renew the file's recorded hash, as a forger would."""
+    path = folder / "scores.parquet"
+    table = pq.read_table(path)
+    dropped = reduce(pc.and_, (pc.equal(table[column], value) for column, value in values.items()))
+    pq.write_table(table.filter(pc.invert(dropped)), path)
+    files = json.loads((folder / "submission.json").read_text())["files"]
+    edit_json(folder / "submission.json", files=files | {path.name: hash_file(path)})
+
+
+@pytest.fixture
+def made_up(monkeypatch: pytest.MonkeyPatch) -> Metric:
+    """A metric of the next version, in the table."""
+    metric = Metric("made_up", accuracy, "no valid pixels", direction="lower", since="0.2.0")
+    monkeypatch.setattr(definitions, "METRICS", (*definitions.METRICS, metric))
+    return metric
+
+
+def test_submission_of_before_a_metric_stays_valid(
+    root: Path, poor: Evaluation, made_up: Metric
+) -> None:
+    assert json.loads((root / "official/good/submission.json").read_text())["scorer_version"] == (
+        "0.1.0"
+    )
+    assert check_leaderboard(root) == []
+    # One that has the metric is beside them, and the board says what the others lack.
+    submit(dataclasses.replace(poor, predictions_sha256="f"), root, "new")
+    edit_json(root / "official/new/submission.json", scorer_version="0.2.0")
+    assert check_leaderboard(root) == []
+    (board,) = build_boards(read_leaderboard(root).submissions, View(metric=made_up.name))
+    first, *others = board.entries
+    assert (first.rank, first.submission.name) == (1, "new")
+    assert [entry.rank for entry in others] == [None, None]
+
+
+@pytest.mark.parametrize("version", ["0.1.0", "0.0.1", "0.2.0"])
+def test_deleted_rows_of_an_old_metric_are_found(root: Path, made_up: Metric, version: str) -> None:
+    edit_json(root / "official/poor/submission.json", scorer_version=version)
+    drop_rows(root / "official/poor", metric="within_one_class", chart="SOD", group_kind="all")
+    problems = check_leaderboard(root)
+    assert problems[0].startswith(f"{root}/official/poor: scores.parquet does not hold the rows")
+    assert "SOD within_one_class of all all" in problems[0]
+    # Who claims the newer version must have its metric too.
+    assert ("made_up" in problems[0]) == (version == "0.2.0")
+
+
+def test_rows_that_the_histograms_do_not_give_are_named(
+    root: Path, good: Evaluation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as later:
+        metric = Metric("made_up", accuracy, "no valid pixels", charts=("SIC",), since="0.2.0")
+        later.setattr(definitions, "METRICS", (*definitions.METRICS, metric))
+        submit(good, root, "good", replace=True)
+    edit_json(root / "official/good/submission.json", scorer_version="0.2.0")
+    (problem,) = check_leaderboard(root)
+    assert "holds metrics that autoice-bench 0.1.0 does not know: SIC made_up" in problem
+    assert "scored by 0.2.0" in problem
+    rewrite(root / "official/poor", "scores", "group_name", 0, "nowhere")
+    problems = check_leaderboard(root)[1:]
+    assert any(
+        "lacks 1 row, such as combined combined of all all" in problem for problem in problems
+    )
+    assert any(
+        "holds beside them 1 row, such as combined combined of all nowhere" in p for p in problems
+    )
+    rewrite(root / "official/poor", "scores", "metric", 0, "official")
+    rewrite(root / "official/poor", "scores", "group_name", 0, "all")
+    problems = check_leaderboard(root)[1:]
+    assert any("holds combined official of all all more than once" in p for p in problems)
+    edit_json(root / "official/poor/submission.json", scorer_version="new")
+    drop_rows(root / "official/poor", metric="official")
+    assert any("scorer_version: version 'new'" in problem for problem in check_leaderboard(root))
 
 
 def test_check_takes_no_truth_from_partial_submissions(good: Evaluation, root: Path) -> None:

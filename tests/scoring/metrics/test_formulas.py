@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
 from autoice_bench.charts import CHARTS, FLOE, SIC, SOD, Chart
-from autoice_bench.scoring.metrics import formulas as metrics
+from autoice_bench.scoring.metrics import formulas
 from autoice_bench.scoring.metrics.definitions import chart_metrics
 from autoice_bench.scoring.metrics.histograms import joint_histogram
 
@@ -31,46 +31,46 @@ PAIRS = {(0, 0): 2, (0, 1): 1, (1, 1): 1, (1, 6): 1}
 def test_r2_by_hand() -> None:
     # Truth 0, 1, 2 (mean 1, SS_tot 2), predicted 0, 1, 1: SS_res 1, so R2 = 1 - 1/2.
     counts = counts_of({(0, 0): 1, (1, 1): 1, (2, 1): 1}, 11)
-    assert metrics.r2(counts) == pytest.approx(0.5)
+    assert formulas.r2(counts) == pytest.approx(0.5)
 
 
 def test_mask_class_is_eleven_in_r2() -> None:
     # Truth 0, 10 (mean 5, SS_tot 50), predicted 0, 11: SS_res 1, so R2 = 0.98.
-    assert metrics.r2(counts_of({(0, 0): 1, (10, 11): 1}, 11)) == pytest.approx(0.98)
+    assert formulas.r2(counts_of({(0, 0): 1, (10, 11): 1}, 11)) == pytest.approx(0.98)
 
 
 def test_r2_needs_two_classes_in_the_truth() -> None:
-    assert np.isnan(metrics.r2(counts_of({(3, 3): 10}, 11)))
-    assert np.isnan(metrics.r2(counts_of({}, 11)))
+    assert np.isnan(formulas.r2(counts_of({(3, 3): 10}, 11)))
+    assert np.isnan(formulas.r2(counts_of({}, 11)))
 
 
 def test_r2_is_exact_for_one_odd_pixel_among_many() -> None:
     # 10^9 pixels of class 10 and one of class 9, predicted the other way round for the odd one:
     # SS_tot = 1 * (1 - 1e-9), SS_res = 1; a difference of sums of squares would lose it.
     counts = counts_of({(10, 10): 10**9, (9, 10): 1}, 11)
-    assert metrics.r2(counts) == pytest.approx(1 - 1 / (1 - 1 / (10**9 + 1)), abs=1e-9)
+    assert formulas.r2(counts) == pytest.approx(1 - 1 / (1 - 1 / (10**9 + 1)), abs=1e-9)
 
 
 def test_class_metrics_by_hand() -> None:
     counts = counts_of(PAIRS, 6)
     # Class 0: TP 2, predicted 2, truth 3. Class 1: TP 1, predicted 2, truth 2.
-    np.testing.assert_allclose(metrics.precision(counts)[:2], [1.0, 0.5])
-    np.testing.assert_allclose(metrics.recall(counts)[:2], [2 / 3, 0.5])
-    np.testing.assert_allclose(metrics.f1(counts)[:2], [4 / 5, 2 / 4])
-    np.testing.assert_allclose(metrics.iou(counts)[:2], [2 / 3, 1 / 3])
-    assert np.isnan(metrics.f1(counts)[2:]).all()
+    np.testing.assert_allclose(formulas.precision(counts)[:2], [1.0, 0.5])
+    np.testing.assert_allclose(formulas.recall(counts)[:2], [2 / 3, 0.5])
+    np.testing.assert_allclose(formulas.f1(counts)[:2], [4 / 5, 2 / 4])
+    np.testing.assert_allclose(formulas.iou(counts)[:2], [2 / 3, 1 / 3])
+    assert np.isnan(formulas.f1(counts)[2:]).all()
     # Weighted by support 3 and 2: (3 * 0.8 + 2 * 0.5) / 5.
-    assert metrics.f1_weighted(counts) == pytest.approx(0.68)
+    assert formulas.f1_weighted(counts) == pytest.approx(0.68)
     # The predicted mask class is a third label with F1 0: (0.8 + 0.5 + 0) / 3.
-    assert metrics.f1_macro(counts) == pytest.approx(1.3 / 3)
-    assert metrics.accuracy(counts) == pytest.approx(3 / 5)
+    assert formulas.f1_macro(counts) == pytest.approx(1.3 / 3)
+    assert formulas.accuracy(counts) == pytest.approx(3 / 5)
 
 
 def test_concentration_errors_by_hand() -> None:
     # Truth 0, 5, 10 predicted 2, 5, 9: |error| 2, 0, 1 and error +2, 0, -1 classes.
     counts = counts_of({(0, 2): 1, (5, 5): 1, (10, 9): 1}, 11)
-    assert metrics.mean_absolute_error(counts) == pytest.approx(1.0)
-    assert metrics.bias(counts) == pytest.approx(1 / 3)
+    assert formulas.mean_absolute_error(counts) == pytest.approx(1.0)
+    assert formulas.bias(counts) == pytest.approx(1 / 3)
     values = {m.name: float(m.compute(counts)) * m.scale for m in chart_metrics(SIC)[:7]}
     assert values["mae"] == pytest.approx(10.0)  # percent concentration
     assert values["bias"] == pytest.approx(10 / 3)
@@ -79,7 +79,7 @@ def test_concentration_errors_by_hand() -> None:
 def test_bands_by_hand() -> None:
     # Water 0; intermediate 1-9; full 10. Truth bands W W I F, predicted W I I mask.
     counts = counts_of({(0, 0): 1, (0, 1): 1, (4, 9): 1, (10, 11): 1}, 11)
-    merged = metrics.merge_classes(counts, ((0, 0), (1, 9), (10, 10)))
+    merged = formulas.merge_classes(counts, ((0, 0), (1, 9), (10, 10)))
     np.testing.assert_array_equal(merged, [[1, 1, 0, 0], [0, 1, 0, 0], [0, 0, 0, 1]])
     values = {m.name: float(m.compute(counts)) for m in chart_metrics(SIC) if not m.per_class}
     assert values["band_accuracy"] == pytest.approx(0.5)
@@ -95,7 +95,7 @@ def test_within_one_class_ignores_water_and_bergs_of_floes() -> None:
     # not considered.
     pairs = {(1, 1): 1, (1, 2): 1, (5, 6): 1, (1, 0): 1, (3, 5): 1, (5, 7): 1, (0, 0): 9, (6, 6): 9}
     counts = counts_of(pairs, 7)
-    assert metrics.within_one_class(counts, first=1, last=5) == pytest.approx(2 / 6)
+    assert formulas.within_one_class(counts, first=1, last=5) == pytest.approx(2 / 6)
 
 
 def test_within_one_class_of_stages_holds_water() -> None:
@@ -107,17 +107,17 @@ def test_within_one_class_of_stages_holds_water() -> None:
 
 def test_combined_is_from_rounded_scores() -> None:
     scores = {"SIC": 0.8000050, "SOD": 0.7000149, "FLOE": 0.6}
-    official = {name: metrics.official_score(score) for name, score in scores.items()}
+    official = {name: formulas.official_score(score) for name, score in scores.items()}
     # 80.0005 rounds to 80.0 (half to even, like the official numpy.round), 70.00149 to 70.001.
     assert [float(official[name]) for name in ("SIC", "SOD", "FLOE")] == [80.0, 70.001, 60.0]
     # (2 * 80 + 2 * 70.001 + 60) / 5 = 72.0004, rounded to 72.0.
-    assert float(metrics.official_combined(official)) == 72.0
+    assert float(formulas.official_combined(official)) == 72.0
     # From unrounded scores it would have been 72.00079 -> 72.001.
-    assert float(np.round(metrics.combined_score(scores) * 100, 3)) == 72.001
+    assert float(np.round(formulas.combined_score(scores) * 100, 3)) == 72.001
 
 
 def test_combined_is_undefined_if_a_chart_is() -> None:
-    assert np.isnan(metrics.combined_score({"SIC": np.nan, "SOD": 1.0, "FLOE": 1.0}))
+    assert np.isnan(formulas.combined_score({"SIC": np.nan, "SOD": 1.0, "FLOE": 1.0}))
 
 
 def test_leading_axes_are_independent() -> None:
@@ -151,9 +151,9 @@ def test_equals_scikit_learn(case: tuple[Chart, NDArray[np.uint8], NDArray[np.ui
     valid = truth != 255
     t, p = truth[valid].astype(np.int64), prediction[valid].astype(np.int64)
     if t.size == 0:
-        assert np.isnan(metrics.r2(counts))
-        assert np.isnan(metrics.f1_weighted(counts))
-        assert np.isnan(metrics.f1_macro(counts))
+        assert np.isnan(formulas.r2(counts))
+        assert np.isnan(formulas.f1_weighted(counts))
+        assert np.isnan(formulas.f1_macro(counts))
         return
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # scikit-learn warns of absent classes and scores them 0
@@ -163,12 +163,12 @@ def test_equals_scikit_learn(case: tuple[Chart, NDArray[np.uint8], NDArray[np.ui
             "accuracy": sklearn_metrics.accuracy_score(t, p),
         }
     for name, value in expected.items():
-        assert float(getattr(metrics, name)(counts)) == pytest.approx(value, abs=TOLERANCE)
+        assert float(getattr(formulas, name)(counts)) == pytest.approx(value, abs=TOLERANCE)
     if len(np.unique(t)) > 1:
         r2 = sklearn_metrics.r2_score(t, p)
-        assert float(metrics.r2(counts)) == pytest.approx(r2, abs=TOLERANCE)
+        assert float(formulas.r2(counts)) == pytest.approx(r2, abs=TOLERANCE)
     else:
-        assert np.isnan(metrics.r2(counts))
+        assert np.isnan(formulas.r2(counts))
 
 
 @settings(deadline=None)
