@@ -1,4 +1,4 @@
-"""The public interface: what ``import autoice_bench`` offers; it takes paths and says what it holds."""
+"""The public interface: what ``import autoice_bench`` offers, takes, and says of itself."""
 
 from __future__ import annotations
 

@@ -33,7 +33,8 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("scoring.predictions",),
     ("scoring.evaluate",),
     ("scoring.scores",),
-    ("scoring.score", "scoring.leaderboard"),
+    ("scoring.leaderboard",),
+    ("scoring.score",),
     # The baselines.
     ("baselines.machine", "baselines.settings"),
     ("baselines.inputs", "baselines.tasks"),

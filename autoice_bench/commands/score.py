@@ -61,9 +61,9 @@ def score(
     upload_package.nc or a Zarr group per scene (--expect shows each); or a folder of such, scored
     as one submission each.
     """
-    from autoice_bench.scoring.leaderboard.score import score_predictions
     from autoice_bench.scoring.predictions.reading import find_submissions
     from autoice_bench.scoring.predictions.writing import EXPECTED
+    from autoice_bench.scoring.score import score as run
     from autoice_bench.scoring.truth.rtt_truth import RttTruth
     from autoice_bench.scoring.truth.store_truth import StoreTruth
     from autoice_bench.text.score import format_summary
@@ -82,13 +82,13 @@ def score(
         title = name or source.name
         try:
             with scene_progress(f"scoring {title}") as progress:
-                scored = score_predictions(source, truth, name=title, progress=progress, **options)
+                scored = run(source, truth, name=title, progress=progress, **options)
         except AutoIceError as error:
             if len(found) == 1:
                 raise
             failures.append(f"{title}: {error}")
             continue
-        summaries.append(scored.summary)
+        summaries.append(scored.to_dict())
         if not as_json:
             click.echo(format_summary(summaries[-1]))
     if as_json:
