@@ -1,4 +1,4 @@
-"""``score``: predictions and truth in, scores out, and a submission where a leaderboard is given."""
+"""``score``: predictions and truth in, scores out; also a submission if a leaderboard is given."""
 
 from __future__ import annotations
 

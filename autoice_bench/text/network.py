@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from autoice_bench.baselines.insight.describe import (
     TAPS,
     NetworkDescription,
-    format_size,
+    format_shape,
 )
 
 
@@ -21,8 +21,8 @@ def _format_lines(description: NetworkDescription) -> Iterator[str]:
     yield f"network: {description.network}, {description.n_channels} input channels"
     yield f"parameters: {description.parameters:,}"
     yield (
-        f"forward pass: {description.patch_gmac:,.2f} GMAC per {format_size(patch)} patch, "
-        f"{description.scene_gmac:,.0f} GMAC per {format_size(scene)} scene"
+        f"forward pass: {description.patch_gmac:,.2f} GMAC per {format_shape(patch)} patch, "
+        f"{description.scene_gmac:,.0f} GMAC per {format_shape(scene)} scene"
     )
     yield (
         f"receptive field: {description.receptive_field_px} pixels of "
@@ -30,8 +30,8 @@ def _format_lines(description: NetworkDescription) -> Iterator[str]:
         + _format_fields(description.receptive_fields_px)
     )
     if description.taps:
-        of_patch = format_size(description.patch_features)
-        of_scene = format_size(description.scene_features)
+        of_patch = format_shape(description.patch_features)
+        of_scene = format_shape(description.scene_features)
         yield (
             f"taps that meet data, mean of {TAPS}, on the feature map of a patch ({of_patch}) "
             f"and of a scene ({of_scene}):"

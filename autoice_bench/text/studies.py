@@ -11,9 +11,9 @@ from autoice_bench.baselines.experiments.study_table import (
     PublishedDifference,
     Row,
     Statistic,
-    _compare_like,
-    _published_as,
+    compare_like,
     compare_second,
+    find_published,
 )
 from autoice_bench.scoring.leaderboard.published import PublishedResult
 from autoice_bench.text.tables import format_table
@@ -25,11 +25,11 @@ _NOTHING: Final = "–"
 def format_result(result: StudyResult) -> str:
     """The tables of a study, for people."""
     study, comparable = result.study, result.incomparable is None
-    rows = _compare_like(result)
+    rows = compare_like(result)
     header = study.header
     if any(len(row.labels) > len(header) for row in rows):
         header = (*header, "published by")
-    alike = _published_as(result)
+    alike = find_published(result)
     parts = [
         f"{study.title}: "
         + ("" if alike is None else f"{alike.name}, ")

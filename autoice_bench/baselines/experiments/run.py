@@ -16,7 +16,7 @@ from autoice_bench.baselines.experiments.plan import PlannedRun
 from autoice_bench.baselines.inference.predict import predict
 from autoice_bench.baselines.runs.checkpoints import checkpoint_path
 from autoice_bench.baselines.runs.environment import describe_environment
-from autoice_bench.baselines.runs.folder import RunFolder, State
+from autoice_bench.baselines.runs.folder import RunFolder, RunState
 from autoice_bench.baselines.training.loop import train
 from autoice_bench.callbacks import Progress
 from autoice_bench.charts import CHART_NAMES
@@ -179,7 +179,7 @@ def _held(run: RunFolder, fabric: Fabric) -> Iterator[None]:
 
 
 def _record_failure(run: RunFolder, error: BaseException) -> None:
-    became: State = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+    became: RunState = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
     # What failed after training leaves the trained run as it is.
     if run.read()["state"] != "finished":
         run.update(state=became, error=_describe(error))

@@ -28,7 +28,7 @@ from autoice_bench.scoring.evaluate import board_name, evaluate
 from autoice_bench.scoring.scores import compute_official_scores
 from autoice_bench.scoring.truth.store_truth import StoreTruth
 
-Scores = Mapping[str, float | None]
+OfficialScores = Mapping[str, float | None]
 """Official scores in percent by chart and ``combined``; None where undefined."""
 
 NOT_BEGUN: Final = "not begun"
@@ -51,7 +51,7 @@ class SecondScore(Protocol):
     def is_published(self) -> bool:
         """Whether the study's published scores are of this kind, not official ones."""
 
-    def compute(self, planned: PlannedRun, device: str, report: Reporter) -> Scores:
+    def compute(self, planned: PlannedRun, device: str, report: Reporter) -> OfficialScores:
         """The score of a run that is trained and has predicted its test scenes."""
 
 
@@ -77,7 +77,7 @@ class Tiled:
     def is_published(self) -> bool:
         return False
 
-    def compute(self, planned: PlannedRun, device: str, report: Reporter) -> Scores:
+    def compute(self, planned: PlannedRun, device: str, report: Reporter) -> OfficialScores:
         """Predict in tiles into a folder of its own, and score."""
         folder = planned.predictions.with_name(f"{planned.name}-tile{self.tiling.size}")
         with report(f"predicting {planned.name} in tiles", "scenes") as (progress, _):
@@ -115,7 +115,7 @@ class CoarseLabels:
     def is_published(self) -> bool:
         return True
 
-    def compute(self, planned: PlannedRun, device: str, report: Reporter) -> Scores:
+    def compute(self, planned: PlannedRun, device: str, report: Reporter) -> OfficialScores:
         with report(f"scoring {planned.name} by the published protocol", "scenes") as (progress, _):
             return score_by_published_protocol(
                 planned.predictions,
@@ -156,8 +156,8 @@ class RunOutcome:
     run: StudyRun
     state: str
     epochs: int = 0
-    scores: Scores | None = None
-    second: Scores | None = None
+    scores: OfficialScores | None = None
+    second: OfficialScores | None = None
     error: str | None = None
 
     def to_dict(self) -> dict[str, Any]:

@@ -9,7 +9,12 @@ from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 from autoice_bench.baselines.experiments.run import SCORED
-from autoice_bench.baselines.experiments.study import RunOutcome, Scores, SecondScore, StudyResult
+from autoice_bench.baselines.experiments.study import (
+    OfficialScores,
+    RunOutcome,
+    SecondScore,
+    StudyResult,
+)
 from autoice_bench.baselines.experiments.study_plan import Experiment, Study
 from autoice_bench.scoring.leaderboard.published import PublishedResult
 
@@ -154,7 +159,7 @@ def _by_experiment(
         yield experiment, sorted(runs, key=lambda outcome: outcome.run.planned.seed)
 
 
-def _average_scores(scores: Sequence[Scores]) -> dict[str, Statistic | None]:
+def _average_scores(scores: Sequence[OfficialScores]) -> dict[str, Statistic | None]:
     return {name: average([of_run.get(name) for of_run in scores]) for name in SCORED}
 
 
@@ -168,24 +173,24 @@ def _read_published(result: PublishedResult) -> dict[str, Statistic | None]:
     }
 
 
-def _published_as(result: StudyResult) -> SecondScore | None:
+def find_published(result: StudyResult) -> SecondScore | None:
     """The second score, where it is the one that was published; None: the official one was."""
     return result.second if result.second is not None and result.second.is_published else None
 
 
-def _compare_like(result: StudyResult) -> list[Row]:
+def compare_like(result: StudyResult) -> list[Row]:
     """Each experiment beside its published results, like with like."""
     return compare_published(
         result.study,
         result.outcomes,
         comparable=result.incomparable is None,
-        by_second=_published_as(result) is not None,
+        by_second=find_published(result) is not None,
     )
 
 
 def to_record(result: StudyResult) -> dict[str, Any]:
     """Everything that the tables hold, and every run, as JSON knows values."""
-    study, alike = result.study, _published_as(result)
+    study, alike = result.study, find_published(result)
     second = None
     if result.second is not None:
         rows = compare_second(study, result.outcomes)
@@ -203,7 +208,7 @@ def to_record(result: StudyResult) -> dict[str, Any]:
             }
             for experiment, runs in _by_experiment(study, result.outcomes)
         ],
-        "published": [_to_record(row) for row in _compare_like(result)],
+        "published": [_to_record(row) for row in compare_like(result)],
         "second": second,
         "unplaced": [asdict(each) for each in study.unplaced],
     }

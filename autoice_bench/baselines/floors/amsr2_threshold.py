@@ -48,7 +48,7 @@ def compute_polarisation_ratio(scene: xr.Dataset) -> NDArray[np.float64]:
     return np.asarray((vertical - horizontal) / (vertical + horizontal))
 
 
-def count_classes(scene: xr.Dataset) -> dict[str, NDArray[np.int64]]:
+def count_by_ratio(scene: xr.Dataset) -> dict[str, NDArray[np.int64]]:
     """Count each chart's classes by bin of the ratio, at the centre pixel of every 2 km cell.
 
     Returns:

@@ -28,13 +28,13 @@ from autoice_bench.errors import StoreError
 from autoice_bench.formats.split_file import read_split
 from autoice_bench.scoring.predictions.reading import TIE_POINT_NAMES
 from autoice_bench.scoring.predictions.writing import (
+    Classes,
     require_replaceable,
     whole_predictions,
     write_description,
     write_prediction,
 )
 
-Classes = dict[str, NDArray[np.uint8]]
 Predictor = Callable[[xr.Dataset], Classes]
 """A scene of the store to its predicted classes, (lines, samples) each."""
 
@@ -79,7 +79,7 @@ def fit_threshold(store: Store, train: Sequence[str]) -> tuple[Predictor, dict[s
     totals: dict[str, NDArray[np.int64]] = {}
     for scene_id in train:
         with _open_scene(store, scene_id) as scene:
-            for name, counts in amsr2_threshold.count_classes(scene).items():
+            for name, counts in amsr2_threshold.count_by_ratio(scene).items():
                 totals[name] = totals.get(name, 0) + counts
     stumps = {chart.name: amsr2_threshold.fit_stump(totals[chart.name], chart) for chart in CHARTS}
     fitted = {name: asdict(stump) for name, stump in stumps.items()}

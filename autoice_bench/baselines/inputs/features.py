@@ -29,7 +29,7 @@ from autoice_bench.wording import format_count
 
 Upsampling = Literal["nearest", "linear"]
 TieInterpolation = Literal["bilinear", "nearest"]
-Batch = Mapping[str, Tensor]
+BatchTensors = Mapping[str, Tensor]
 
 SAR: Final = tuple(variable.name for variable in SAR_VARIABLES)
 AMSR2: Final = tuple(variable.name for variable in AMSR2_VARIABLES)
@@ -174,7 +174,7 @@ class FeatureAssembler:
         n_channels = format_count(self.features.n_channels, "channel")
         return f"<FeatureAssembler: {self.features.name}, {n_channels}, {self.upsampling}>"
 
-    def __call__(self, batch: Batch, dtype: torch.dtype = torch.float32) -> Tensor:
+    def __call__(self, batch: BatchTensors, dtype: torch.dtype = torch.float32) -> Tensor:
         """Assemble a batch.
 
         Args:
@@ -196,7 +196,7 @@ class FeatureAssembler:
             fill(batch, inputs, inside)
         return inputs
 
-    def _filler(self, array: str) -> Callable[[Batch, Tensor, tuple[Tensor, Tensor]], None]:
+    def _filler(self, array: str) -> Callable[[BatchTensors, Tensor, tuple[Tensor, Tensor]], None]:
         match array:
             case "sar":
                 return self._fill_sar
@@ -206,24 +206,28 @@ class FeatureAssembler:
                 return self._fill_positions
         return lambda batch, inputs, inside: self._fill_cells(array, batch, inputs, inside)
 
-    def _fill_sar(self, batch: Batch, inputs: Tensor, inside: tuple[Tensor, Tensor]) -> None:
+    def _fill_sar(self, batch: BatchTensors, inputs: Tensor, inside: tuple[Tensor, Tensor]) -> None:
         for index, channel in enumerate(self.features.channels):
             if channel in SAR:
                 inputs[:, index] = batch["sar"][:, SAR.index(channel)]
 
-    def _fill_distance(self, batch: Batch, inputs: Tensor, inside: tuple[Tensor, Tensor]) -> None:
+    def _fill_distance(
+        self, batch: BatchTensors, inputs: Tensor, inside: tuple[Tensor, Tensor]
+    ) -> None:
         zones = (batch["distance_map"].to(torch.float32) - DISTANCE_MAP.mean) / DISTANCE_MAP.std
         index = self.features.channels.index(DISTANCE_MAP.name)
         inputs[:, index] = torch.where(_both(inside), zones, 0)
 
-    def _fill_month(self, batch: Batch, inputs: Tensor, inside: tuple[Tensor, Tensor]) -> None:
+    def _fill_month(
+        self, batch: BatchTensors, inputs: Tensor, inside: tuple[Tensor, Tensor]
+    ) -> None:
         """Month 0..11 as 2 m / 11 - 1 (Chen et al. 2024), the same over the scene."""
         month = batch["month"].to(torch.float32)[:, None, None] * 2 / 11 - 1
         index = self.features.channels.index("month")
         inputs[:, index] = torch.where(_both(inside), month, 0)
 
     def _fill_cells(
-        self, array: str, batch: Batch, inputs: Tensor, inside: tuple[Tensor, Tensor]
+        self, array: str, batch: BatchTensors, inputs: Tensor, inside: tuple[Tensor, Tensor]
     ) -> None:
         """AMSR2 and ERA5: from the 2 km window to the pixels."""
         names = AMSR2 if array == "amsr2" else ERA5
@@ -257,7 +261,9 @@ class FeatureAssembler:
         phase = half - 2 * PIXELS_PER_CELL * cell
         return _Axis(lower, phase.to(torch.float32) / (2 * PIXELS_PER_CELL))
 
-    def _fill_positions(self, batch: Batch, inputs: Tensor, inside: tuple[Tensor, Tensor]) -> None:
+    def _fill_positions(
+        self, batch: BatchTensors, inputs: Tensor, inside: tuple[Tensor, Tensor]
+    ) -> None:
         lines, samples = (
             self._tie_axis(batch[f"tie_{axis}"], batch[axis], mask)
             for axis, mask in zip(("line", "sample"), inside, strict=True)
@@ -314,7 +320,7 @@ def _take(grid: Tensor, lower: Tensor, weight: Tensor | None, dim: int) -> Tenso
     return low + weight.unsqueeze(other) * (high - low)
 
 
-def _window_size(batch: Batch) -> tuple[int, int]:
+def _window_size(batch: BatchTensors) -> tuple[int, int]:
     """Lines and samples of the windows; without an array at 80 m it is a whole scene."""
     for array in ("sar", "charts", DISTANCE_MAP.name):
         if array in batch:
@@ -323,7 +329,7 @@ def _window_size(batch: Batch) -> tuple[int, int]:
     return int(batch["scene_lines"][0]), int(batch["scene_samples"][0])
 
 
-def _is_inside(batch: Batch, size: tuple[int, int], step: int) -> tuple[Tensor, Tensor]:
+def _is_inside(batch: BatchTensors, size: tuple[int, int], step: int) -> tuple[Tensor, Tensor]:
     """(B, lines) and (B, samples) bool: the pixels that lie in the scene."""
     device = batch["line"].device
     lines, samples = (

@@ -180,7 +180,7 @@ def compute_mean_taps(rate: int, size: Size) -> float:
     return lines * samples
 
 
-def format_size(size: Size) -> str:
+def format_shape(size: Size) -> str:
     """Lines and samples as ``768x768``."""
     return f"{size[0]}x{size[1]}"
 
@@ -214,7 +214,7 @@ def _find_unused_taps(taps: tuple[TapUse, ...], patch: Size, features: Size) -> 
             else "and never act on a scene of that size either"
         )
         yield (
-            f"rate {use.rate} ({', '.join(use.charts)}): on the {format_size(features)} feature "
-            f"map of a {format_size(patch)} patch, eight of nine taps meet only padding; they keep "
-            f"their random start in training, {then}"
+            f"rate {use.rate} ({', '.join(use.charts)}): on the {format_shape(features)} feature "
+            f"map of a {format_shape(patch)} patch, eight of nine taps meet only padding; they "
+            f"keep their random start in training, {then}"
         )

@@ -35,7 +35,7 @@ def settings_of(name: str) -> type[NetworkSettings]:
     return found
 
 
-def field_types(name: str) -> dict[str, Any]:
+def setting_types(name: str) -> dict[str, Any]:
     """Types of a network's settings by field; empty for a user's, which may have any.
 
     Raises:
@@ -61,7 +61,7 @@ def make_settings(name: str, values: dict[str, Any], where: str) -> NetworkSetti
     """
     if is_foreign(name):
         return ForeignSettings(name, values)
-    types = field_types(name)
+    types = setting_types(name)
     check_keys(values, types, where)
     converted = {
         field: convert_value(field, value, types[field], where) for field, value in values.items()
@@ -71,4 +71,4 @@ def make_settings(name: str, values: dict[str, Any], where: str) -> NetworkSetti
 
 def networks_with_field(field: str) -> tuple[str, ...]:
     """Names of the networks that have a setting."""
-    return tuple(name for name in network_names() if field in field_types(name))
+    return tuple(name for name in network_names() if field in setting_types(name))

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from autoice_bench.baselines.inputs.augmentation_settings import AugmentationSettings
 from autoice_bench.baselines.networks.foreign import is_foreign
-from autoice_bench.baselines.networks.registry import field_types, networks_with_field
+from autoice_bench.baselines.networks.registry import networks_with_field, setting_types
 from autoice_bench.baselines.recipes.optimiser import OptimiserSettings
 from autoice_bench.baselines.tasks.charts import ChartTask
 from autoice_bench.errors import BaselineError
@@ -52,7 +52,7 @@ def nest(values: Mapping[str, Any], network: str, where: str, *, is_record: bool
         if part in values:
             nested[part] = _read_part(part, values[part], where)
     name = nested.get(NETWORK, {}).get(NAME, network)
-    types = field_types(name)
+    types = setting_types(name)
     for key, value in values.items():
         if key in PARTS:
             continue

@@ -18,8 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Self, get_type_hints
 from autoice_bench.baselines.inputs.augmentation_settings import AugmentationSettings
 from autoice_bench.baselines.networks.aspp.settings import AsppSettings
 from autoice_bench.baselines.networks.contract import NetworkSettings
-from autoice_bench.baselines.networks.registry import field_types as network_field_types
-from autoice_bench.baselines.networks.registry import make_settings
+from autoice_bench.baselines.networks.registry import make_settings, setting_types
 from autoice_bench.baselines.recipes.optimiser import OptimiserSettings
 from autoice_bench.baselines.recipes.parts import NAME, NETWORK, PARTS, Nested, nest
 from autoice_bench.baselines.settings.values import check_keys, convert_value, require, suggest
@@ -257,7 +256,7 @@ def field_types(network: str) -> dict[str, Any]:
     Raises:
         BaselineError: no such network.
     """
-    parts = {**_PART_TYPES, NETWORK: network_field_types(network)}
+    parts = {**_PART_TYPES, NETWORK: setting_types(network)}
     types = dict(TOP_TYPES)
     for part, hints in parts.items():
         types |= {part if name == NAME else name: hint for name, hint in hints.items()}

@@ -40,7 +40,7 @@ from autoice_bench.formats.locks import LockedError, hold_lock
 from autoice_bench.formats.split_file import Split
 from autoice_bench.formats.whole_files import is_partial, write_whole
 
-State = Literal["new", "running", "interrupted", "failed", "finished"]
+RunState = Literal["new", "running", "interrupted", "failed", "finished"]
 
 RUN_FORMAT: Final = 1
 RUN_FILE: Final = "run.json"
@@ -50,7 +50,7 @@ METRICS_FILE: Final = "metrics.parquet"
 LOG_FILE: Final = "log.txt"
 CHECKPOINTS: Final = "checkpoints"
 _LOCK_FILE: Final = "lock"
-_LONGEST_NAME: Final = 100
+LONGEST_NAME: Final = 100
 _IDENTITY: Final = ("seed", "split_hash", "store_fingerprint")
 
 
@@ -169,9 +169,9 @@ class RunFolder:
         names = {path.name for path in self.path.iterdir() if not is_partial(path)}
         return names <= {CHECKPOINTS, CONFIG_FILE, _LOCK_FILE}
 
-    def read_state(self) -> State:
+    def read_state(self) -> RunState:
         """Where the run is; ``interrupted`` also for one that was killed while running."""
-        state: State = self.read()["state"]
+        state: RunState = self.read()["state"]
         return "interrupted" if state == "running" and not self._is_locked() else state
 
     def read(self) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import hashlib
 import re
 
 from autoice_bench.baselines.recipes.recipe import MACHINE_FIELDS, UNSET, Recipe
-from autoice_bench.baselines.runs.folder import _LONGEST_NAME
+from autoice_bench.baselines.runs.folder import LONGEST_NAME
 from autoice_bench.baselines.settings.values import format_value
 
 
@@ -34,7 +34,7 @@ def name_experiment(recipe: Recipe, published: Recipe, split: str) -> str:
     if split != "official":
         parts.append(_safe(split))
     name = "-".join([_safe(recipe.name), *parts])
-    if len(name) <= _LONGEST_NAME - len("-seed") - 10:
+    if len(name) <= LONGEST_NAME - len("-seed") - 10:
         return name
     digest = hashlib.sha256(name.encode()).hexdigest()[:8]
     return f"{_safe(recipe.name)[:60]}-{digest}"

@@ -22,7 +22,7 @@ _BINS: Final = 16
 _MASKED_BIN: Final = _BINS * _BINS - 1
 
 
-class ChartCounts:
+class ChartValidationCounts:
     """Loss sums and joint histograms of predicted charts, counted on the device.
 
     Args:

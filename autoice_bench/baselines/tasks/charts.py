@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from autoice_bench.baselines.settings.values import require
-from autoice_bench.baselines.tasks.contract import Counts, Loss, Maps, Output
+from autoice_bench.baselines.tasks.contract import Loss, Maps, Output, ValidationCounts
 from autoice_bench.charts import CHARTS, SIC
 from autoice_bench.errors import BaselineError
 
@@ -64,11 +64,11 @@ class ChartTask:
 
         return MultiTaskLoss(self.loss_weights, self.sic_loss)
 
-    def make_counts(self, device: torch.device) -> Counts:
+    def make_counts(self, device: torch.device) -> ValidationCounts:
         from autoice_bench.baselines.tasks.chart_loss import MultiTaskLoss
-        from autoice_bench.baselines.tasks.chart_scores import ChartCounts
+        from autoice_bench.baselines.tasks.chart_scores import ChartValidationCounts
 
-        return ChartCounts(MultiTaskLoss(self.loss_weights, self.sic_loss), device)
+        return ChartValidationCounts(MultiTaskLoss(self.loss_weights, self.sic_loss), device)
 
     def to_means(self, maps: Maps) -> Maps:
         from autoice_bench.baselines.tasks.chart_outputs import Outputs, to_means

@@ -68,7 +68,7 @@ class Loss(Protocol):
         ...
 
 
-class Counts(Protocol):
+class ValidationCounts(Protocol):
     """What validation adds up over scenes, on the device and over processes."""
 
     def add(self, maps: Maps, labels: Tensor) -> None:
@@ -110,7 +110,7 @@ class Task(Protocol):
         """The training loss."""
         ...
 
-    def make_counts(self, device: torch.device) -> Counts:
+    def make_counts(self, device: torch.device) -> ValidationCounts:
         """Counters at 0, for a validation."""
         ...
 

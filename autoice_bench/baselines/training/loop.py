@@ -70,7 +70,7 @@ from autoice_bench.datasets.store.root import Store
 from autoice_bench.errors import BaselineError, SplitError
 from autoice_bench.formats.whole_files import remove_partial_files
 
-Outcome = Literal["finished", "stopped-early", "interrupted"]
+TrainingOutcome = Literal["finished", "stopped-early", "interrupted"]
 Log = Callable[[str], None]
 """Takes a line."""
 
@@ -93,7 +93,7 @@ class TrainResult:
         skipped: training scenes without an eligible patch.
     """
 
-    outcome: Outcome
+    outcome: TrainingOutcome
     epochs: int
     best_loss_epoch: int | None
     best_combined_epoch: int | None
@@ -423,7 +423,7 @@ def _save(
 
 
 def _conclude(recipe: Recipe, state: TrainingState) -> TrainResult:
-    outcome: Outcome = "interrupted"
+    outcome: TrainingOutcome = "interrupted"
     if state.is_over:
         outcome = "finished" if state.epoch == recipe.epochs else "stopped-early"
     there: dict[CheckpointName, bool] = {

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from autoice_bench.baselines.floors.amsr2_threshold import (
     BIN_EDGES,
     compute_polarisation_ratio,
-    count_classes,
+    count_by_ratio,
     fit_stump,
     predict_by_threshold,
 )
@@ -59,7 +59,7 @@ def test_polarisation_ratio_is_of_kelvin() -> None:
 def test_classes_are_counted_at_cell_centres() -> None:
     sic = np.zeros((30, 55), np.uint8)  # one row of two cells; 5 pixels beyond have no cell
     sic[12, 12], sic[12, 37] = 9, FILL_VALUE
-    counts = count_classes(make_scene(np.array([[0.05, 0.25]]), sic))
+    counts = count_by_ratio(make_scene(np.array([[0.05, 0.25]]), sic))
     expected = np.zeros((BIN_EDGES.size - 1, SIC.n_classes), np.int64)
     expected[bin_of(0.05), 9] = 1
     np.testing.assert_array_equal(counts["SIC"], expected)

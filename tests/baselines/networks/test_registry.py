@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from autoice_bench.baselines.inputs.features import parse_features
-from autoice_bench.baselines.networks.registry import field_types, network_names, settings_of
+from autoice_bench.baselines.networks.registry import network_names, setting_types, settings_of
 from autoice_bench.baselines.recipes.loading import load_recipe, recipe_names
 
 
@@ -17,7 +17,7 @@ def test_every_network_has_fields_and_a_name() -> None:
     assert {"aspp", "unet"} <= set(network_names())
     for name in network_names():
         assert settings_of(name).name == name
-        assert field_types(name)
+        assert setting_types(name)
 
 
 @pytest.mark.parametrize("name", recipe_names())
