@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
+import pandas as pd
 from lightning_fabric import Fabric
 
 from autoice_bench.baselines.experiments.plan import PlannedRun
@@ -224,7 +225,7 @@ def _summarise_speed(run: RunFolder) -> dict[str, float]:
         return {}
     return {
         "patches_per_second": float(metrics["patches_per_second"].median()),
-        "tflop_per_second": float(metrics["tflop_per_second"].median()),
+        "tflop_per_second": float(pd.to_numeric(metrics["tflop_per_second"]).median()),
         "peak_memory_bytes": int(metrics["peak_memory_bytes"].max()),
     }
 

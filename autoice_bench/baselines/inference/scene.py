@@ -30,6 +30,7 @@ from autoice_bench.baselines.tasks.contract import Maps, Task
 from autoice_bench.datasets.patches.geometry import Window
 from autoice_bench.datasets.patches.windows import SceneWindows
 from autoice_bench.datasets.readers.available_memory import available_bytes
+from autoice_bench.errors import BaselineError
 
 _BAND_LINES: Final = 256
 _MEMORY_MARGIN: Final = 1.25
@@ -188,7 +189,10 @@ def _find_excess(views: Sequence[SceneView]) -> str | None:
         shape = (1, member.assemble.features.n_channels, view.whole.lines, view.whole.samples)
         coarse = isinstance(member.network, CoarseNetwork)
         method = "forward_coarse" if coarse else "forward"
-        needed = _MEMORY_MARGIN * estimate_peak_bytes(member.network, shape, method)
+        try:
+            needed = _MEMORY_MARGIN * estimate_peak_bytes(member.network, shape, method)
+        except BaselineError:  # a network that cannot be followed is tried
+            continue
         if needed > available:
             return f"about {needed / 2**30:.1f} of {available / 2**30:.1f} GiB memory"
     return None

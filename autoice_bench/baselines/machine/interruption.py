@@ -49,6 +49,9 @@ class StopRequest:
         return self.signal_name is not None
 
     def _note(self, number: int, _: FrameType | None) -> None:
+        # Python runs a handler between any two operations, in the middle of a checkpoint too: so it
+        # only takes note, and the loop asks where it is safe to stop. Only the impatient second
+        # Ctrl-C may break in anywhere; whole files survive that.
         if self.signal_name == "SIGINT" == signal.Signals(number).name:
             raise KeyboardInterrupt
         self.signal_name = signal.Signals(number).name
@@ -60,6 +63,8 @@ def clean_termination() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
+    # By default SIGTERM ends a process without its `finally` clauses, and what was half written
+    # would stay.
     former = signal.signal(signal.SIGTERM, _exit)
     try:
         yield

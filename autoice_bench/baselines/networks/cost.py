@@ -18,6 +18,8 @@ from torch.func import functional_call
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from autoice_bench.errors import BaselineError
+
 _aten: Final = torch.ops.aten
 _POOLING: Final = (_aten.max_pool2d_with_indices, _aten.avg_pool2d)
 _BILINEAR: Final = (_aten.upsample_bilinear2d, _aten._upsample_bilinear2d_aa)
@@ -70,7 +72,7 @@ def trace(network: nn.Module, n_channels: int, size: tuple[int, int]) -> Trace:
         size: lines and samples of the input.
 
     Raises:
-        NotImplementedError: the network upsamples by transposed convolution.
+        BaselineError: the network needs values, not shapes alone.
     """
     state = {
         name: value.detach().to("meta")
@@ -78,10 +80,23 @@ def trace(network: nn.Module, n_channels: int, size: tuple[int, int]) -> Trace:
     }
     dtype = next(network.parameters()).dtype
     x = torch.empty(1, n_channels, *size, dtype=dtype, device="meta")
-    # With gradients networks compute as in training: whole, not strip by strip.
-    with torch.enable_grad(), _evaluating(network), _Tracer(x) as tracer:
-        outputs = functional_call(network, state, (x,))
+    try:
+        # With gradients networks compute as in training: whole, not strip by strip.
+        with torch.enable_grad(), _evaluating(network), _Tracer(x) as tracer:
+            outputs = functional_call(network, state, (x,))
+    except (NotImplementedError, RuntimeError) as error:  # what the meta device says of values
+        raise BaselineError(
+            f"{type(network).__name__} cannot be followed without data: {error}"
+        ) from error
     return Trace(tracer.multiply_adds, tuple(tracer.reach_of(output) for output in outputs))
+
+
+def count_multiply_adds(network: nn.Module, n_channels: int, size: tuple[int, int]) -> int | None:
+    """Multiply-adds of one forward pass, see ``trace``; None where they cannot be told."""
+    try:
+        return trace(network, n_channels, size).multiply_adds
+    except BaselineError:  # no reason not to train
+        return None
 
 
 @contextmanager
@@ -123,8 +138,15 @@ class _Tracer(TorchDispatchMode):
             after = _follow(func.overloadpacket, args, widest, first)
             self._noted.update({id(x): (x, after) for x in outputs})
             if func.overloadpacket is _aten.convolution:
-                self.multiply_adds += first.numel() * args[1][0].numel()
+                self.multiply_adds += _count_convolution(args, first)
         return result
+
+
+def _count_convolution(args: tuple[Any, ...], result: Tensor) -> int:
+    """Multiply-adds of a convolution; a transposed one spreads each input over its kernel."""
+    x, weight, transposed = args[0], args[1], args[6]
+    per_pixel = int(weight[0].numel())
+    return int(x.numel() if transposed else result.numel()) * per_pixel
 
 
 def _follow(operation: Any, args: tuple[Any, ...], reach: Reach, result: Tensor) -> Reach:
@@ -132,7 +154,9 @@ def _follow(operation: Any, args: tuple[Any, ...], reach: Reach, result: Tensor)
     if operation is _aten.convolution:
         _, weight, _, stride, _, dilation, transposed, *_ = args
         if transposed:
-            raise NotImplementedError("reach through a transposed convolution")
+            # An output pixel meets every stride-th tap only, of pixels that far apart.
+            neighbours = -(-weight.shape[-1] // stride[-1])
+            return reach.resize(stride[-1], neighbours)
         return reach.window(weight.shape[-1], stride[-1], dilation[-1])
     if operation in _POOLING:
         kernel = args[1]
@@ -175,6 +199,8 @@ class _LiveBytes(TorchDispatchMode):
         return result
 
     def _count(self, storage: torch.UntypedStorage) -> None:
+        # Storages, not tensors: views share theirs. Its address is given to another one once it is
+        # freed, so it is forgotten just then.
         key: int = storage._cdata
         if key in self._known:  # a view, or changed in place
             return
@@ -198,15 +224,24 @@ def estimate_peak_bytes(network: nn.Module, shape: tuple[int, ...], method: str 
         network: in evaluation mode.
         shape: of the input.
         method: the method that computes.
+
+    Raises:
+        BaselineError: the network needs values, not shapes alone.
     """
     state = {
         f"network.{name}": torch.empty_like(tensor, device="meta")
         for name, tensor in (*network.named_parameters(), *network.named_buffers())
     }
     counted = _LiveBytes()
-    with torch.inference_mode(False), torch.no_grad(), counted:
-        inputs = torch.empty(shape, device="meta")
-        torch.func.functional_call(_Call(network, method), state, (inputs,))
+    try:
+        # Tensors of inference mode cannot take part in a functional call.
+        with torch.inference_mode(False), torch.no_grad(), counted:
+            inputs = torch.empty(shape, device="meta")
+            torch.func.functional_call(_Call(network, method), state, (inputs,))
+    except (NotImplementedError, RuntimeError) as error:
+        raise BaselineError(
+            f"{type(network).__name__} cannot be followed without data: {error}"
+        ) from error
     return counted.peak
 
 

@@ -30,7 +30,7 @@ from autoice_bench.baselines.machine.devices import (
     searched_kernels,
 )
 from autoice_bench.baselines.machine.interruption import StopRequest
-from autoice_bench.baselines.networks.cost import trace
+from autoice_bench.baselines.networks.cost import count_multiply_adds
 from autoice_bench.baselines.recipes.recipe import Recipe
 from autoice_bench.baselines.runs.checkpoints import (
     EXPORTED_NETWORK,
@@ -205,7 +205,7 @@ def _run_epochs(
     recipe, fabric = job.recipe, job.fabric
     n_steps = len(job.loader)
     patch = (recipe.patch_size, recipe.patch_size)
-    macs = trace(job.network, len(job.channels), patch).multiply_adds
+    macs = count_multiply_adds(job.network, len(job.channels), patch)
     must_stop = partial(_agree_to_stop, stop, fabric)
     watch = LossWatch()
 
@@ -223,6 +223,7 @@ def _run_epochs(
                 stopped = must_stop(state.step)
                 if stopped:
                     break
+        # Before validation, which would take minutes over a network that is spoilt already.
         watch.settle(job.network)
         state.seconds += time.perf_counter() - started
         state.data_seconds += waiting.seconds
@@ -242,6 +243,7 @@ def _run_epochs(
             _save(job, "best-loss", state, sums, run)
         if state.best_combined.epoch == state.epoch:
             _save(job, "best-combined", state, sums, run)
+        # Last: the checkpoint that a killed run goes on from must not be ahead of the others.
         _save(job, "last", state, sums, run)
         if fabric.is_global_zero:
             run.append_metrics(state.row)
@@ -366,7 +368,7 @@ def _make_row(
     state: TrainingState,
     losses: Tensor,
     validation: Validation,
-    macs: int,
+    macs: int | None,
     val_seconds: float,
 ) -> dict[str, Any]:
     """The metrics of the epoch that is over but for taking note of it."""
@@ -385,7 +387,9 @@ def _make_row(
         "train_seconds": state.seconds,
         "val_seconds": val_seconds,
         "patches_per_second": n_patches / state.seconds,
-        "tflop_per_second": n_patches * TRAINING_FLOP_PER_MAC * macs / state.seconds / 1e12,
+        "tflop_per_second": None
+        if macs is None
+        else n_patches * TRAINING_FLOP_PER_MAC * macs / state.seconds / 1e12,
         "data_wait_share": state.data_seconds / state.seconds,
         "peak_memory_bytes": peak_memory_bytes(job.fabric.device),
     }

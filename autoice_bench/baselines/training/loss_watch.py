@@ -47,6 +47,7 @@ class LossWatch:
         if loss.device.type != "cuda":
             _require_finite(loss, where)
             return
+        # Into pinned memory, or the copy would wait for the device like `.item()` does.
         value = torch.empty((), dtype=loss.dtype, pin_memory=True)
         value.copy_(loss.detach(), non_blocking=True)
         self._pending.append(_Pending(value, torch.cuda.current_stream().record_event(), where))

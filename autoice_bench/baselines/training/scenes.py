@@ -66,6 +66,7 @@ class ValidationScenes:
         return len(self._scenes)
 
     def __iter__(self) -> Iterator[Mapping[str, Any]]:
+        # One ahead and no more: a scene at 80 m with its channels is several hundred megabytes.
         with ThreadPoolExecutor(1) as reader:
             ahead = reader.submit(self._read, 0) if len(self) else None
             for following in range(1, len(self) + 1):

@@ -48,6 +48,19 @@ class Small(nn.Module):
         return self.head(torch.cat([x, up], dim=1)), deep
 
 
+def test_reach_and_cost_of_a_transposed_convolution() -> None:
+    # 2x2 with stride 2: each output pixel comes from one pixel of the map below, 2 pixels wide.
+    network = AsTuple(nn.Sequential(nn.Conv2d(1, 3, 2, stride=2), nn.ConvTranspose2d(3, 5, 2, 2)))
+    found = trace(network, 1, (8, 8))
+    assert found.reaches == (Reach(2, 1),)
+    # 4 x 4 outputs of 1 * 2 * 2 * 3; 4 x 4 inputs of 3 channels, each spread to 5 * 2 * 2.
+    assert found.multiply_adds == 4 * 4 * 3 * 4 + 4 * 4 * 3 * 20
+    # 4x4 with stride 2: from two pixels, one jump of 2 apart.
+    wide = nn.ConvTranspose2d(3, 5, 4, stride=2, padding=1)
+    network = AsTuple(nn.Sequential(nn.Conv2d(1, 3, 2, stride=2), wide))
+    assert trace(network, 1, (8, 8)).reaches == (Reach(4, 1),)
+
+
 def test_reach_and_cost_by_hand() -> None:
     found = trace(on_meta(Small), 2, (8, 16))
     # Field: 3, jump 2; pooling 3 + 2 = 5, jump 4; dilated 5 + 2*2*4 = 21; upsampling 21 + 4 = 25.

@@ -41,6 +41,24 @@ def make(n_channels, outputs, width=4):
     return Tiny(n_channels, outputs, width)
 
 
+class Odd(Tiny):
+    # Upsamples by a transposed convolution, and looks at values.
+    def __init__(self, n_channels, outputs, width):
+        super().__init__(n_channels, outputs, width)
+        self.down = nn.Conv2d(width, width, 2, stride=2)
+        self.up = nn.ConvTranspose2d(width, width, 2, stride=2)
+
+    def forward(self, x):
+        features = self.up(self.down(self.body(x)))
+        if features.abs().max().item() > 1e6:
+            features = features / 1e6
+        return [head(features) for head in self.heads.values()]
+
+
+def make_odd(n_channels, outputs, width=4):
+    return Odd(n_channels, outputs, width)
+
+
 def nothing(n_channels, outputs):
     return None
 
@@ -96,6 +114,19 @@ def test_it_trains_predicts_is_scored_and_predicts_again(
     assert predicted.exit_code == 0, predicted.output
     scored = invoke("score", "again", "--no-write", "--json")
     assert scored.exit_code == 0, scored.output
+
+
+def test_a_network_that_cannot_be_followed_without_data_is_trained_all_the_same(
+    invoke: Callable[..., Result], folder: Path
+) -> None:
+    options = ("--import", "my_networks", "--set", "network=my_networks:make_odd")
+    trained = invoke("baseline", "mine.toml", *options, "--name", "odd", "--json")
+    assert trained.exit_code == 0, trained.output
+    record = json.loads((folder / "runs" / "odd-seed0" / "run.json").read_text())
+    assert record["tflop_per_second"] is None
+    described = invoke("baseline", "mine.toml", *options, "--describe")
+    assert described.exit_code == 1
+    assert "cannot be followed without data" in described.stderr
 
 
 def test_a_recipe_runs_no_code_that_the_user_has_not_named(
