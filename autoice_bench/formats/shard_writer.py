@@ -232,6 +232,7 @@ def _write_shard(
     grid: tuple[int, ...],
     spec: ArraySpec,
 ) -> tuple[int, str]:
+    # It goes at the end: only there are all lengths known in a file that is written in one pass.
     index = np.empty((*grid, 2), "<u8")
     digest = hashlib.sha256()
     offset = 0

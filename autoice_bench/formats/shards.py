@@ -22,7 +22,7 @@ from numcodecs import blosc
 from numpy.typing import NDArray
 
 ABSENT: Final = -1
-"""Offset of an inner chunk that was not written: all fill value."""
+"""Offset of an inner chunk that was not written: all fill value. In the file it is 2**64 - 1."""
 
 _CRC_BYTES: Final = 4
 _CRC_OF_CHECKED_BYTES: Final = 0x48674BC7

@@ -19,6 +19,7 @@ from autoice_bench.datasets.store.downscaling import DownscaleMethod, Downscalin
 from autoice_bench.datasets.store.root import Store, open_store
 from autoice_bench.errors import PatchError
 from autoice_bench.formats.split_file import read_split
+from autoice_bench.formats.store_layout import CHARTS_ARRAY
 
 STUDY_PATCHES_PER_SCENE: Final = 20
 
@@ -76,7 +77,7 @@ def open_windows(
         require_charts(windows.scenes, scene_ids)
     how = Downscaling(downscale, downscale_method)
     scenes: SceneCollection = (
-        DownscaledScenes(store, scene_ids, how, arrays | {"charts"}, progress)
+        DownscaledScenes(store, scene_ids, how, arrays | {CHARTS_ARRAY.name}, progress)
         if keep
         else DownscaledOnDemand(store, how, arrays)
     )

@@ -86,6 +86,7 @@ def prepare_scene(job: SceneJob, before_commit: Callable[[], object] | None = No
             warnings = _write(job, attempt, times)
         if before_commit is not None:
             before_commit()
+        # As late as possible: who took the store over has removed the tokens of earlier runs.
         if not holds_token(job.run_folder):
             raise StoreError(
                 f"store {job.store_path}: this run was superseded by another; "
@@ -132,6 +133,7 @@ def _reading(scene: SceneFile) -> Iterator[None]:
 
 def _write(job: SceneJob, attempt: Path, times: SourceTimes) -> tuple[str, ...]:
     scene = job.scene
+    # Hashing reads the file from the disk; the conversion then finds it in the page cache.
     source, reference = read_digests_of(scene)
     options = job.options
     arrays = read_source_scene(
@@ -144,8 +146,10 @@ def _write(job: SceneJob, attempt: Path, times: SourceTimes) -> tuple[str, ...]:
             f"scene {scene.scene_id}: is {kinds[simulated]}, the store holds "
             f"{kinds[job.options.simulated]} scenes; they never share a store: use another one"
         )
+    # Only now, so that a scene that is refused leaves nothing on the disk.
     attempt.mkdir()
     write_scene(attempt, scene, arrays, job.options, source, reference)
+    # A file that was replaced meanwhile may have given digests of one and values of the other.
     if read_times_of(scene) != times:
         raise SceneError(
             f"scene {scene.scene_id}: {scene.path} changed while it was read; try again"

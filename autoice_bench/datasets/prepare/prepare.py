@@ -317,6 +317,7 @@ def _remove_replaced(plan: Plan, run: Run) -> None:
     store = Store(plan.store_path, plan.options)
     for scene_id in store.scene_ids() if plan.replaces_store else plan.replaced:
         old = run.folder / f"replaced-{scene_id}"
+        # In one step it is no scene any more; removing it takes time.
         store.scene_path(scene_id).rename(old)
         shutil.rmtree(old)
     if plan.replaces_store:
@@ -330,6 +331,7 @@ def _complete(
     store: Store, times: Mapping[str, SourceTimes]
 ) -> tuple[Store, tuple[NamedSplitResult, ...]]:
     """Write the index, the named splits and the fingerprint, and mark the store complete."""
+    # The root comes last: until it says "complete", readers do not trust the index.
     table = build_index(store, times)
     index_sha256 = write_index(store, table)
     fingerprint = fingerprint_scenes(store, table)

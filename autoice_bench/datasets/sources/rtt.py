@@ -239,6 +239,7 @@ def _read_distance_map(
     """Distance zones as uint8, or as float32 where they are not whole numbers."""
     zones = pool.empty(DISTANCE_MAP.name, file.shape(DISTANCE_MAP.name), np.uint8)
     mean, std = np.float32(DISTANCE_MAP.mean), np.float32(DISTANCE_MAP.std)
+    # The source holds standardised zones, whose whole numbers come back with float32's noise.
     for strip in file.strips(DISTANCE_MAP.name):
         decoded = strip.values.astype(np.float32, copy=True)  # worked on in place, in the cache
         with np.errstate(over="ignore", invalid="ignore"):
@@ -275,6 +276,7 @@ def _read_decoded_zones(scene_id: str, file: NetcdfFile) -> NDArray[np.float32]:
 def _read_2km(
     scene_id: str, file: NetcdfFile, variables: tuple[Variable, ...], warnings: list[str]
 ) -> NDArray[np.float32]:
+    # Small, so read whole; the file's own order of channels does not matter.
     stack = np.stack([file.read(variable.name) for variable in variables]).astype(np.float32)
     for variable, values in zip(variables, stack, strict=True):
         _validate_range(scene_id, variable, float(values.min()), float(values.max()), warnings)
@@ -310,6 +312,7 @@ def _read_sar(
 def _validate_range(
     scene_id: str, variable: Variable, low: float, high: float, warnings: list[str]
 ) -> None:
+    # A single NaN or infinity among the values shows here: it spreads to the extrema.
     if not (np.isfinite(low) and np.isfinite(high)):
         raise SceneError(_NOT_FINITE.format(scene_id, variable.name))
     if max(-low, high) > float(np.finfo(np.float16).max):

@@ -116,17 +116,19 @@ def commit_scene(folder: Path, target: Path) -> bool:
         StoreError: something else than a scene is in its place.
         OSError: the move failed for another reason.
     """
+    # Durable before it is seen: a scene that exists must be whole after a power cut, too.
     sync_tree(folder)
     if _is_scene(target):
         return False
     target.parent.mkdir(exist_ok=True)
+    # A rename never replaces a folder that holds something, so of two workers the first wins.
     try:
         folder.rename(target)
     except OSError:
         if _is_scene(target):
             return False
         raise
-    sync_folder(target.parent)
+    sync_folder(target.parent)  # the name has to last as well as what it names
     return True
 
 

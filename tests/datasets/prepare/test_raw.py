@@ -12,7 +12,9 @@ import xarray as xr
 from click.testing import CliRunner, Result
 
 from autoice_bench.cli import main
+from autoice_bench.datasets.patches.window_dataset import read_window
 from autoice_bench.datasets.sources.raw_conversion import convert_raw_scene
+from autoice_bench.datasets.store.scene_dataset import open_scene
 from autoice_bench.scoring.truth.protocol import compute_truth_fingerprint
 from autoice_bench.scoring.truth.store_truth import StoreTruth
 from tests.datasets.raw_file_writer import (
@@ -98,6 +100,12 @@ def test_another_threshold_is_another_data_set(sources: tuple[Path, Path], tmp_p
     assert set(np.unique(charts[1])) == {0, 5, 255}
     assert set(np.unique(charts[2])) == {0, 255}
     assert set(np.unique(scene["ice_type"])) == {0, 9, 255}
+    # Every reader knows the array from the table, and that beyond the scene nothing is known.
+    stored = scene["ice_type"].values
+    np.testing.assert_array_equal(open_scene(loose.path, SCENES[0])["ice_type"], stored)
+    window = read_window(loose.path, SCENES[0], -2, -3, 60, 90)["ice_type"].values
+    np.testing.assert_array_equal(window[2:52, 3:78], stored)
+    assert (np.delete(window, np.s_[2:52], axis=0) == 255).all()
     np.testing.assert_array_equal(scene["ice_type"] == 9, charts[1] == 5)
 
 
