@@ -19,7 +19,7 @@ from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.metrics import r2_score
 
 from autoice_bench.charts import CHARTS
-from autoice_bench.datasets.simulate.run import Target, write_scene
+from autoice_bench.datasets.simulate.run import Target, write_simulated_scene
 from autoice_bench.datasets.simulate.scenario import plan_scenes
 from autoice_bench.datasets.simulate.scene import SimulatedScene, simulate_scene
 from autoice_bench.datasets.simulate.scene_spec import SceneSpec
@@ -209,7 +209,7 @@ def measure_full_size(size: tuple[int, int]) -> str:
 
 def _write_one_scene(folder: Path, size: tuple[int, int]) -> None:
     (folder / "train").mkdir()
-    write_scene(Target(folder), plan_scenes(1, 0, size, 0, "none")[0])
+    write_simulated_scene(Target(folder), plan_scenes(1, 0, size, 0, "none")[0])
 
 
 def render(checks: list[Check], heading: str, timing: str) -> str:

@@ -87,14 +87,14 @@ def verify(
 def _compare_raw(raw: Path, source: Path, *, as_json: bool) -> None:
     """Compare raw scenes with their released twins and print what was found."""
     from autoice_bench.datasets.checks.raw_comparison import compare_raw_source
-    from autoice_bench.text.raw_comparison import format_comparison
+    from autoice_bench.text.raw_comparison import format_raw_comparison
 
     with scene_progress("comparing") as progress:
         comparison = compare_raw_source(raw, source, on_scene=progress)
     if as_json:
         echo_json(comparison.to_dict())
     else:
-        click.echo(format_comparison(comparison))
+        click.echo(format_raw_comparison(comparison))
     for failure in comparison.failures.values():
         click.echo(f"failed: {failure}", err=True)
     if comparison.failures:

@@ -8,7 +8,7 @@ from autoice_bench.formats.variables import SAR_VARIABLES
 from autoice_bench.wording import format_count, format_listing
 
 
-def format_comparison(comparison: RawComparison) -> str:
+def format_raw_comparison(comparison: RawComparison) -> str:
     """One line per scene, then the extremes over all scenes, what has no twin and the anchor."""
     lines = [_format_scene(scene) for scene in comparison.scenes]
     largest: dict[tuple[str, str], float] = {}

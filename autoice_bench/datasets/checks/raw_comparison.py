@@ -149,7 +149,7 @@ def compare_raw_source(
     comparisons, failures = [], {}
     for number, scene_id in enumerate(common, start=1):
         try:
-            comparisons.append(compare_scene(raw_scenes[scene_id], released[scene_id], rule))
+            comparisons.append(compare_raw_scene(raw_scenes[scene_id], released[scene_id], rule))
         except AutoIceError as error:
             failures[scene_id] = str(error)
         if on_scene is not None:
@@ -164,7 +164,7 @@ def compare_raw_source(
     )
 
 
-def compare_scene(
+def compare_raw_scene(
     raw: SceneFile, released: SceneFile, rule: LabelRule = AUTOICE_2022
 ) -> SceneComparison:
     """Convert one raw scene and compare it with its released twin.

@@ -143,7 +143,7 @@ def provenance_of(spec: SceneSpec) -> str:
     )
 
 
-def write_scene(target: Target, spec: SceneSpec) -> str:
+def write_simulated_scene(target: Target, spec: SceneSpec) -> str:
     """Simulate one scene and write its files; returns its name."""
     scene = simulate_scene(spec)
     provenance = provenance_of(spec)
@@ -160,11 +160,11 @@ def write_scene(target: Target, spec: SceneSpec) -> str:
 def _run(target: Target, specs: tuple[SceneSpec, ...], workers: int) -> Iterator[str]:
     if workers <= 1 or len(specs) <= 1:
         for spec in specs:
-            yield write_scene(target, spec)
+            yield write_simulated_scene(target, spec)
         return
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(min(workers, len(specs)), mp_context=context) as pool:
-        futures = [pool.submit(write_scene, target, spec) for spec in specs]
+        futures = [pool.submit(write_simulated_scene, target, spec) for spec in specs]
         for future in as_completed(futures):
             yield future.result()
 

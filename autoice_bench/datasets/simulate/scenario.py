@@ -17,8 +17,9 @@ from autoice_bench.datasets.simulate.geometry import (
     N_TIE_POINTS,
     offset_position,
 )
-from autoice_bench.datasets.simulate.scene_spec import CASES, MIN_SIZE, Case, SceneSpec, Subset
+from autoice_bench.datasets.simulate.scene_spec import CASES, MIN_SIZE, Case, SceneSpec
 from autoice_bench.errors import SceneError
+from autoice_bench.formats.rtt_folder import OfficialSubset
 from autoice_bench.scene_id import TIME_FORMAT, SceneId
 
 FIRST_YEAR: Final = 2030
@@ -53,7 +54,7 @@ def plan_scenes(
     placed = place_cases(n_scenes, cases)
     specs: list[SceneSpec] = []
     for index in range(n_scenes):
-        subset: Subset = "train" if index < n_train else "test"
+        subset: OfficialSubset = "train" if index < n_train else "test"
         u = (offsets + (index + 1) * _STEPS) % 1
         spec = _draw_spec(rng, index, seed, subset, size, u)
         if _follows(index, n_train, placed):
@@ -86,7 +87,7 @@ def _draw_spec(
     rng: np.random.Generator,
     index: int,
     seed: int,
-    subset: Subset,
+    subset: OfficialSubset,
     size: tuple[int, int],
     u: NDArray[np.float64],
 ) -> SceneSpec:

@@ -9,10 +9,9 @@ import numpy as np
 
 from autoice_bench.datasets.simulate.climatology import Climatology, Region
 from autoice_bench.datasets.simulate.geometry import track_heading
+from autoice_bench.formats.rtt_folder import OfficialSubset
 from autoice_bench.formats.variables import PIXELS_PER_CELL
 from autoice_bench.scene_id import SceneId
-
-Subset = Literal["train", "test"]
 
 Case = Literal[
     "odd size",
@@ -56,7 +55,7 @@ class SceneSpec:
 
     index: int
     seed: int
-    subset: Subset
+    subset: OfficialSubset
     scene_id: SceneId
     original_id: str
     region: Region

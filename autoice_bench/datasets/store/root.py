@@ -53,7 +53,7 @@ SIMULATED_CITATION: Final = (
     "Simulated scenes in the layout of the AI4Arctic Sea Ice Challenge Dataset; no observation."
 )
 
-State = Literal["preparing", "complete"]
+StoreState = Literal["preparing", "complete"]
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ class Store:
 
     path: Path
     options: StoreOptions
-    state: State = "preparing"
+    state: StoreState = "preparing"
     fingerprint: str | None = None
     index_sha256: str | None = field(default=None, compare=False)
     grid_anchor: GridAnchor = "centre"

@@ -13,7 +13,7 @@ from autoice_bench.datasets.sources.raw_conversion import convert_raw_scene
 from autoice_bench.datasets.sources.scene_arrays import SceneArrays
 from autoice_bench.errors import SceneError
 from autoice_bench.formats.variables import VARIABLES
-from autoice_bench.text.raw_comparison import format_comparison
+from autoice_bench.text.raw_comparison import format_raw_comparison
 from tests.datasets.raw_file_writer import (
     RAW_NAME,
     SCENE_ID,
@@ -62,7 +62,7 @@ def test_twin_is_equal(tmp_path: Path, raw: Path, converted: SceneArrays) -> Non
     assert {(channel.largest, channel.nodata_differs) for channel in scene.channels} == {(0.0, 0)}
     assert (scene.other_distance, scene.largest_tie_offset_px) == (0, 0.0)
     assert comparison.anchor.anchor == "undecided"  # one cell tells nothing
-    text = format_comparison(comparison)
+    text = format_raw_comparison(comparison)
     assert f"{SCENE_ID}: equal SIC 100.0000 %, SOD 100.0000 %, FLOE 100.0000 %" in text
     assert "no scene allows an estimate" in text
 
@@ -135,7 +135,7 @@ def test_text_names_what_differs(tmp_path: Path, raw: Path, converted: SceneArra
     comparison = compare_raw_source(raw, _released(tmp_path, changed))
     anchor = combine_offsets([GridOffset(11.5, 12.5, 0.9), GridOffset(12.5, 11.5, 0.9)])
 
-    text = format_comparison(replace(comparison, anchor=anchor)).splitlines()
+    text = format_raw_comparison(replace(comparison, anchor=anchor)).splitlines()
 
     # One standard deviation of HH is 5.66 dB.
     assert text[0] == (
@@ -164,7 +164,7 @@ def test_scenes_of_one_source_only_and_progress(
     assert comparison.only_raw == ("20170607T184326_dmi",)
     assert comparison.only_released == ("20190607T184326_dmi",)
     assert seen == [(1, 1)]
-    assert format_comparison(comparison).splitlines()[-3:-1] == [
+    assert format_raw_comparison(comparison).splitlines()[-3:-1] == [
         "not compared: 1 scene only among the raw scenes: 20170607T184326_dmi",
         "not compared: 1 scene only among the released scenes: 20190607T184326_dmi",
     ]
