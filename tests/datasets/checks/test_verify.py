@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 from autoice_bench.cli import main
 from autoice_bench.datasets.checks.verify import VerifyReport, check_scene, verify_store
-from autoice_bench.datasets.store.root import State, open_store, write_root
+from autoice_bench.datasets.store.root import StoreState, open_store, write_root
 from autoice_bench.errors import StoreError
 from tests.datasets.store_tools import copy_source, scene_files
 
@@ -178,7 +178,7 @@ def test_folder_in_place_of_a_shard(store: Path) -> None:
 
 
 @pytest.mark.parametrize("state", ["complete", "preparing"])
-def test_folder_without_metadata_among_the_scenes(store: Path, state: State) -> None:
+def test_folder_without_metadata_among_the_scenes(store: Path, state: StoreState) -> None:
     opened = open_store(store)
     write_root(replace(opened, state=state))
     scene_id = opened.scene_ids()[0]
