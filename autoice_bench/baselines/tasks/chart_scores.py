@@ -72,7 +72,7 @@ class ChartValidationCounts:
 
 
 def count_pairs(truth: Tensor, prediction: Tensor) -> Tensor:
-    """Count pairs of classes on the device: ``scoring.metrics.histograms`` without moving the pixels.
+    """Count pairs of classes on the device: ``scoring.metrics.histograms`` without the transfer.
 
     Args:
         truth: (B, 3, H, W) uint8 classes or 255.
