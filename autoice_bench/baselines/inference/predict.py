@@ -27,7 +27,6 @@ from autoice_bench.baselines.machine.interruption import clean_termination
 from autoice_bench.baselines.runs.checkpoints import CheckpointName
 from autoice_bench.baselines.runs.folder import RunFolder
 from autoice_bench.callbacks import Progress
-from autoice_bench.charts import CHART_NAMES
 from autoice_bench.datasets.patches.array_windows import find_tie_points, open_array_windows
 from autoice_bench.datasets.patches.opening import open_windows
 from autoice_bench.datasets.patches.windows import SceneWindows
@@ -252,7 +251,8 @@ def _predict(
                 "tie_line": scene.tie_points.line,
                 "tie_sample": scene.tie_points.sample,
             }
-            classes = dict(zip(CHART_NAMES, prediction.classes, strict=True))
+            names = [output.name for output in scene.views[0].member.task.outputs]
+            classes = dict(zip(names, prediction.classes, strict=True))
             write_prediction(partial, scene.scene_id, classes, tie_points, described)
             if prediction.probabilities is not None:
                 write_probabilities(partial, scene.scene_id, prediction.probabilities, described)

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
+from autoice_bench.baselines.runs.folder import RunFolder
 from autoice_bench.baselines.training.job import Job
 from autoice_bench.baselines.training.state import TrainingState
-from autoice_bench.charts import CHART_NAMES
 from autoice_bench.wording import format_count, format_duration, format_listing
+
+_LOSS_OF: Final = "val_loss_"
+"""Begins the columns of metrics that hold the loss of one output."""
+
+Log = Callable[[str], None]
+"""Takes a line."""
 
 
 def describe_skipped(skipped: tuple[str, ...], n_scenes: int) -> str:
@@ -34,7 +40,8 @@ def describe_start(job: Job, state: TrainingState, n_patches: int) -> str:
 
 def describe_epoch(row: Mapping[str, Any], n_epochs: int) -> str:
     """Losses, scores, speed and time of an epoch."""
-    scores = ", ".join(f"{name} {row[f'val_{name}']:.2f}" for name in CHART_NAMES)
+    names = [key.removeprefix(_LOSS_OF) for key in row if key.startswith(_LOSS_OF)]
+    scores = ", ".join(f"{name} {row[f'val_{name}']:.2f}" for name in names)
     return (
         f"epoch {row['epoch']} of {n_epochs}: loss {row['train_loss']:.4f}, validation "
         f"{row['val_loss']:.4f}, {scores}, combined {row['val_combined']:.2f}; "
@@ -55,3 +62,19 @@ def describe_interruption(state: TrainingState, n_steps: int, signal_name: str |
         f"{reason}: stopped and saved after epoch {state.epoch}, step {state.step} of {n_steps}; "
         "the same command goes on from there"
     )
+
+
+class RunLog:
+    """Gives lines to the run's log and, where wanted, to the console."""
+
+    def __init__(self, run: RunFolder, say: Log | None) -> None:
+        self._run, self._say = run, say
+
+    def __call__(self, line: str) -> None:
+        self._run.log(line)
+        if self._say is not None:
+            self._say(line)
+
+
+def be_silent(line: str) -> None:
+    """The log of every process but the first."""

@@ -11,11 +11,11 @@ means over the labelled pixels of a process's share, and gradients are averaged 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final, Literal, TypeVar, cast
+from typing import Any, Literal
 
 import torch
 from lightning_fabric import Fabric
@@ -34,18 +34,12 @@ from autoice_bench.baselines.networks.cost import count_multiply_adds
 from autoice_bench.baselines.recipes.recipe import Recipe
 from autoice_bench.baselines.runs.checkpoints import (
     EXPORTED_NETWORK,
-    TRAINING,
-    Checkpoint,
     CheckpointName,
     checkpoint_path,
     export_safetensors,
-    network_tensors,
-    optimiser_tensors,
-    read_checkpoint,
-    write_checkpoint,
 )
 from autoice_bench.baselines.runs.folder import RunFolder
-from autoice_bench.baselines.tasks.contract import Task, Validation
+from autoice_bench.baselines.tasks.contract import Validation
 from autoice_bench.baselines.training.job import (
     Job,
     identify_run,
@@ -54,6 +48,9 @@ from autoice_bench.baselines.training.job import (
     prepare_job,
 )
 from autoice_bench.baselines.training.log import (
+    Log,
+    RunLog,
+    be_silent,
     describe_early_stop,
     describe_epoch,
     describe_interruption,
@@ -61,22 +58,18 @@ from autoice_bench.baselines.training.log import (
     describe_start,
 )
 from autoice_bench.baselines.training.loss_watch import LossWatch
-from autoice_bench.baselines.training.schedules import Plateau, cosine_restarts
+from autoice_bench.baselines.training.processes import add_up, agree_to_stop
+from autoice_bench.baselines.training.resuming import read_last, read_sums, save, start_state
+from autoice_bench.baselines.training.schedules import cosine_restarts
 from autoice_bench.baselines.training.seeding import seed_torch
 from autoice_bench.baselines.training.state import TrainingState
+from autoice_bench.baselines.training.throughput import TRAINING_FLOP_PER_MAC, WaitingTime
 from autoice_bench.baselines.training.validation import validate
 from autoice_bench.callbacks import Progress
 from autoice_bench.datasets.store.root import Store
-from autoice_bench.errors import BaselineError, SplitError
-from autoice_bench.formats.whole_files import remove_partial_files
+from autoice_bench.errors import SplitError
 
 TrainingOutcome = Literal["finished", "stopped-early", "interrupted"]
-Log = Callable[[str], None]
-"""Takes a line."""
-
-_SUMS: Final = f"{TRAINING}sums"
-_STEPS_BETWEEN_AGREEMENTS: Final = 20
-"""How often several processes ask each other whether one was told to stop."""
 
 
 @dataclass(frozen=True)
@@ -151,17 +144,17 @@ def train(
         fabric = fabric or open_fabric(
             device, precision=recipe.precision, devices=devices, num_nodes=num_nodes
         )
-        log = _Log(run, say) if fabric.is_global_zero else _be_silent
+        log = RunLog(run, say) if fabric.is_global_zero else be_silent
         identity = identify_run(recipe, store, train_ids, val_ids, seed)
-        last = _read_last(run, identity, fabric)
-        state = _start(recipe, last)
+        last = read_last(run, identity, fabric)
+        state = start_state(recipe, last)
         if not state.is_over:
             patches = open_training_patches(recipe, store, train_ids, seed)
             state.skipped = list(patches.skipped)
             loader = stack.enter_context(open_loader(recipe, patches, fabric))
             reset_peak_memory(fabric.device)
             job = prepare_job(recipe, store, val_ids, fabric, patches, loader, identity, last)
-            sums, last = _read_sums(last, recipe.task, fabric), None
+            sums, last = read_sums(last, recipe.task, fabric), None
             if fabric.is_global_zero:
                 run.update(state="running", start_weights=job.provenance["start_weights"])
                 if state.row:  # may be missing after a kill between checkpoint and metrics
@@ -206,7 +199,7 @@ def _run_epochs(
     n_steps = len(job.loader)
     patch = (recipe.patch_size, recipe.patch_size)
     macs = count_multiply_adds(job.network, len(job.channels), patch)
-    must_stop = partial(_agree_to_stop, stop, fabric)
+    must_stop = partial(agree_to_stop, stop, fabric)
     watch = LossWatch()
 
     while not state.is_over:
@@ -231,20 +224,20 @@ def _run_epochs(
         started = time.perf_counter()
         validation = None if stopped else _validate(job, stop)
         if validation is None:
-            _save(job, "last", state, sums, run)
+            save(job, "last", state, sums, run)
             log(describe_interruption(state, n_steps, stop.signal_name))
             return
 
-        losses = _add_up(sums, fabric) / (n_steps * fabric.world_size)
+        losses = add_up(sums, fabric) / (n_steps * fabric.world_size)
         sums.zero_()
         row = _make_row(job, state, losses, validation, macs, time.perf_counter() - started)
         _end_epoch(recipe, state, validation, row)
         if state.best_loss.epoch == state.epoch:
-            _save(job, "best-loss", state, sums, run)
+            save(job, "best-loss", state, sums, run)
         if state.best_combined.epoch == state.epoch:
-            _save(job, "best-combined", state, sums, run)
+            save(job, "best-combined", state, sums, run)
         # Last: the checkpoint that a killed run goes on from must not be ahead of the others.
-        _save(job, "last", state, sums, run)
+        save(job, "last", state, sums, run)
         if fabric.is_global_zero:
             run.append_metrics(state.row)
         log(describe_epoch(row, recipe.epochs))
@@ -275,47 +268,6 @@ def _take_step(
     return torch.stack([loss.detach(), *parts.values()])
 
 
-def _read_last(run: RunFolder, identity: Mapping[str, Any], fabric: Fabric) -> Checkpoint | None:
-    """The checkpoint to go on from; None at the start of a run."""
-    if fabric.is_global_zero:
-        remove_partial_files(run.checkpoints)
-    fabric.barrier()
-    path = checkpoint_path(run.checkpoints, "last")
-    if not path.is_file():
-        return None
-    last = read_checkpoint(path)
-    recorded = last.metadata["identity"]
-    for name in sorted(identity):
-        if recorded.get(name) != identity[name]:
-            raise BaselineError(
-                f"checkpoint {path}: is of a run with another {name}; go on with the settings "
-                "that it was begun with, or choose another run folder"
-            )
-    return last
-
-
-def _start(recipe: Recipe, last: Checkpoint | None) -> TrainingState:
-    """Where the run stands."""
-    if last is not None:
-        return TrainingState.from_dict(last.metadata["state"])
-    optimiser = recipe.optimiser
-    return TrainingState(
-        Plateau(
-            optimiser.lr,
-            optimiser.plateau_factor,
-            optimiser.plateau_patience,
-            optimiser.min_lr,
-        )
-    )
-
-
-def _read_sums(last: Checkpoint | None, task: Task, fabric: Fabric) -> Tensor:
-    """The losses of the epoch begun, added up."""
-    if last is not None:
-        return last.tensors[_SUMS].to(fabric.device)
-    return torch.zeros(1 + len(task.outputs), dtype=torch.float64, device=fabric.device)
-
-
 def _learning_rate(recipe: Recipe, state: TrainingState, step: int, n_steps: int) -> float:
     """Learning rate of a step of the epoch begun."""
     optimiser = recipe.optimiser
@@ -324,23 +276,6 @@ def _learning_rate(recipe: Recipe, state: TrainingState, step: int, n_steps: int
         at = state.epoch * n_steps + step
         return cosine_restarts(at, optimiser.lr, period, optimiser.min_lr)
     return state.plateau.lr
-
-
-def _agree_to_stop(stop: StopRequest, fabric: Fabric, step: int) -> bool:
-    """Whether any process was told to stop; all of them must stop after the same step."""
-    if fabric.world_size == 1:
-        return bool(stop)
-    if step % _STEPS_BETWEEN_AGREEMENTS:
-        return False
-    told = torch.tensor(float(bool(stop)), device=fabric.device)
-    return bool(_add_up(told, fabric) > 0)
-
-
-def _add_up(values: Tensor, fabric: Fabric) -> Tensor:
-    """Sum over the processes."""
-    if fabric.world_size == 1:
-        return values
-    return cast(Tensor, fabric.all_reduce(values.clone(), reduce_op="sum"))
 
 
 def _validate(job: Job, stop: StopRequest) -> Validation | None:
@@ -358,7 +293,7 @@ def _validate(job: Job, stop: StopRequest) -> Validation | None:
         fabric.device,
         memory_format=job.memory_format,
         autocast=fabric.autocast,
-        add_up=partial(_add_up, fabric=fabric),
+        add_up=partial(add_up, fabric=fabric),
         should_stop=lambda: bool(stop) and not together,
     )
 
@@ -405,27 +340,6 @@ def _end_epoch(
     state.is_over = out_of_patience or state.epoch == recipe.epochs
 
 
-def _save(
-    job: Job, name: CheckpointName, state: TrainingState, sums: Tensor, run: RunFolder
-) -> None:
-    """Write a checkpoint: ``last`` with everything to go on, the others the network alone."""
-    mean_sums = _add_up(sums, job.fabric) / job.fabric.world_size
-    if not job.fabric.is_global_zero:
-        return
-    tensors = network_tensors(job.network)
-    metadata = {
-        "checkpoint": name,
-        "epoch": state.epoch,
-        "metrics": state.row,
-        **job.provenance,
-    }
-    if name == "last":
-        optimiser, metadata["optimiser"] = optimiser_tensors(job.optimiser)
-        tensors |= {**optimiser, _SUMS: mean_sums.cpu()}
-        metadata |= {"state": state.to_dict(), "identity": job.identity}
-    write_checkpoint(checkpoint_path(run.checkpoints, name), Checkpoint(tensors, metadata))
-
-
 def _conclude(recipe: Recipe, state: TrainingState) -> TrainResult:
     outcome: TrainingOutcome = "interrupted"
     if state.is_over:
@@ -466,49 +380,3 @@ def _explained_memory(recipe: Recipe) -> AbstractContextManager[None]:
         f"set a smaller batch_size (--set batch_size={max(1, recipe.batch_size // 2)}) or "
         "patch_size, or precision=bf16; whole scenes can be predicted in tiles (--tile 768)",
     )
-
-
-class _Log:
-    """Gives lines to the run's log and, where wanted, to the console."""
-
-    def __init__(self, run: RunFolder, say: Log | None) -> None:
-        self._run, self._say = run, say
-
-    def __call__(self, line: str) -> None:
-        self._run.log(line)
-        if self._say is not None:
-            self._say(line)
-
-
-def _be_silent(line: str) -> None:
-    """The log of every process but the first."""
-
-
-Item = TypeVar("Item")
-
-TRAINING_FLOP_PER_MAC: Final = 6
-"""Two operations per multiply-accumulate, in the forward pass and twice in the backward pass."""
-
-
-class WaitingTime:
-    """Adds up the time that iterating takes, as the caller feels it.
-
-    Attributes:
-        seconds: waited so far.
-    """
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-
-    def measure(self, items: Iterable[Item]) -> Iterator[Item]:
-        """The items; the time to get each is added."""
-        iterator = iter(items)
-        while True:
-            started = time.perf_counter()
-            try:
-                item = next(iterator)
-            except StopIteration:
-                return
-            finally:
-                self.seconds += time.perf_counter() - started
-            yield item

@@ -3,9 +3,9 @@ from __future__ import annotations
 import json
 import math
 
-from autoice_bench.baselines.training.loop import WaitingTime
 from autoice_bench.baselines.training.schedules import Plateau
 from autoice_bench.baselines.training.state import Best, TrainingState
+from autoice_bench.baselines.training.throughput import WaitingTime
 
 
 def make_state() -> TrainingState:
