@@ -43,7 +43,7 @@ class RunReport:
         planned: the run.
         training: how it ended: ``finished``, ``stopped-early`` or ``interrupted``.
         epochs: epochs done.
-        summary: the record of ``scoring.score_text.summarise``; None where the subset has no
+        summary: the record of ``scoring.scores.summarise``; None where the subset has no
             labels or the run was interrupted.
     """
 
