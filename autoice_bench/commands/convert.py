@@ -25,12 +25,11 @@ def convert(predictions: Path, out: Path, format_name: str | None) -> None:
     the challenge took it, zarr one group per scene. Tie points are kept where the format has room
     for them.
     """
+    from autoice_bench.scoring.predictions import writing
     from autoice_bench.scoring.predictions.reading import open_predictions
-    from autoice_bench.scoring.predictions.writing import convert as run
-    from autoice_bench.scoring.predictions.writing import guess_format
 
     source = open_predictions(predictions)
-    chosen = format_name or guess_format(out)
+    chosen = format_name or writing.guess_format(out)
     with scene_progress("converting") as progress:
-        run(source, out, format_name=chosen, progress=progress)
+        writing.convert(source, out, format_name=chosen, progress=progress)
     click.echo(f"{out}: {len(source.scene_ids)} scenes, {chosen}")

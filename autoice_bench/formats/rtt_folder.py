@@ -72,6 +72,15 @@ class SourceListing:
     notes: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class _FoundFiles:
+    """Files by what their names say; several of one scene id are a mistake that is told later."""
+
+    scenes: dict[str, list[Path]]
+    references: dict[str, list[Path]]
+    misnamed: list[Path]
+
+
 def has_rtt_names(source: Path) -> bool:
     """Whether a folder holds files named as ready-to-train scenes are."""
     return source.is_dir() and any(
@@ -140,15 +149,6 @@ def official_subset(scene_id: str, path: Path, source: Path) -> OfficialSubset:
     folders = {source.name, *path.relative_to(source).parent.parts}
     in_test_folder = not _TEST_FOLDERS.isdisjoint(folders)
     return "test" if in_test_folder or scene_id in OFFICIAL_TEST else "train"
-
-
-@dataclass(frozen=True)
-class _FoundFiles:
-    """Files by what their names say; several of one scene id are a mistake that is told later."""
-
-    scenes: dict[str, list[Path]]
-    references: dict[str, list[Path]]
-    misnamed: list[Path]
 
 
 def _find_files(source: Path) -> _FoundFiles:

@@ -91,7 +91,7 @@ class Evaluation:
 
     @property
     def truth_fingerprint(self) -> str:
-        """Identity of the truth that was scored against; see ``truth``."""
+        """Identity of the truth that was scored against; see ``compute_truth_fingerprint``."""
         digests = {scene.scene_id: str(scene.truth_sha256) for scene in self.scenes}
         return compute_truth_fingerprint(self.rule, digests)
 

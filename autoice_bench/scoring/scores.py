@@ -1,4 +1,4 @@
-"""The table of scores of one submission: one row per chart, metric, group and class."""
+"""Scores of one evaluation: the table (a row per chart, metric, group and class), its summary."""
 
 from __future__ import annotations
 
@@ -21,7 +21,6 @@ from autoice_bench.scoring.metrics.definitions import (
     chart_metrics,
     headline_metric,
 )
-from autoice_bench.scoring.metrics.formulas import chart_score, official_combined, official_score
 from autoice_bench.scoring.metrics.groups import GROUP_KINDS, Group, group_scenes, pool_groups
 from autoice_bench.scoring.metrics.histograms import Histogram
 from autoice_bench.scoring.metrics.uncertainty import (
@@ -133,6 +132,52 @@ def build_scores(
     ]
     table = pd.DataFrame(rows, columns=list(ScoreRow._fields))
     return table.astype({"class_index": "Int64"})
+
+
+def compute_official_scores(pooled: Mapping[str, Histogram]) -> dict[str, float | None]:
+    """Official scores in percent, the combined first; None where undefined.
+
+    Args:
+        pooled: joint histogram of each chart, all scenes together.
+    """
+    charts = {
+        chart.name: float(formulas.official_score(formulas.chart_score(pooled[chart.name], chart)))
+        for chart in CHARTS
+    }
+    scores = {COMBINED: float(formulas.official_combined(charts)), **charts}
+    return {name: value if math.isfinite(value) else None for name, value in scores.items()}
+
+
+def summarise(
+    evaluation: Evaluation, scores: pd.DataFrame, name: str, folder: Path | None
+) -> dict[str, Any]:
+    """The scores over all scenes as a record that JSON can hold.
+
+    Args:
+        evaluation: what was counted.
+        scores: its table, see ``build_scores``.
+        name: the submission's name.
+        folder: where the submission was written, if it was.
+    """
+    overall = scores[scores["group_kind"] == "all"]
+    charts = [(chart.name, headline_metric(chart)) for chart in CHARTS]
+    return {
+        "submission": name,
+        "split": evaluation.board,
+        "simulated": evaluation.simulated,
+        "truth_fingerprint": evaluation.truth_fingerprint,
+        "label_rule": asdict(evaluation.rule),
+        "predictions_sha256": evaluation.predictions_sha256,
+        "n_scenes": len(evaluation.scenes),
+        "rankable": evaluation.rankable,
+        "missing": list(evaluation.missing),
+        "mask_class_pixels": evaluation.mask_class_pixels,
+        "scores": [
+            _summarise_score(overall, chart, metric)
+            for chart, metric in [(COMBINED, COMBINED), *charts]
+        ],
+        "folder": None if folder is None else str(folder),
+    }
 
 
 def _scenes_with_pixels(counts: Counts, group: Group) -> int:
@@ -282,49 +327,6 @@ def _worst_cells(cells: list[_Cell]) -> Iterator[_Cell]:
                     worst.n_scenes,
                     worst.reason,
                 )
-
-
-def compute_official_scores(pooled: Mapping[str, Histogram]) -> dict[str, float | None]:
-    """Official scores in percent, the combined first; None where undefined.
-
-    Args:
-        pooled: joint histogram of each chart, all scenes together.
-    """
-    charts = {c.name: float(official_score(chart_score(pooled[c.name], c))) for c in CHARTS}
-    scores = {COMBINED: float(official_combined(charts)), **charts}
-    return {name: value if math.isfinite(value) else None for name, value in scores.items()}
-
-
-def summarise(
-    evaluation: Evaluation, scores: pd.DataFrame, name: str, folder: Path | None
-) -> dict[str, Any]:
-    """The scores over all scenes as a record that JSON can hold.
-
-    Args:
-        evaluation: what was counted.
-        scores: its table, see ``scores.build_scores``.
-        name: the submission's name.
-        folder: where the submission was written, if it was.
-    """
-    overall = scores[scores["group_kind"] == "all"]
-    charts = [(chart.name, headline_metric(chart)) for chart in CHARTS]
-    return {
-        "submission": name,
-        "split": evaluation.board,
-        "simulated": evaluation.simulated,
-        "truth_fingerprint": evaluation.truth_fingerprint,
-        "label_rule": asdict(evaluation.rule),
-        "predictions_sha256": evaluation.predictions_sha256,
-        "n_scenes": len(evaluation.scenes),
-        "rankable": evaluation.rankable,
-        "missing": list(evaluation.missing),
-        "mask_class_pixels": evaluation.mask_class_pixels,
-        "scores": [
-            _summarise_score(overall, chart, metric)
-            for chart, metric in [(COMBINED, COMBINED), *charts]
-        ],
-        "folder": None if folder is None else str(folder),
-    }
 
 
 def _summarise_score(overall: pd.DataFrame, chart: str, metric: str) -> dict[str, Any]:

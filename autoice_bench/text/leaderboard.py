@@ -31,59 +31,12 @@ def format_board(board: Board) -> str:
     return "\n".join(lines)
 
 
-def _standing(board: Board) -> str:
-    """How published results stand to the submissions above them."""
-    if board.simulated:
-        return "on the released scenes, comparable with none of the above"
-    return "not ranked"
-
-
-def _title(board: Board) -> str:
-    if not board.entries:
-        return f"split {board.name}: no submissions yet"
-    kind = "SIMULATED scenes" if board.simulated else "scenes"
-    truth = f"truth {board.truth_fingerprint[:12]}" if board.truth_fingerprint else "partial"
-    rules = {entry.submission.evaluation.rule for entry in board.entries}
-    labels = sorted(f", labels {rule}" for rule in rules if rule != AUTOICE_2022)
-    return (
-        f"split {board.name}: {board.n_scenes} {kind}, {truth}{''.join(labels)}; "
-        f"{board.shown}, percent, with 95 % bootstrap intervals over scenes"
-    )
-
-
-def _entry_row(entry: Entry, columns: Sequence[str]) -> list[str]:
-    notes = []
-    if not entry.submission.evaluation.rankable:
-        notes.append(f"partial, {len(entry.submission.evaluation.scenes)} scenes: not ranked")
-    elif entry.rank is None:
-        notes.append("not ranked")
-    if any(entry.submission.evaluation.mask_class_pixels.values()):
-        notes.append("predicts the mask class")
-    rank = "–" if entry.rank is None else str(entry.rank)
-    cells = [format_cell(entry.cells[column]) for column in columns]
-    return [rank, entry.submission.name, *cells, "; ".join(notes)]
-
-
 def format_cell(cell: Cell) -> str:
     """``86.500 [84.1, 88.0]``; ``–`` where undefined."""
     if math.isnan(cell.value):
         return "–"
     interval = "" if math.isnan(cell.ci_low) else f" [{cell.ci_low:.1f}, {cell.ci_high:.1f}]"
     return f"{cell.value:.3f}{interval}"
-
-
-def _published_row(result: PublishedResult, columns: Sequence[str]) -> list[str]:
-    scores = result.scores
-    cells = []
-    for column in columns:
-        value = scores[column]
-        text = "–" if value is None else f"{value:g}"
-        if column == "combined" and result.combined_std is not None:
-            text += f" ± {result.combined_std:g}"
-        cells.append(text)
-    runs = f"mean of {result.n_runs} runs" if result.n_runs > 1 else ""
-    note = "; ".join(part for part in (_MARKS[result.comparable], runs) if part)
-    return ["", result.name, *cells, note, result.source]
 
 
 def board_records(boards: Iterable[Board]) -> list[dict[str, Any]]:
@@ -166,10 +119,6 @@ def comparison_records(differences: Iterable[Difference]) -> list[dict[str, Any]
     ]
 
 
-def _none_if_nan(value: float) -> float | None:
-    return None if math.isnan(value) else value
-
-
 def format_comparison(differences: Iterable[Difference], name_a: str, name_b: str) -> str:
     """A comparison as text; scores undefined for both are left out."""
     header = ["group", "score", "A", "B", "A - B", "95 % interval", "A wins", ""]
@@ -180,6 +129,57 @@ def format_comparison(differences: Iterable[Difference], name_a: str, name_b: st
     ]
     title = f"A = {name_a}, B = {name_b}; percent; paired bootstrap over scenes"
     return title + "\n" + format_table([header, *rows], left=(0, 1, 7))
+
+
+def _standing(board: Board) -> str:
+    """How published results stand to the submissions above them."""
+    if board.simulated:
+        return "on the released scenes, comparable with none of the above"
+    return "not ranked"
+
+
+def _title(board: Board) -> str:
+    if not board.entries:
+        return f"split {board.name}: no submissions yet"
+    kind = "SIMULATED scenes" if board.simulated else "scenes"
+    truth = f"truth {board.truth_fingerprint[:12]}" if board.truth_fingerprint else "partial"
+    rules = {entry.submission.evaluation.rule for entry in board.entries}
+    labels = sorted(f", labels {rule}" for rule in rules if rule != AUTOICE_2022)
+    return (
+        f"split {board.name}: {board.n_scenes} {kind}, {truth}{''.join(labels)}; "
+        f"{board.shown}, percent, with 95 % bootstrap intervals over scenes"
+    )
+
+
+def _entry_row(entry: Entry, columns: Sequence[str]) -> list[str]:
+    notes = []
+    if not entry.submission.evaluation.rankable:
+        notes.append(f"partial, {len(entry.submission.evaluation.scenes)} scenes: not ranked")
+    elif entry.rank is None:
+        notes.append("not ranked")
+    if any(entry.submission.evaluation.mask_class_pixels.values()):
+        notes.append("predicts the mask class")
+    rank = "–" if entry.rank is None else str(entry.rank)
+    cells = [format_cell(entry.cells[column]) for column in columns]
+    return [rank, entry.submission.name, *cells, "; ".join(notes)]
+
+
+def _published_row(result: PublishedResult, columns: Sequence[str]) -> list[str]:
+    scores = result.scores
+    cells = []
+    for column in columns:
+        value = scores[column]
+        text = "–" if value is None else f"{value:g}"
+        if column == "combined" and result.combined_std is not None:
+            text += f" ± {result.combined_std:g}"
+        cells.append(text)
+    runs = f"mean of {result.n_runs} runs" if result.n_runs > 1 else ""
+    note = "; ".join(part for part in (_MARKS[result.comparable], runs) if part)
+    return ["", result.name, *cells, note, result.source]
+
+
+def _none_if_nan(value: float) -> float | None:
+    return None if math.isnan(value) else value
 
 
 def _difference_row(row: Difference) -> list[str]:

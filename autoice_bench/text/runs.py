@@ -37,10 +37,6 @@ def format_runs(rows: Sequence[dict[str, Any]]) -> str:
     return format_table([_HEADER, *table], left=(0, 1, 2))
 
 
-def _format_score(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3f}"
-
-
 def format_plan(planned: PlannedRun) -> str:
     """What a run is and where it goes, for people."""
     recipe, split, features = planned.recipe, planned.split, planned.features
@@ -108,3 +104,7 @@ def suggest_next(reports: Sequence[RunReport], *, subset: str = "test") -> str:
         lines.append(f"  autoice-bench leaderboard show --split {board}")
     lines.append("  autoice-bench baseline list")
     return "\n".join(lines)
+
+
+def _format_score(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"

@@ -72,6 +72,24 @@ class PublishedResult:
         }
 
 
+@cache
+def read_published() -> tuple[PublishedResult, ...]:
+    """Every published result, in the order of the file."""
+    return tuple(_parse())
+
+
+def best_of_each_system(results: tuple[PublishedResult, ...]) -> tuple[PublishedResult, ...]:
+    """The row of each system with the highest combined score (else SOD), best first."""
+
+    def key(result: PublishedResult) -> tuple[float, float]:
+        return (result.combined or -1.0, result.sod_f1 or -1.0)
+
+    best: dict[str, PublishedResult] = {}
+    for result in sorted(results, key=key, reverse=True):
+        best.setdefault(result.system, result)
+    return tuple(best.values())
+
+
 def _number(text: str) -> float | None:
     return float(text) if text else None
 
@@ -95,21 +113,3 @@ def _parse() -> Iterator[PublishedResult]:
             comparable=row["comparable"],
             note=row["note"],
         )
-
-
-@cache
-def read_published() -> tuple[PublishedResult, ...]:
-    """Every published result, in the order of the file."""
-    return tuple(_parse())
-
-
-def best_of_each_system(results: tuple[PublishedResult, ...]) -> tuple[PublishedResult, ...]:
-    """The row of each system with the highest combined score (else SOD), best first."""
-
-    def key(result: PublishedResult) -> tuple[float, float]:
-        return (result.combined or -1.0, result.sod_f1 or -1.0)
-
-    best: dict[str, PublishedResult] = {}
-    for result in sorted(results, key=key, reverse=True):
-        best.setdefault(result.system, result)
-    return tuple(best.values())

@@ -28,13 +28,6 @@ PERCENT_PER_SIC_CLASS: Final = 10.0
 OFFICIAL_DECIMALS: Final = 3
 
 
-def _divide(numerator: NDArray[Any], denominator: NDArray[Any]) -> Values:
-    """Quotient, NaN where the denominator is 0."""
-    result = np.full(np.broadcast_shapes(numerator.shape, denominator.shape), np.nan)
-    np.divide(numerator, denominator, out=result, where=denominator != 0)
-    return result
-
-
 def true_positives(counts: Counts) -> NDArray[Any]:
     """Correct pixels of each class: (..., C)."""
     diagonal: NDArray[Any] = np.diagonal(counts, axis1=-2, axis2=-1)
@@ -126,12 +119,6 @@ def bias(counts: Counts) -> Values:
     return _mean_of_difference(counts, absolute=False)
 
 
-def _mean_of_difference(counts: Counts, *, absolute: bool) -> Values:
-    difference = np.arange(counts.shape[-1]) - np.arange(counts.shape[-2])[:, np.newaxis]
-    values = np.abs(difference) if absolute else difference
-    return _divide((counts * values).sum(axis=(-2, -1)), counts.sum(axis=(-2, -1)))
-
-
 def within_one_class(counts: Counts, *, first: int, last: int) -> Values:
     """Share of pixels of truth classes ``first``..``last`` predicted at most one class off.
 
@@ -183,3 +170,16 @@ def official_score(score: NDArray[Any] | float) -> Values:
 def official_combined(official: Mapping[str, NDArray[Any] | float]) -> Values:
     """The official combined score: from the *rounded* chart scores (percent), rounded again."""
     return np.round(combined_score(official), OFFICIAL_DECIMALS)
+
+
+def _divide(numerator: NDArray[Any], denominator: NDArray[Any]) -> Values:
+    """Quotient, NaN where the denominator is 0."""
+    result = np.full(np.broadcast_shapes(numerator.shape, denominator.shape), np.nan)
+    np.divide(numerator, denominator, out=result, where=denominator != 0)
+    return result
+
+
+def _mean_of_difference(counts: Counts, *, absolute: bool) -> Values:
+    difference = np.arange(counts.shape[-1]) - np.arange(counts.shape[-2])[:, np.newaxis]
+    values = np.abs(difference) if absolute else difference
+    return _divide((counts * values).sum(axis=(-2, -1)), counts.sum(axis=(-2, -1)))

@@ -69,6 +69,33 @@ def joint_histogram(
     return nibbles[: chart.n_classes, : chart.mask_class + 1].copy()
 
 
+def validate_classes(
+    values: NDArray[Any], chart: Chart, *, where: str = "prediction"
+) -> NDArray[np.uint8]:
+    """Turn predicted values of any real dtype into uint8 classes; NaN becomes 255.
+
+    Args:
+        values: whole numbers, or floats that are whole; any shape.
+        chart: the chart the values belong to.
+        where: names the scene in error messages.
+
+    Raises:
+        PredictionError: a value is not whole, is infinite, or lies outside 0..255.
+    """
+    if values.dtype == np.uint8:
+        return values
+    if values.dtype.kind not in "iufb":
+        raise PredictionError(
+            f"{where}: {chart.name} has dtype {values.dtype}; expected whole numbers, best uint8"
+        )
+    classes = np.empty(values.shape, np.uint8)
+    flat_values, flat_classes = np.ravel(values), classes.reshape(-1)
+    for start in range(0, values.size, BLOCK_PIXELS):  # in blocks: float64 scenes are 200 MB
+        block = slice(start, start + BLOCK_PIXELS)
+        flat_classes[block] = _block_to_classes(flat_values[block], chart, where)
+    return classes
+
+
 def _require_range(values: NDArray[np.uint8], chart: Chart, highest: int, subject: str) -> None:
     # Adding 1 turns the fill value 255 into 0, so that one maximum checks classes and fill value.
     shifted = np.empty(min(BLOCK_PIXELS, values.size), np.uint8)
@@ -115,33 +142,6 @@ def _pack(truth: NDArray[Any], prediction: NDArray[Any]) -> NDArray[np.uint8]:
     keys = np.left_shift(truth.view(np.uint8), 4)
     np.bitwise_or(keys, np.bitwise_and(prediction.view(np.uint8), _NIBBLE - 1), out=keys)
     return keys
-
-
-def validate_classes(
-    values: NDArray[Any], chart: Chart, *, where: str = "prediction"
-) -> NDArray[np.uint8]:
-    """Turn predicted values of any real dtype into uint8 classes; NaN becomes 255.
-
-    Args:
-        values: whole numbers, or floats that are whole; any shape.
-        chart: the chart the values belong to.
-        where: names the scene in error messages.
-
-    Raises:
-        PredictionError: a value is not whole, is infinite, or lies outside 0..255.
-    """
-    if values.dtype == np.uint8:
-        return values
-    if values.dtype.kind not in "iufb":
-        raise PredictionError(
-            f"{where}: {chart.name} has dtype {values.dtype}; expected whole numbers, best uint8"
-        )
-    classes = np.empty(values.shape, np.uint8)
-    flat_values, flat_classes = np.ravel(values), classes.reshape(-1)
-    for start in range(0, values.size, BLOCK_PIXELS):  # in blocks: float64 scenes are 200 MB
-        block = slice(start, start + BLOCK_PIXELS)
-        flat_classes[block] = _block_to_classes(flat_values[block], chart, where)
-    return classes
 
 
 def _block_to_classes(values: NDArray[Any], chart: Chart, where: str) -> NDArray[Any]:

@@ -157,24 +157,6 @@ class ZarrGroups(Predictions):
         }
 
 
-@contextmanager
-def _open(path: Path) -> Iterator[NetcdfFile]:
-    try:
-        with open_netcdf(path) as file:
-            yield file
-    except OSError as error:
-        raise PredictionError(f"{path}: cannot be read as NetCDF: {error}") from error
-
-
-def _read_unpacked(file: NetcdfFile, name: str) -> NDArray[Any]:
-    """Values as CF means them: ``scale_factor`` and ``add_offset`` applied, nothing masked."""
-    values = file.read(name)
-    attributes = file.attributes(name)
-    if "scale_factor" in attributes or "add_offset" in attributes:
-        values = values * attributes.get("scale_factor", 1) + attributes.get("add_offset", 0)
-    return values
-
-
 def open_predictions(path: Path) -> Predictions:
     """Open predictions in whichever of the accepted formats they are.
 
@@ -219,6 +201,24 @@ def find_submissions(path: Path) -> tuple[Predictions, ...]:
     )
     _require_own_names(path, inner)
     return inner or (open_predictions(path),)
+
+
+@contextmanager
+def _open(path: Path) -> Iterator[NetcdfFile]:
+    try:
+        with open_netcdf(path) as file:
+            yield file
+    except OSError as error:
+        raise PredictionError(f"{path}: cannot be read as NetCDF: {error}") from error
+
+
+def _read_unpacked(file: NetcdfFile, name: str) -> NDArray[Any]:
+    """Values as CF means them: ``scale_factor`` and ``add_offset`` applied, nothing masked."""
+    values = file.read(name)
+    attributes = file.attributes(name)
+    if "scale_factor" in attributes or "add_offset" in attributes:
+        values = values * attributes.get("scale_factor", 1) + attributes.get("add_offset", 0)
+    return values
 
 
 def _require_own_names(path: Path, submissions: tuple[Predictions, ...]) -> None:

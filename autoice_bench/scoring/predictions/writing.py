@@ -57,6 +57,34 @@ _CHUNK_LINES: Final = 512
 Classes = Mapping[str, NDArray[np.uint8]]
 
 
+EXPECTED: Final = f"""\
+Predictions are accepted in three formats, recognised by content. Classes are uint8: SIC 0-10,
+SOD 0-5, FLOE 0-6 (the extra mask classes 11, 6 and 7 are accepted and count as wrong);
+{FILL_VALUE} only where the truth is {FILL_VALUE}. Shapes are those of the 80 m charts. Every scene
+of the subset, all three charts.
+
+1. A folder with one NetCDF file per scene, variables SIC, SOD, FLOE:
+
+     preds/20180124T194759_dmi.nc
+       import xarray as xr
+       xr.Dataset({{name: (("sar_lines", "sar_samples"), classes[name])
+                   for name in ("SIC", "SOD", "FLOE")}}).to_netcdf(
+           "preds/20180124T194759_dmi.nc",
+           encoding={{name: {{"zlib": True, "complevel": 1}} for name in ("SIC", "SOD", "FLOE")}})
+
+2. The challenge's upload package, one NetCDF file with variables <scene_id>_<chart>:
+
+     preds/{UPLOAD_NAME}
+       20180124T194759_dmi_SIC, 20180124T194759_dmi_SOD, 20180124T194759_dmi_FLOE, ...
+
+3. A Zarr hierarchy with one group per scene, arrays SIC, SOD, FLOE:
+
+     preds.zarr/20180124T194759_dmi/{{SIC,SOD,FLOE}}
+       xr.Dataset(...).to_zarr("preds.zarr/20180124T194759_dmi")
+
+`autoice-bench convert PREDS OUT` turns any of them into any other."""
+
+
 def build_prediction(
     scene_id: str,
     classes: Classes,
@@ -165,44 +193,6 @@ def require_replaceable(out: Path, *, overwrite: bool) -> None:
             )
 
 
-def _is_own_prediction(path: Path) -> bool:
-    """Whether a file is one that ``write_prediction`` writes, or the probabilities beside it.
-
-    Names alone do not tell: ``<scene_id>_prep.nc`` is a source scene, of which there may be no
-    other copy. Ours name the scene in an attribute exactly as in the file's name.
-    """
-    scene_id = path.name.removesuffix(PROBABILITIES_SUFFIX).removesuffix(".nc")
-    if path.is_symlink() or not path.is_file() or path.suffix != ".nc":
-        return False
-    try:
-        with netCDF4.Dataset(path) as file:
-            written_for = getattr(file, "scene_id", None)
-            variables = set(file.variables)
-    except OSError:  # a torn file is not known to be ours
-        return False
-    return written_for == scene_id and not variables & _SOURCE_VARIABLES
-
-
-@contextmanager
-def _explained(path: Path) -> Iterator[None]:
-    """Turn a failed write (a full disk, a folder that may only be read) into one line."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield
-    except OSError as error:
-        reason = error.strerror or error
-        raise PredictionError(f"{path}: cannot be written: {reason}") from error
-
-
-def _netcdf_encoding(shape: tuple[int, ...]) -> dict[str, Any]:
-    return {
-        "zlib": True,
-        "complevel": _COMPRESSION_LEVEL,
-        "shuffle": False,  # bytes have nothing to shuffle
-        "chunksizes": (min(_CHUNK_LINES, shape[0]), shape[1]),
-    }
-
-
 def convert(
     predictions: Predictions, out: Path, *, format_name: str, progress: Progress | None = None
 ) -> None:
@@ -240,6 +230,44 @@ def guess_format(out: Path) -> str:
     """The format a path asks for: ``.nc`` one file, ``.zarr`` Zarr, else a folder of files."""
     by_suffix = {".nc": UploadPackage.format_name, ".zarr": ZarrGroups.format_name}
     return by_suffix.get(out.suffix, NetcdfFolder.format_name)
+
+
+def _is_own_prediction(path: Path) -> bool:
+    """Whether a file is one that ``write_prediction`` writes, or the probabilities beside it.
+
+    Names alone do not tell: ``<scene_id>_prep.nc`` is a source scene, of which there may be no
+    other copy. Ours name the scene in an attribute exactly as in the file's name.
+    """
+    scene_id = path.name.removesuffix(PROBABILITIES_SUFFIX).removesuffix(".nc")
+    if path.is_symlink() or not path.is_file() or path.suffix != ".nc":
+        return False
+    try:
+        with netCDF4.Dataset(path) as file:
+            written_for = getattr(file, "scene_id", None)
+            variables = set(file.variables)
+    except OSError:  # a torn file is not known to be ours
+        return False
+    return written_for == scene_id and not variables & _SOURCE_VARIABLES
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Turn a failed write (a full disk, a folder that may only be read) into one line."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield
+    except OSError as error:
+        reason = error.strerror or error
+        raise PredictionError(f"{path}: cannot be written: {reason}") from error
+
+
+def _netcdf_encoding(shape: tuple[int, ...]) -> dict[str, Any]:
+    return {
+        "zlib": True,
+        "complevel": _COMPRESSION_LEVEL,
+        "shuffle": False,  # bytes have nothing to shuffle
+        "chunksizes": (min(_CHUNK_LINES, shape[0]), shape[1]),
+    }
 
 
 def _read_classes(predictions: Predictions, scene_id: str) -> dict[str, NDArray[np.uint8]]:
@@ -286,31 +314,3 @@ def _write_zarr_group(
             consolidated=True,
             encoding={name: {"fill_value": FILL_VALUE} for name in classes},
         )
-
-
-EXPECTED: Final = f"""\
-Predictions are accepted in three formats, recognised by content. Classes are uint8: SIC 0-10,
-SOD 0-5, FLOE 0-6 (the extra mask classes 11, 6 and 7 are accepted and count as wrong);
-{FILL_VALUE} only where the truth is {FILL_VALUE}. Shapes are those of the 80 m charts. Every scene
-of the subset, all three charts.
-
-1. A folder with one NetCDF file per scene, variables SIC, SOD, FLOE:
-
-     preds/20180124T194759_dmi.nc
-       import xarray as xr
-       xr.Dataset({{name: (("sar_lines", "sar_samples"), classes[name])
-                   for name in ("SIC", "SOD", "FLOE")}}).to_netcdf(
-           "preds/20180124T194759_dmi.nc",
-           encoding={{name: {{"zlib": True, "complevel": 1}} for name in ("SIC", "SOD", "FLOE")}})
-
-2. The challenge's upload package, one NetCDF file with variables <scene_id>_<chart>:
-
-     preds/{UPLOAD_NAME}
-       20180124T194759_dmi_SIC, 20180124T194759_dmi_SOD, 20180124T194759_dmi_FLOE, ...
-
-3. A Zarr hierarchy with one group per scene, arrays SIC, SOD, FLOE:
-
-     preds.zarr/20180124T194759_dmi/{{SIC,SOD,FLOE}}
-       xr.Dataset(...).to_zarr("preds.zarr/20180124T194759_dmi")
-
-`autoice-bench convert PREDS OUT` turns any of them into any other."""

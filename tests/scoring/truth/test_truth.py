@@ -198,6 +198,16 @@ def test_scene_of_the_store_without_charts_is_refused(store: Path, tmp_path: Pat
         StoreTruth(copy).select("official", "test")
 
 
+def test_damaged_shape_of_charts_is_told(store: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy.zarr"
+    shutil.copytree(store, copy)
+    path = copy / "scenes" / SCENES[0] / "charts" / "zarr.json"
+    for shape in (None, [3], "x"):
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"shape": shape}))
+        with pytest.raises(StoreError, match=r"charts/zarr\.json: damaged: shape is "):
+            StoreTruth(copy).select("official", "test")
+
+
 def test_unknown_subset_is_refused(store: Path) -> None:
     with pytest.raises(SplitError, match="subset 'dev'; expected one of train, val, test"):
         StoreTruth(store).select("official", "dev")
