@@ -16,7 +16,7 @@ from typing import Final, Literal, NamedTuple
 FILL_VALUE: Final = 255
 """Value of a pixel without a label, in every chart."""
 
-Metric = Literal["r2", "f1"]
+OfficialMetric = Literal["r2", "f1"]
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Chart:
     long_name: str
     class_names: tuple[str, ...]
     colours: tuple[str, ...]
-    metric: Metric
+    metric: OfficialMetric
     weight: int
     rtt_description: str
 

@@ -25,7 +25,7 @@ SourceKind = Literal["rtt", "raw"]
 
 SCENE_SUFFIX: Final = "_prep.nc"
 REFERENCE_SUFFIX: Final = "_prep_reference.nc"
-METADATA_NAME: Final = "metadata.csv"
+METADATA_CSV: Final = "metadata.csv"
 _TEST_FOLDERS: Final = frozenset({"test", "test_data"})
 
 
@@ -210,7 +210,7 @@ def _notes(found: _FoundFiles) -> Iterator[str]:
 def _read_regions(source: Path) -> dict[str, str]:
     """Region per scene id from every ``metadata.csv`` at the root or one folder below it."""
     regions: dict[str, str] = {}
-    for path in sorted({*source.glob(METADATA_NAME), *source.glob(f"*/{METADATA_NAME}")}):
+    for path in sorted({*source.glob(METADATA_CSV), *source.glob(f"*/{METADATA_CSV}")}):
         try:
             text = path.read_text(encoding="utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:

@@ -25,13 +25,13 @@ import numpy as np
 from numcodecs import blosc
 from numpy.typing import NDArray
 
+from autoice_bench.formats.shards import ZARR_METADATA
+
 Shuffle = Literal["noshuffle", "shuffle", "bitshuffle"]
 
 SHUFFLES: Final[dict[Shuffle, int]] = {"noshuffle": 0, "shuffle": 1, "bitshuffle": 2}
 _BYTES_LITTLE: Final = {"name": "bytes", "configuration": {"endian": "little"}}
 _CRC32C: Final = {"name": "crc32c"}
-
-METADATA_NAME: Final = "zarr.json"
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ def write_array(group: Path, values: NDArray[Any], spec: ArraySpec) -> WrittenAr
     metadata = _array_metadata(values, spec, inner, shard)
     chunk_path = "/".join([spec.name, "c", *("0" for _ in grid)])
     content = dump_json(metadata)
-    metadata_path = f"{spec.name}/{METADATA_NAME}"
+    metadata_path = f"{spec.name}/{ZARR_METADATA}"
     (group / chunk_path).parent.mkdir(parents=True, exist_ok=True)
     (group / metadata_path).write_bytes(content)
     # Unbuffered: chunks are large, and a buffer would copy every byte once more. "x": a shard is
@@ -155,7 +155,7 @@ def write_strings(
     chunk = struct.pack("<I", len(encoded)) + b"".join(
         struct.pack("<I", len(text)) + text for text in encoded
     )
-    files = {f"{name}/{METADATA_NAME}": dump_json(metadata), f"{name}/c/0": _with_crc32c(chunk)}
+    files = {f"{name}/{ZARR_METADATA}": dump_json(metadata), f"{name}/c/0": _with_crc32c(chunk)}
     for path, content in files.items():
         (group / path).parent.mkdir(parents=True, exist_ok=True)
         (group / path).write_bytes(content)

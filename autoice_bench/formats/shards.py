@@ -21,6 +21,9 @@ import numpy as np
 from numcodecs import blosc
 from numpy.typing import NDArray
 
+ZARR_METADATA: Final = "zarr.json"
+"""Describes a group or an array, in its folder."""
+
 ABSENT: Final = -1
 """Offset of an inner chunk that was not written: all fill value. In the file it is 2**64 - 1."""
 

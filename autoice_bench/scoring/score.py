@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from autoice_bench.callbacks import Progress
 from autoice_bench.charts import CHART_NAMES
-from autoice_bench.formats.shard_writer import METADATA_NAME
+from autoice_bench.formats.shards import ZARR_METADATA
 from autoice_bench.scoring.evaluate import Evaluation, board_name, evaluate
 from autoice_bench.scoring.leaderboard.submission import (
     find_description,
@@ -144,7 +144,7 @@ def open_truth(truth: Truth | PathLike) -> Truth:
     if not isinstance(truth, os.PathLike | str):
         return truth
     path = Path(truth)
-    if path.is_dir() and not (path / METADATA_NAME).is_file():
+    if path.is_dir() and not (path / ZARR_METADATA).is_file():
         return RttTruth(path)
     return StoreTruth(path)
 

@@ -40,7 +40,7 @@ OFFICIAL: Final = "official"
 NO_INTERVAL: Final = f"fewer than {FEWEST_SCENES} scenes: no interval"
 NO_PIXELS: Final = "no valid pixels"
 
-Counts = NDArray[np.int64]
+
 Interval = tuple[float, float]
 _UNKNOWN: Final = (np.nan, np.nan)
 
@@ -180,12 +180,12 @@ def summarise(
     }
 
 
-def _scenes_with_pixels(counts: Counts, group: Group) -> int:
+def _scenes_with_pixels(counts: formulas.Counts, group: Group) -> int:
     return int((counts[list(group.members)].sum(axis=(1, 2)) > 0).sum())
 
 
 def _chart_cells(
-    counts: Counts, chart: Chart, groups: tuple[Group, ...], resampled: Resampled
+    counts: formulas.Counts, chart: Chart, groups: tuple[Group, ...], resampled: Resampled
 ) -> Iterator[_Cell]:
     pooled = pool_groups(counts, groups)
     n_scenes = [_scenes_with_pixels(counts, group) for group in groups]
@@ -233,7 +233,7 @@ def _metric_cells(
     chart: Chart,
     group: Group,
     *,
-    pooled: Counts,
+    pooled: formulas.Counts,
     values: NDArray[np.float64],
     bounds: tuple[NDArray[np.float64], NDArray[np.float64]] | None,
     n_scenes: int,
@@ -271,7 +271,7 @@ def _undefined(value: float, n_pixels: int, otherwise: str) -> str | None:
 
 
 def _combined_cells(
-    histograms: Mapping[str, Counts], groups: tuple[Group, ...], resampled: Resampled
+    histograms: Mapping[str, formulas.Counts], groups: tuple[Group, ...], resampled: Resampled
 ) -> Iterator[_Cell]:
     pooled = {chart.name: pool_groups(histograms[chart.name], groups) for chart in CHARTS}
     scores = {chart.name: formulas.chart_score(pooled[chart.name], chart) for chart in CHARTS}

@@ -21,7 +21,6 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from autoice_bench.formats.shard_writer import (
-    METADATA_NAME,
     ArraySpec,
     Codec,
     Shuffle,
@@ -31,6 +30,7 @@ from autoice_bench.formats.shard_writer import (
     write_array,
     write_strings,
 )
+from autoice_bench.formats.shards import ZARR_METADATA
 
 DTYPES = ("uint8", "uint32", "int64", "float16", "float32", "float64")
 SHUFFLES: tuple[Shuffle, ...] = ("noshuffle", "shuffle", "bitshuffle")
@@ -229,13 +229,13 @@ def test_only_core_codecs_with_crc32c_last(tmp_path: Path) -> None:
     (sharding,) = written.metadata["codecs"]
     inner = sharding["configuration"]["codecs"]
     assert [codec["name"] for codec in inner] == ["bytes", "blosc", "crc32c"]
-    assert json.loads((tmp_path / "x" / METADATA_NAME).read_bytes()) == written.metadata
+    assert json.loads((tmp_path / "x" / ZARR_METADATA).read_bytes()) == written.metadata
 
 
 def test_group_carries_its_arrays_metadata(tmp_path: Path) -> None:
     written = write_array(tmp_path, make_values((4, 4), "uint8"), make_spec(2, (4, 4)))
     document = group_metadata({"a": 1}, [written])
-    (tmp_path / METADATA_NAME).write_bytes(dump_json(document))
+    (tmp_path / ZARR_METADATA).write_bytes(dump_json(document))
     group = zarr.open_group(tmp_path, mode="r", use_consolidated=True)
     assert dict(group.attrs) == {"a": 1}
     assert list(group.array_keys()) == ["x"]

@@ -16,6 +16,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from autoice_bench.charts import CHART_NAMES, CHARTS, FILL_VALUE, Chart
+from autoice_bench.formats.store_layout import CHARTS_ARRAY
 from autoice_bench.formats.variables import PIXELS_PER_CELL, VARIABLES, destandardise
 from autoice_bench.scoring.metrics.formulas import chart_score
 
@@ -56,7 +57,7 @@ def count_by_ratio(scene: xr.Dataset) -> dict[str, NDArray[np.int64]]:
     """
     ratio = compute_polarisation_ratio(scene)
     bins = np.clip(np.digitize(ratio, BIN_EDGES) - 1, 0, BIN_EDGES.size - 2)
-    stacked = scene["charts"].values
+    stacked = scene[CHARTS_ARRAY.name].values
     names = [str(name) for name in scene["chart"].values]
     centre = slice(PIXELS_PER_CELL // 2, None, PIXELS_PER_CELL)
     counts = {}

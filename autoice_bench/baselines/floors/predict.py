@@ -25,6 +25,7 @@ from autoice_bench.charts import CHARTS
 from autoice_bench.datasets.store.index import read_index
 from autoice_bench.datasets.store.root import Store, open_store
 from autoice_bench.errors import StoreError
+from autoice_bench.formats.shards import ZARR_METADATA
 from autoice_bench.formats.split_file import read_split
 from autoice_bench.scoring.predictions.reading import TIE_POINT_NAMES
 from autoice_bench.scoring.predictions.writing import (
@@ -143,7 +144,7 @@ def predict_floor(
 
 def _open_scene(store: Store, scene_id: str) -> xr.Dataset:
     folder = store.scene_path(scene_id)
-    if not (folder / "zarr.json").is_file():
+    if not (folder / ZARR_METADATA).is_file():
         raise StoreError(f"{store.path}: scene {scene_id} of the split is not in the store")
     scene: xr.Dataset = xr.open_zarr(folder, chunks=None)
     return scene

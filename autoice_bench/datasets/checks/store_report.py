@@ -66,7 +66,7 @@ def report_store(store: Store) -> StoreReport:
         state=store.state,
         simulated=store.options.simulated,
         dtype=store.options.dtype,
-        label_rule=f"{rule.name}, SOD {rule.sod_threshold} %, FLOE {rule.floe_threshold} %",
+        label_rule=str(rule),
         overviews=[str(how) for how in store.options.overviews],
         fingerprint=store.fingerprint,
         n_scenes=len(index),

@@ -42,7 +42,8 @@ from autoice_bench.datasets.store.scene_writer import count_valid
 from autoice_bench.errors import AutoIceError, SplitError, StoreError
 from autoice_bench.formats.chart_values import count_classes
 from autoice_bench.formats.rtt_folder import SceneFile
-from autoice_bench.formats.shard_writer import METADATA_NAME, dump_json
+from autoice_bench.formats.shard_writer import dump_json
+from autoice_bench.formats.shards import ZARR_METADATA
 from autoice_bench.formats.split_file import split_names, validate_split_file
 from autoice_bench.formats.store_layout import (
     CHARTS_ARRAY,
@@ -151,7 +152,7 @@ def check_scene(store: Store, scene_id: str, source: SceneFile | None) -> SceneC
     try:
         attributes = _read_attributes(folder)
         if attributes["scene_id"] != scene_id:
-            problems.append(f"{METADATA_NAME} is that of scene {attributes['scene_id']}")
+            problems.append(f"{ZARR_METADATA} is that of scene {attributes['scene_id']}")
         for problem, size in _check_files(folder, attributes):
             n_bytes += size
             if problem is not None:
@@ -173,7 +174,7 @@ def check_scene(store: Store, scene_id: str, source: SceneFile | None) -> SceneC
         problems.append(str(error).removeprefix(f"scene {scene_id}: "))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         # Attributes that are JSON, but not what a scene's are: one flipped bit renames a key.
-        problems.append(f"{METADATA_NAME} is damaged ({type(error).__name__}: {error})")
+        problems.append(f"{ZARR_METADATA} is damaged ({type(error).__name__}: {error})")
     return SceneCheck(
         scene_id,
         n_bytes,
@@ -206,7 +207,7 @@ def _check_root(store: Store) -> list[str]:
     ids = set(store.scene_ids())
     present = sorted(store.scenes_path.iterdir()) if store.scenes_path.is_dir() else []
     problems = [
-        f"scenes/{path.name} has no {METADATA_NAME}, so it is no scene; remove it"
+        f"scenes/{path.name} has no {ZARR_METADATA}, so it is no scene; remove it"
         for path in present
         if path.name not in ids
     ]
@@ -260,15 +261,15 @@ def _differing_rows(recorded: list[dict[str, Any]], rebuilt: list[dict[str, Any]
 
 def _read_attributes(folder: Path) -> dict[str, Any]:
     try:
-        content = (folder / METADATA_NAME).read_bytes()
+        content = (folder / ZARR_METADATA).read_bytes()
         document = json.loads(content)
         attributes: dict[str, Any] = document["attributes"]
         if not isinstance(attributes["files"], dict) or dump_json(document) != content:
             raise ValueError
     except (ValueError, KeyError, TypeError):
-        raise StoreError(f"{METADATA_NAME} is damaged") from None
+        raise StoreError(f"{ZARR_METADATA} is damaged") from None
     except OSError as error:
-        raise StoreError(f"{METADATA_NAME} cannot be read: {error.strerror}") from error
+        raise StoreError(f"{ZARR_METADATA} cannot be read: {error.strerror}") from error
     return attributes
 
 
@@ -290,7 +291,7 @@ def _check_files(folder: Path, attributes: dict[str, Any]) -> Iterator[tuple[str
         except OSError as error:
             yield f"{name} cannot be read: {error.strerror}", 0
     present = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-    for name in sorted(present - {METADATA_NAME, *expected}):
+    for name in sorted(present - {ZARR_METADATA, *expected}):
         yield f"{name} does not belong to the scene", 0
 
 

@@ -20,7 +20,7 @@ from autoice_bench.datasets.store.overviews import (
 )
 from autoice_bench.datasets.store.root import Store
 from autoice_bench.errors import StoreError
-from autoice_bench.formats.shard_writer import METADATA_NAME
+from autoice_bench.formats.shards import ZARR_METADATA
 from autoice_bench.formats.whole_files import sync_folder, sync_tree
 
 
@@ -44,7 +44,7 @@ def extend_scene(
     """
     scene = open_scene_reader(store, scene_id)
     path = store.scene_path(scene_id)
-    content = (path / METADATA_NAME).read_bytes()
+    content = (path / ZARR_METADATA).read_bytes()
     documents = json.loads(content)["consolidated_metadata"]["metadata"]
     present = overviews_from_attributes(scene.attributes)
     lacking = [how for how in overviews if how not in present]
@@ -54,7 +54,7 @@ def extend_scene(
     try:
         written = list(write_overviews(folder, lacking, arrays, documents))
         extended = extend_document(content, {*present, *lacking}, written)
-        (folder / METADATA_NAME).write_bytes(extended)
+        (folder / ZARR_METADATA).write_bytes(extended)
         sync_tree(folder)
         if not holds_token(run_folder):
             raise StoreError(
@@ -65,7 +65,7 @@ def extend_scene(
         # scene, not with ``write_whole`` in it, where a kill would leave a file that is not of it.
         move_overviews(folder, path, [how.ratio for how in lacking])
         sync_tree(path / OVERVIEWS)
-        (folder / METADATA_NAME).replace(path / METADATA_NAME)
+        (folder / ZARR_METADATA).replace(path / ZARR_METADATA)
         sync_folder(path)
     finally:
         shutil.rmtree(folder, ignore_errors=True)

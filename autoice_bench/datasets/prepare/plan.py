@@ -20,7 +20,7 @@ from autoice_bench.datasets.store.scene_writer import FileDigest
 from autoice_bench.errors import LabelError, SceneError, StoreError
 from autoice_bench.formats.label_rule import AUTOICE_2022, LabelRule
 from autoice_bench.formats.rtt_folder import SceneFile, SourceListing
-from autoice_bench.formats.shard_writer import METADATA_NAME
+from autoice_bench.formats.shards import ZARR_METADATA
 
 _STORED_PER_SOURCE_BYTE: Final = 0.8
 """Size of a float16 store beside its zlib-compressed source; an estimate until scenes are done."""
@@ -98,7 +98,7 @@ def make_plan(request: PrepareRequest) -> Plan:
     listing = list_source(request.source.resolve())
     options = _options_of(request, listing)
     scenes = listing.scenes if part is None else listing.scenes[part.number - 1 :: part.count]
-    store = open_store(store_path) if (store_path / METADATA_NAME).is_file() else None
+    store = open_store(store_path) if (store_path / ZARR_METADATA).is_file() else None
     extended = None if store is None else _extend_options(store.options, options)
     replaces_store = store is not None and extended is None
     options = extended or options

@@ -50,7 +50,7 @@ from autoice_bench.datasets.store.root import (
 from autoice_bench.errors import AutoIceError, LabelError, SceneError, StoreError
 from autoice_bench.formats.label_rule import AUTOICE_2022, LabelRule
 from autoice_bench.formats.rtt_folder import SceneFile
-from autoice_bench.formats.shard_writer import METADATA_NAME
+from autoice_bench.formats.shards import ZARR_METADATA
 from autoice_bench.formats.variables import GridAnchor
 from autoice_bench.wording import format_size
 
@@ -216,7 +216,7 @@ def run_request(
 def _inherit_times(plan: Plan, run: Run, part: Part | None) -> dict[str, SourceTimes]:
     """Take over what earlier runs recorded, before what is left of them is removed."""
     times: dict[str, SourceTimes] = {}
-    if (plan.store_path / METADATA_NAME).is_file():
+    if (plan.store_path / ZARR_METADATA).is_file():
         times = read_times(open_store(plan.store_path)) | read_journals(plan.store_path)
     run.record(times)
     if part is None:
@@ -227,7 +227,7 @@ def _inherit_times(plan: Plan, run: Run, part: Part | None) -> dict[str, SourceT
 def _take_store(plan: Plan, run: Run, grid_anchor: GridAnchor | None) -> Store:
     """Open or create the store; its state is ``preparing`` if there is anything to do."""
     _remove_replaced(plan, run)
-    if not (plan.store_path / METADATA_NAME).exists():
+    if not (plan.store_path / ZARR_METADATA).exists():
         return create_store(plan.store_path, plan.options, grid_anchor or "centre")
     store = open_store(plan.store_path)
     same = replace(store.options, overviews=plan.options.overviews) == plan.options
@@ -324,7 +324,7 @@ def _remove_replaced(plan: Plan, run: Run) -> None:
         # The root goes last: until then an interrupted run finds the old options and goes on.
         shutil.rmtree(store.scenes_path, ignore_errors=True)
         store.index_path.unlink(missing_ok=True)
-        (store.path / METADATA_NAME).unlink()
+        (store.path / ZARR_METADATA).unlink()
 
 
 def _complete(
@@ -354,6 +354,6 @@ def _explain_os_error(error: OSError, plan: Plan) -> AutoIceError:
 
 def _present(store_path: Path, scenes: Iterable[SceneFile]) -> set[str]:
     ids = (
-        set(open_store(store_path).scene_ids()) if (store_path / METADATA_NAME).is_file() else set()
+        set(open_store(store_path).scene_ids()) if (store_path / ZARR_METADATA).is_file() else set()
     )
     return ids & {scene.scene_id for scene in scenes}

@@ -20,9 +20,10 @@ from autoice_bench.datasets.simulate.scenario import plan_scenes
 from autoice_bench.datasets.simulate.scene import simulate_scene
 from autoice_bench.datasets.simulate.scene_spec import SceneSpec
 from autoice_bench.errors import SceneError
+from autoice_bench.formats.rtt_folder import METADATA_CSV
+from autoice_bench.formats.shards import ZARR_METADATA
 from autoice_bench.formats.whole_files import remove_partial_files, write_whole
 
-METADATA_NAME: Final = "metadata.csv"
 METADATA_COLUMNS: Final = (
     "input_path", "reference_path", "date", "ice_service", "split", "region_id",
 )  # fmt: skip
@@ -92,7 +93,7 @@ def simulate(
     for n_done, _ in enumerate(_run(target, todo, workers), start=1):
         if progress is not None:
             progress(n_done, len(todo))
-    _write_metadata(out / METADATA_NAME, specs)
+    _write_metadata(out / METADATA_CSV, specs)
     return SimulatedSource(out, specs, len(todo), len(specs) - len(todo))
 
 
@@ -178,7 +179,7 @@ def _claim_folders(
             raise SceneError(
                 f"{folder} is a file; expected a folder to write simulated scenes into"
             )
-        if (folder / "zarr.json").exists():
+        if (folder / ZARR_METADATA).exists():
             raise SceneError(
                 f"{folder} is a store or another Zarr group; expected a folder of NetCDF files: "
                 "give simulate an empty folder"

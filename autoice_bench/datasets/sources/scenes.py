@@ -68,10 +68,8 @@ def validate_label_rule(kind: SourceKind, rule: LabelRule) -> None:
     """
     if kind == "rtt" and rule != AUTOICE_2022:
         raise LabelError(
-            f"label rule {rule.name} at SOD {rule.sod_threshold} %, FLOE {rule.floe_threshold} %: "
-            f"ready-to-train scenes carry finished labels ({AUTOICE_2022.name} at "
-            f"{AUTOICE_2022.sod_threshold} %), not the polygons another rule needs; prepare the "
-            "raw scenes instead"
+            f"label rule {rule}: ready-to-train scenes carry finished labels ({AUTOICE_2022}), not "
+            "the polygons another rule needs; prepare the raw scenes instead"
         )
 
 

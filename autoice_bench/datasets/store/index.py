@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 from autoice_bench.charts import CHARTS
 from autoice_bench.datasets.store.root import Store, compute_store_fingerprint
 from autoice_bench.errors import StoreError
-from autoice_bench.formats.shard_writer import METADATA_NAME
+from autoice_bench.formats.shards import ZARR_METADATA
 from autoice_bench.formats.whole_files import write_whole
 
 COUNT_COLUMNS: Final = tuple(f"{chart.name}_{value}" for chart in CHARTS for value in chart.values)
@@ -81,7 +81,7 @@ def read_scene_attributes(store: Store, scene_id: str) -> tuple[dict[str, Any], 
     Raises:
         StoreError: the file is damaged.
     """
-    path = store.scene_path(scene_id) / METADATA_NAME
+    path = store.scene_path(scene_id) / ZARR_METADATA
     content = path.read_bytes()
     try:
         attributes: dict[str, Any] = json.loads(content)["attributes"]
@@ -170,7 +170,7 @@ def read_index_table(store: Store) -> pa.Table | None:
 
 def _damaged(store: Store, scene_id: str) -> StoreError:
     return StoreError(
-        f"store {store.path}: scenes/{scene_id}/{METADATA_NAME} is damaged; remove the folder "
+        f"store {store.path}: scenes/{scene_id}/{ZARR_METADATA} is damaged; remove the folder "
         f"scenes/{scene_id} and run `autoice-bench prepare` again"
     )
 

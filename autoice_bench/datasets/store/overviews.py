@@ -23,7 +23,6 @@ from autoice_bench.datasets.store.downscaling import (
     downscale_array,
 )
 from autoice_bench.formats.shard_writer import (
-    METADATA_NAME,
     ArraySpec,
     Codec,
     WrittenArray,
@@ -32,6 +31,7 @@ from autoice_bench.formats.shard_writer import (
     group_metadata,
     write_array,
 )
+from autoice_bench.formats.shards import ZARR_METADATA
 from autoice_bench.formats.variables import PIXEL_SPACING_M
 
 OVERVIEWS: Final = "overviews"
@@ -129,7 +129,7 @@ def _write_group(
             WrittenArray(array.name.rpartition("/")[2], array.metadata, ()) for array in arrays
         ]
     content = dump_json(group_metadata(attributes, arrays))
-    path = f"{name}/{METADATA_NAME}"
+    path = f"{name}/{ZARR_METADATA}"
     (folder / path).parent.mkdir(parents=True, exist_ok=True)
     (folder / path).write_bytes(content)
     file = WrittenFile(path, len(content), hashlib.sha256(content).hexdigest())
@@ -197,4 +197,4 @@ def move_overviews(folder: Path, scene: Path, ratios: Iterable[int]) -> None:
         # What an interrupted run left there belongs to nothing.
         shutil.rmtree(scene / overview_path(ratio), ignore_errors=True)
         (folder / overview_path(ratio)).rename(scene / overview_path(ratio))
-    (folder / OVERVIEWS / METADATA_NAME).replace(scene / OVERVIEWS / METADATA_NAME)
+    (folder / OVERVIEWS / ZARR_METADATA).replace(scene / OVERVIEWS / ZARR_METADATA)

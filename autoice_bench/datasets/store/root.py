@@ -26,7 +26,8 @@ from autoice_bench.datasets.store.overviews import (
 from autoice_bench.errors import StoreError
 from autoice_bench.formats.label_rule import AUTOICE_2022, LabelRule
 from autoice_bench.formats.rtt_folder import SourceKind
-from autoice_bench.formats.shard_writer import METADATA_NAME, dump_json, group_metadata
+from autoice_bench.formats.shard_writer import dump_json, group_metadata
+from autoice_bench.formats.shards import ZARR_METADATA
 from autoice_bench.formats.store_layout import (
     FORMAT_NAME,
     FORMAT_VERSION,
@@ -171,7 +172,7 @@ class Store:
             return ()
         with os.scandir(self.scenes_path) as entries:
             names = sorted(entry.name for entry in entries)
-        return tuple(name for name in names if (self.scenes_path / name / METADATA_NAME).is_file())
+        return tuple(name for name in names if (self.scenes_path / name / ZARR_METADATA).is_file())
 
 
 def open_store(path: Store | Path | str, *, require_complete: bool = False) -> Store:
@@ -243,7 +244,7 @@ def write_root(store: Store) -> None:
         "index_sha256": store.index_sha256,
     }
     attributes["attributes_sha256"] = _digest(attributes)
-    write_whole(store.path / METADATA_NAME, dump_json(group_metadata(attributes)))
+    write_whole(store.path / ZARR_METADATA, dump_json(group_metadata(attributes)))
 
 
 def mark_complete(store: Store, fingerprint: str, index_sha256: str) -> Store:
@@ -276,7 +277,7 @@ def compute_store_fingerprint(
 
 def _read_root(path: Path) -> dict[str, Any]:
     try:
-        content = (path / METADATA_NAME).read_bytes()
+        content = (path / ZARR_METADATA).read_bytes()
     except (FileNotFoundError, NotADirectoryError):
         found = "a folder that is no store" if path.is_dir() else "nothing"
         raise StoreError(
@@ -284,14 +285,14 @@ def _read_root(path: Path) -> dict[str, Any]:
         ) from None
     except OSError as error:
         raise StoreError(
-            f"store {path}: {METADATA_NAME} cannot be read: {error.strerror}"
+            f"store {path}: {ZARR_METADATA} cannot be read: {error.strerror}"
         ) from error
     try:
         attributes: dict[str, Any] = json.loads(content)["attributes"]
         version = attributes["format_version"]
     except (ValueError, KeyError, TypeError):
         raise StoreError(
-            f"store {path}: {METADATA_NAME} is no store's; expected format 1"
+            f"store {path}: {ZARR_METADATA} is no store's; expected format 1"
         ) from None
     if version != FORMAT_VERSION:
         raise StoreError(
@@ -304,7 +305,7 @@ def _read_root(path: Path) -> dict[str, Any]:
     )
     if recorded != actual or content != dump_json(group_metadata(attributes)):
         raise StoreError(
-            f"store {path}: {METADATA_NAME} does not match its own digest: it was damaged or edited"
+            f"store {path}: {ZARR_METADATA} does not match its own digest: it was damaged or edited"
         )
     return attributes
 

@@ -10,7 +10,7 @@ import numpy as np
 from autoice_bench.charts import CHART_NAMES, CHARTS, FILL_VALUE
 from autoice_bench.datasets.store.root import Store, open_store
 from autoice_bench.errors import StoreError
-from autoice_bench.formats.shard_writer import METADATA_NAME
+from autoice_bench.formats.shards import ZARR_METADATA
 from autoice_bench.formats.store_layout import (
     CHARTS_ARRAY,
     ICE_TYPE_ARRAY,
@@ -67,7 +67,7 @@ def open_scene(
 
     store = store if isinstance(store, Store) else open_store(store)
     path = store.scene_path(scene_id)
-    if not (path / METADATA_NAME).is_file():
+    if not (path / ZARR_METADATA).is_file():
         raise StoreError(
             f"store {store.path}: no scene {scene_id} among its {len(store.scene_ids())} scenes"
         )

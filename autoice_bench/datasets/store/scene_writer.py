@@ -25,7 +25,6 @@ from autoice_bench.datasets.store.root import StoreOptions
 from autoice_bench.errors import SceneError, StoreError
 from autoice_bench.formats.rtt_folder import SceneFile
 from autoice_bench.formats.shard_writer import (
-    METADATA_NAME,
     ArraySpec,
     Codec,
     Shuffle,
@@ -35,6 +34,7 @@ from autoice_bench.formats.shard_writer import (
     write_array,
     write_strings,
 )
+from autoice_bench.formats.shards import ZARR_METADATA
 from autoice_bench.formats.store_layout import (
     INNER_CHUNK,
     INNER_CHUNK_CELLS,
@@ -99,7 +99,7 @@ def write_scene(
             path: {"bytes": file.n_bytes, "sha256": file.sha256} for path, file in files.items()
         },
     }
-    (folder / METADATA_NAME).write_bytes(dump_json(group_metadata(attributes, written)))
+    (folder / ZARR_METADATA).write_bytes(dump_json(group_metadata(attributes, written)))
 
 
 def commit_scene(folder: Path, target: Path) -> bool:
@@ -136,9 +136,9 @@ def _is_scene(target: Path) -> bool:
     """Whether a scene is there; what is there without being one must not pass for it."""
     if not target.exists():
         return False
-    if not (target / METADATA_NAME).is_file():
+    if not (target / ZARR_METADATA).is_file():
         raise StoreError(
-            f"store {target.parent.parent}: scenes/{target.name} has no {METADATA_NAME}, so it is "
+            f"store {target.parent.parent}: scenes/{target.name} has no {ZARR_METADATA}, so it is "
             "no scene; remove it and run the same command again"
         )
     return True

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from autoice_bench.charts import CHART_NAMES
 from autoice_bench.errors import PredictionError
 from autoice_bench.formats.netcdf import NetcdfFile, open_netcdf
+from autoice_bench.formats.shards import ZARR_METADATA
 from autoice_bench.scene_id import is_scene_name, parse_scene_id
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ UPLOAD_NAME: Final = "upload_package.nc"
 _SCENE_SUFFIXES: Final = (".nc", "_prep.nc", "_prep_reference.nc")
 """What may follow the scene id in a file name: people keep the source's."""
 
-TiePoints = Mapping[str, NDArray[np.float64]]
+TieArrays = Mapping[str, NDArray[np.float64]]
 """``latitude`` and ``longitude`` (degrees; 2-D) at ``tie_line``, ``tie_sample`` (pixels; 1-D)."""
 
 
@@ -66,7 +67,7 @@ class Predictions(ABC):
         """Read one chart as stored, in any dtype; packed values are unpacked."""
 
     @abstractmethod
-    def read_tie_points(self, scene_id: str) -> TiePoints | None:
+    def read_tie_points(self, scene_id: str) -> TieArrays | None:
         """Positions of the scene's tie points; None when the prediction carries none."""
 
 
@@ -88,7 +89,7 @@ class NetcdfFolder(Predictions):
         with _open(self._file(scene_id)) as file:
             return _read_unpacked(file, chart_name)
 
-    def read_tie_points(self, scene_id: str) -> TiePoints | None:
+    def read_tie_points(self, scene_id: str) -> TieArrays | None:
         with _open(self._file(scene_id)) as file:
             if any(name not in file.variable_names for name in TIE_POINT_NAMES):
                 return None
@@ -114,7 +115,7 @@ class UploadPackage(Predictions):
         with _open(self.path) as file:
             return _read_unpacked(file, f"{scene_id}_{chart_name}")
 
-    def read_tie_points(self, scene_id: str) -> TiePoints | None:
+    def read_tie_points(self, scene_id: str) -> TieArrays | None:
         return None
 
 
@@ -147,7 +148,7 @@ class ZarrGroups(Predictions):
     def read(self, scene_id: str, chart_name: str) -> NDArray[Any]:
         return self._array(scene_id, chart_name)
 
-    def read_tie_points(self, scene_id: str) -> TiePoints | None:
+    def read_tie_points(self, scene_id: str) -> TieArrays | None:
         group = self._group(scene_id)
         if any(name not in group for name in TIE_POINT_NAMES):
             return None
@@ -259,7 +260,7 @@ def _zarr_groups(path: Path) -> ZarrGroups | None:
         child.name
         for child in sorted(path.iterdir())
         if is_scene_name(child.name)
-        and ((child / "zarr.json").is_file() or (child / ".zgroup").is_file())
+        and ((child / ZARR_METADATA).is_file() or (child / ".zgroup").is_file())
     )
     return ZarrGroups(path, scene_ids) if scene_ids else None
 

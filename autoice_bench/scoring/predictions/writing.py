@@ -25,7 +25,7 @@ from autoice_bench.scoring.predictions.reading import (
     UPLOAD_NAME,
     NetcdfFolder,
     Predictions,
-    TiePoints,
+    TieArrays,
     UploadPackage,
     ZarrGroups,
 )
@@ -88,7 +88,7 @@ of the subset, all three charts.
 def build_prediction(
     scene_id: str,
     classes: Classes,
-    tie_points: TiePoints | None = None,
+    tie_points: TieArrays | None = None,
     attributes: Mapping[str, Any] | None = None,
 ) -> xr.Dataset:
     """One scene's prediction as a CF-annotated dataset, ready to be written.
@@ -124,7 +124,7 @@ def write_prediction(
     folder: Path,
     scene_id: str,
     classes: Classes,
-    tie_points: TiePoints | None = None,
+    tie_points: TieArrays | None = None,
     attributes: Mapping[str, Any] | None = None,
 ) -> Path:
     """Write ``<folder>/<scene_id>.nc``: uint8, zlib level 1; whole or not at all.
@@ -295,7 +295,7 @@ def _write_upload_package(predictions: Predictions, path: Path, progress: Progre
 
 
 def _write_zarr_group(
-    group: Path, scene_id: str, classes: Classes, tie_points: TiePoints | None
+    group: Path, scene_id: str, classes: Classes, tie_points: TieArrays | None
 ) -> None:
     dataset = build_prediction(scene_id, classes, tie_points)
     for variable in dataset.variables.values():

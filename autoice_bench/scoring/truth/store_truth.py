@@ -13,13 +13,11 @@ import numpy as np
 from autoice_bench.charts import CHART_NAMES
 from autoice_bench.errors import LabelError, SplitError, StoreError
 from autoice_bench.formats.label_rule import LabelRule
-from autoice_bench.formats.shard_writer import METADATA_NAME
-from autoice_bench.formats.shards import read_shard
+from autoice_bench.formats.shards import ZARR_METADATA, read_shard
 from autoice_bench.formats.split_file import Split, read_split
-from autoice_bench.formats.store_layout import FORMAT_VERSION, SCENES
+from autoice_bench.formats.store_layout import CHARTS_ARRAY, FORMAT_VERSION, SCENES
 from autoice_bench.scoring.truth.protocol import Charts, TruthScene
 
-_CHARTS: Final = "charts"
 """Array of a scene that holds the three charts."""
 
 _ROOT_ATTRIBUTES: Final[dict[str, type]] = {
@@ -80,11 +78,11 @@ class StoreTruth:
             StoreError: the charts are damaged.
         """
         folder = self.path / SCENES / scene_id
-        metadata = _read_json(folder / _CHARTS / METADATA_NAME)
+        metadata = _read_json(folder / CHARTS_ARRAY.name / ZARR_METADATA)
         try:
             if metadata is not None:
                 # The layout that `prepare` writes is decoded directly, several times as fast.
-                values = read_shard(folder / _CHARTS, metadata)
+                values = read_shard(folder / CHARTS_ARRAY.name, metadata)
                 names = metadata.get("attributes", {}).get("channels")
                 if values is not None and names is not None:
                     return {name: values[names.index(name)] for name in CHART_NAMES}
@@ -122,14 +120,14 @@ class StoreTruth:
         attributes = _read_group_attributes(folder)
         if attributes is None:
             raise SplitError(f"{self.path}: scene {scene_id} of the split is not in the store")
-        metadata = _read_json(folder / _CHARTS / METADATA_NAME)
+        metadata = _read_json(folder / CHARTS_ARRAY.name / ZARR_METADATA)
         if metadata is None:
             raise SplitError(f"{self.path}: scene {scene_id} has no charts to score against")
         try:
             lines, samples = metadata["shape"][-2:]
         except (KeyError, TypeError, ValueError):
             raise StoreError(
-                f"{folder / _CHARTS / METADATA_NAME}: damaged: shape is "
+                f"{folder / CHARTS_ARRAY.name / ZARR_METADATA}: damaged: shape is "
                 f"{metadata.get('shape')!r}; expected chart, lines, samples"
             ) from None
         return TruthScene(
@@ -142,7 +140,7 @@ def _read_with_xarray(folder: Path) -> Charts:
 
     with xr.open_zarr(folder, chunks=None, mask_and_scale=False) as scene:
         names = [str(name) for name in scene["chart"].values]
-        values = np.asarray(scene[_CHARTS].values)
+        values = np.asarray(scene[CHARTS_ARRAY.name].values)
     return {name: values[names.index(name)] for name in CHART_NAMES}
 
 
@@ -159,5 +157,5 @@ def _read_json(path: Path) -> dict[str, Any] | None:
 
 
 def _read_group_attributes(folder: Path) -> dict[str, Any] | None:
-    metadata = _read_json(folder / METADATA_NAME)
+    metadata = _read_json(folder / ZARR_METADATA)
     return None if metadata is None else dict(metadata.get("attributes", {}))
