@@ -21,6 +21,7 @@ from autoice_bench.scoring.scores import COMBINED, build_scores, summarise
 from autoice_bench.scoring.truth.protocol import Truth
 from autoice_bench.scoring.truth.rtt_truth import RttTruth
 from autoice_bench.scoring.truth.store_truth import StoreTruth
+from autoice_bench.wording import format_count
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,8 +65,8 @@ class Scores:
             f"{name} {'undefined' if official[name] is None else format(official[name], '.3f')}"
             for name in (COMBINED, *CHART_NAMES)
         )
-        board = self.evaluation.board
-        return f"<Scores {self.name}: {scores}; {len(self.evaluation.scenes)} scenes of {board}>"
+        scenes = format_count(len(self.evaluation.scenes), "scene")
+        return f"<Scores {self.name}: {scores}; {scenes} of {self.evaluation.board}>"
 
 
 def score(
