@@ -1,4 +1,4 @@
-"""The snippets of docs/api.md and docs/networks.md, run as they stand in a folder like README's."""
+"""Snippets of the docs, run as they stand in a folder like README's walk-through makes."""
 
 from __future__ import annotations
 
@@ -48,9 +48,16 @@ def folder(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
     sys.modules.pop("my_networks", None)
 
 
-@pytest.mark.parametrize("snippet", read_blocks("api.md", "python"))
+SNIPPETS = [
+    pytest.param(snippet, id=f"{page}-{number}")
+    for page in ("api.md", "scores.md", "store.md")
+    for number, snippet in enumerate(read_blocks(page, "python"))
+]
+
+
+@pytest.mark.parametrize("snippet", SNIPPETS)
 def test_snippets_of_the_interface(folder: Path, snippet: str) -> None:
-    exec(compile(snippet, "docs/api.md", "exec"), {})
+    exec(compile(snippet, "snippet", "exec"), {})
 
 
 def test_a_network_of_ones_own_as_the_page_says(folder: Path) -> None:
