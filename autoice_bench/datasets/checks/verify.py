@@ -53,6 +53,7 @@ from autoice_bench.formats.store_layout import (
     SAR_ARRAY,
     VALID_COUNTS_ARRAY,
 )
+from autoice_bench.formats.zarr_safety import require_safe_array
 
 
 @dataclass(frozen=True)
@@ -304,7 +305,9 @@ def _decode(folder: Path) -> dict[str, NDArray[Any]]:
     arrays: dict[str, NDArray[Any]] = {}
     for name in sorted(_array_names(folder)):
         try:
-            arrays[name] = np.asarray(zarr.open_array(folder / name, mode="r")[...])
+            require_safe_array(folder / name, texts=True)
+            array = zarr.open_array(folder / name, mode="r", zarr_format=3)
+            arrays[name] = np.asarray(array[...])
         except Exception as error:  # whatever a codec raises for bytes it cannot decode
             raise StoreError(f"array {name} cannot be decoded: {error}") from error
     return arrays

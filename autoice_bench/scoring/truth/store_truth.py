@@ -16,6 +16,7 @@ from autoice_bench.formats.label_rule import LabelRule
 from autoice_bench.formats.shards import ZARR_METADATA, read_shard
 from autoice_bench.formats.split_file import Split, read_split
 from autoice_bench.formats.store_layout import CHARTS_ARRAY, FORMAT_VERSION, SCENES
+from autoice_bench.formats.zarr_safety import require_safe_group
 from autoice_bench.scoring.truth.protocol import Charts, TruthScene
 
 """Array of a scene that holds the three charts."""
@@ -138,7 +139,8 @@ class StoreTruth:
 def _read_with_xarray(folder: Path) -> Charts:
     import xarray as xr  # half a second in every process, and seldom needed
 
-    with xr.open_zarr(folder, chunks=None, mask_and_scale=False) as scene:
+    require_safe_group(folder)
+    with xr.open_zarr(folder, chunks=None, mask_and_scale=False, zarr_format=3) as scene:
         names = [str(name) for name in scene["chart"].values]
         values = np.asarray(scene[CHARTS_ARRAY.name].values)
     return {name: values[names.index(name)] for name in CHART_NAMES}
