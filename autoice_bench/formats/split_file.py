@@ -16,22 +16,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 from typing import Any, Final, Literal
 
 from autoice_bench.errors import SplitError
+from autoice_bench.formats.names import require_safe_name
 from autoice_bench.formats.store_layout import SPLITS
 from autoice_bench.formats.whole_files import write_whole
+from autoice_bench.scene_id import is_scene_id
 
 Subset = Literal["train", "val", "test"]
 
 SUBSETS: Final[tuple[Subset, ...]] = ("train", "val", "test")
 SPLIT_FORMAT: Final = 1
-
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,7 @@ class Split:
     """Scene ids of training, validation and test, with the rule that chose them.
 
     Attributes:
-        name: letters, digits, ``.``, ``_`` and ``-``; the file's name.
+        name: the file's name; see ``require_safe_name``.
         rule: how the scenes were chosen, for a reader.
         seed: seed of the choice; None where nothing was drawn.
         train, val, test: scene ids, sorted, in at most one of the three.
@@ -56,10 +55,9 @@ class Split:
     test: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        if not _NAME.fullmatch(self.name) or self.name.endswith(".json"):
-            raise SplitError(
-                f"split name {self.name!r}; expected letters, digits, '.', '_' and '-', not a path"
-            )
+        require_safe_name(self.name, SplitError, what="split name")
+        if is_split_path(self.name):
+            raise SplitError(f"split name {self.name!r}; expected one that does not end in .json")
         for subset in SUBSETS:
             ids = self.scenes(subset)
             if list(ids) != sorted(set(ids)):
@@ -133,9 +131,11 @@ def find_split(store: Path, split: str | Path) -> Path:
         split: name of a split of the store, or the path of a file that ends in ``.json``.
 
     Raises:
-        SplitError: there is no such file.
+        SplitError: there is no such file, or the name is none.
     """
     is_path = is_split_path(split)
+    if not is_path:
+        require_safe_name(str(split), SplitError, what="split", advice="a path ends in .json")
     path = Path(split) if is_path else split_path(store, str(split))
     if not path.is_file():
         hint = "" if is_path else f"; {store} has {', '.join(split_names(store)) or 'none'}"
@@ -233,6 +233,13 @@ def _split_from_dict(fields: Any, path: Path) -> Split:
         ids = fields[subset]
         if not isinstance(ids, list) or not all(isinstance(scene, str) for scene in ids):
             raise SplitError(f"split {path}: {subset} is not a list of scene ids")
+        # Predictions are written under these names: one that is a path would lead out of a folder.
+        wrong = [scene for scene in ids if not is_scene_id(scene)]
+        if wrong:
+            raise SplitError(
+                f"split {path}: {subset} holds {wrong[0]!r}; expected scene ids such as "
+                "20180607T184326_dmi"
+            )
     if fields["seed"] is not None and not isinstance(fields["seed"], int):
         raise SplitError(f"split {path}: seed {fields['seed']!r}; expected an integer or null")
     split = Split(

@@ -50,7 +50,6 @@ METRICS_FILE: Final = "metrics.parquet"
 LOG_FILE: Final = "log.txt"
 CHECKPOINTS: Final = "checkpoints"
 _LOCK_FILE: Final = "lock"
-LONGEST_NAME: Final = 100
 _IDENTITY: Final = ("seed", "split_hash", "store_fingerprint")
 
 

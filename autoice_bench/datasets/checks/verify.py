@@ -54,6 +54,7 @@ from autoice_bench.formats.store_layout import (
     VALID_COUNTS_ARRAY,
 )
 from autoice_bench.formats.zarr_safety import require_safe_array
+from autoice_bench.scene_id import is_scene_id
 
 
 @dataclass(frozen=True)
@@ -208,7 +209,7 @@ def _check_root(store: Store) -> list[str]:
     ids = set(store.scene_ids())
     present = sorted(store.scenes_path.iterdir()) if store.scenes_path.is_dir() else []
     problems = [
-        f"scenes/{path.name} has no {ZARR_METADATA}, so it is no scene; remove it"
+        f"scenes/{path.name} {_explain_no_scene(path)}, so it is no scene; remove it"
         for path in present
         if path.name not in ids
     ]
@@ -220,6 +221,10 @@ def _check_root(store: Store) -> list[str]:
         except SplitError as error:
             problems.append(str(error))
     return problems
+
+
+def _explain_no_scene(path: Path) -> str:
+    return f"has no {ZARR_METADATA}" if is_scene_id(path.name) else "has no scene id for a name"
 
 
 def _check_index(store: Store) -> list[str]:

@@ -42,6 +42,7 @@ from autoice_bench.formats.variables import (
     GridAnchor,
 )
 from autoice_bench.formats.whole_files import is_partial, write_whole
+from autoice_bench.scene_id import is_scene_id
 from autoice_bench.wording import format_count
 
 LICENCE: Final = "CC-BY-4.0"
@@ -164,15 +165,29 @@ class Store:
         return self.path / INDEX_NAME
 
     def scene_path(self, scene_id: str) -> Path:
+        """Folder of a scene, whether it is there or not.
+
+        Raises:
+            StoreError: ``scene_id`` is none, and may be a path that leads out of the store.
+        """
+        if not is_scene_id(scene_id):
+            raise StoreError(
+                f"store {self.path}: no scene {scene_id!r}; expected a scene id such as "
+                "20180607T184326_dmi"
+            )
         return self.scenes_path / scene_id
 
     def scene_ids(self) -> tuple[str, ...]:
-        """Ids of the scenes that exist, sorted: those whose ``zarr.json`` is there."""
+        """Ids of the scenes that exist, sorted: folders named so whose ``zarr.json`` is there."""
         if not self.scenes_path.is_dir():
             return ()
         with os.scandir(self.scenes_path) as entries:
             names = sorted(entry.name for entry in entries)
-        return tuple(name for name in names if (self.scenes_path / name / ZARR_METADATA).is_file())
+        return tuple(
+            name
+            for name in names
+            if is_scene_id(name) and (self.scenes_path / name / ZARR_METADATA).is_file()
+        )
 
 
 def open_store(path: Store | Path | str, *, require_complete: bool = False) -> Store:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -20,6 +19,7 @@ import pyarrow as pa
 from autoice_bench import __version__
 from autoice_bench.errors import LabelError, LeaderboardError
 from autoice_bench.formats.label_rule import LabelRule
+from autoice_bench.formats.names import require_safe_name
 from autoice_bench.formats.whole_files import whole_folder
 from autoice_bench.scoring.evaluate import Evaluation
 from autoice_bench.scoring.leaderboard.submission_metadata import validate_metadata
@@ -40,15 +40,6 @@ from autoice_bench.scoring.truth.protocol import TruthScene
 
 SCHEMA_VERSION: Final = 1
 SUBMISSION_FILE: Final = "submission.json"
-
-_RESERVED = {
-    "CON",
-    "PRN",
-    "AUX",
-    "NUL",
-    *(f"{port}{n}" for port in ("COM", "LPT") for n in range(10)),
-}
-_SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}")
 
 
 @dataclass(frozen=True)
@@ -104,20 +95,13 @@ class Submission:
         return str(self.metadata["name"])
 
 
-def require_safe_name(name: str) -> str:
-    """Return ``name`` if it can be a folder's name everywhere.
+def require_submission_name(name: str) -> str:
+    """Return ``name`` if a submission or a board can be called so; see ``require_safe_name``.
 
     Raises:
-        LeaderboardError: it has other characters than letters, digits and ``._+-``, starts with
-            one of these marks, ends with a dot, is longer than 100, or names a device.
+        LeaderboardError: it cannot be a folder's name everywhere.
     """
-    reserved = name.split(".", maxsplit=1)[0].upper() in _RESERVED
-    if _SAFE_NAME.fullmatch(name) is None or name.endswith(".") or reserved:
-        raise LeaderboardError(
-            f"name {name!r}; expected 1-100 letters, digits and . _ + -, beginning with a letter "
-            "or digit, not ending with a dot and no device name of Windows (choose with --name)"
-        )
-    return name
+    return require_safe_name(name, LeaderboardError, advice="choose with --name")
 
 
 def parse_description(content: Mapping[str, Any], where: str) -> SubmissionDescription:
@@ -175,7 +159,7 @@ def require_free(leaderboard: Path, board: str, name: str, *, replace: bool) -> 
     Raises:
         LeaderboardError: the name is unsafe, or taken and ``replace`` is not set.
     """
-    folder = leaderboard / require_safe_name(board) / require_safe_name(name)
+    folder = leaderboard / require_submission_name(board) / require_submission_name(name)
     if folder.exists() and not replace:
         raise LeaderboardError(
             f"{folder}: a submission of this name exists; --replace replaces it, --name renames"

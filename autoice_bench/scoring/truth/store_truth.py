@@ -17,6 +17,7 @@ from autoice_bench.formats.shards import ZARR_METADATA, read_shard
 from autoice_bench.formats.split_file import Split, read_split
 from autoice_bench.formats.store_layout import CHARTS_ARRAY, FORMAT_VERSION, SCENES
 from autoice_bench.formats.zarr_safety import require_safe_group
+from autoice_bench.scene_id import is_scene_id
 from autoice_bench.scoring.truth.protocol import Charts, TruthScene
 
 """Array of a scene that holds the three charts."""
@@ -78,7 +79,7 @@ class StoreTruth:
         Raises:
             StoreError: the charts are damaged.
         """
-        folder = self.path / SCENES / scene_id
+        folder = self._folder(scene_id)
         metadata = _read_json(folder / CHARTS_ARRAY.name / ZARR_METADATA)
         try:
             if metadata is not None:
@@ -116,8 +117,13 @@ class StoreTruth:
         self._attributes  # noqa: B018  a missing store is a clearer error than a missing split
         return read_split(self.path, split)
 
+    def _folder(self, scene_id: str) -> Path:
+        if not is_scene_id(scene_id):
+            raise StoreError(f"{self.path}: no scene {scene_id!r}; expected a scene id")
+        return self.path / SCENES / scene_id
+
     def _scene(self, scene_id: str) -> TruthScene:
-        folder = self.path / SCENES / scene_id
+        folder = self._folder(scene_id)
         attributes = _read_group_attributes(folder)
         if attributes is None:
             raise SplitError(f"{self.path}: scene {scene_id} of the split is not in the store")
