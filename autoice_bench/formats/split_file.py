@@ -23,6 +23,14 @@ from typing import Any, Final, Literal
 
 from autoice_bench.errors import SplitError
 from autoice_bench.formats.names import require_safe_name
+from autoice_bench.formats.own_folders import make_own_folder
+from autoice_bench.formats.plain_files import (
+    NotAFileError,
+    is_there,
+    read_bytes,
+    read_text,
+    require_file,
+)
 from autoice_bench.formats.store_layout import SPLITS
 from autoice_bench.formats.whole_files import write_whole
 from autoice_bench.scene_id import is_scene_id
@@ -137,9 +145,13 @@ def find_split(store: Path, split: str | Path) -> Path:
     if not is_path:
         require_safe_name(str(split), SplitError, what="split", advice="a path ends in .json")
     path = Path(split) if is_path else split_path(store, str(split))
-    if not path.is_file():
+    try:
+        require_file(path)
+    except NotAFileError as error:
+        raise SplitError(f"split {split}: {error}") from None
+    except OSError:
         hint = "" if is_path else f"; {store} has {', '.join(split_names(store)) or 'none'}"
-        raise SplitError(f"split {split}: no file {path}{hint}")
+        raise SplitError(f"split {split}: no file {path}{hint}") from None
     return path
 
 
@@ -159,7 +171,7 @@ def read_split_file(path: Path) -> Split:
         SplitError: the file cannot be read, is damaged or was edited.
     """
     try:
-        fields = json.loads(path.read_text(encoding="utf-8"))
+        fields = json.loads(read_text(path))
     except OSError as error:
         raise SplitError(f"split {path}: cannot be read: {error.strerror or error}") from None
     except ValueError as error:  # also of bytes that are no text
@@ -191,10 +203,14 @@ def require_free_name(store: Path, split: Split) -> None:
     """Check that writing ``split`` would not replace a different one.
 
     Raises:
-        SplitError: the store has another split of that name.
+        SplitError: the store has another split of that name, or no file.
     """
     path = split_path(store, split.name)
-    if path.exists() and path.read_text(encoding="utf-8") != _to_text(split):
+    try:
+        is_free = not is_there(path) or read_bytes(path) == _to_text(split).encode()
+    except OSError as error:
+        raise SplitError(f"split {path}: cannot be read: {error.strerror or error}") from None
+    if not is_free:
         raise SplitError(
             f"split {split.name} exists in {store} and differs; "
             "choose another name, or --overwrite to replace it"
@@ -210,13 +226,17 @@ def write_split(store: Path, split: Split, *, overwrite: bool = False) -> Path:
         overwrite: replace a split of that name that holds other scenes.
 
     Raises:
-        SplitError: another split of that name exists and ``overwrite`` is False.
+        SplitError: another split of that name exists and ``overwrite`` is False, or the file cannot
+            be written.
     """
     if not overwrite:
         require_free_name(store, split)
     path = split_path(store, split.name)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, _to_text(split).encode())
+    try:
+        make_own_folder(path.parent)
+        write_whole(path, _to_text(split).encode())
+    except OSError as error:
+        raise SplitError(f"split {path}: cannot be written: {error}") from error
     return path
 
 

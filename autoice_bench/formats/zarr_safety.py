@@ -1,4 +1,4 @@
-"""Which Zarr arrays may be decoded: known formats, dtypes and codecs, read from the metadata alone.
+"""Which Zarr arrays may be decoded: known formats, dtypes and codecs, in files that are files.
 
 Predictions and stores come from strangers, and a Zarr array names the codecs that decode it: with
 ``pickle`` among them, reading it runs code. What is allowed is listed, since what is dangerous
@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from autoice_bench.formats.plain_files import is_there, read_bytes, require_plain_tree
 from autoice_bench.formats.shards import ZARR_METADATA
 
 V2_METADATA: Final = ".zarray"
@@ -53,9 +54,9 @@ def require_safe_array(folder: Path, *, v2: bool = False, texts: bool = False) -
 
     Raises:
         ValueError: it is no array, or of another format, dtype or codec than those allowed.
-        OSError: its metadata cannot be read.
+        OSError: its metadata cannot be read, or something in its folder is no file.
     """
-    found = [folder / name for name in (ZARR_METADATA, V2_METADATA) if (folder / name).is_file()]
+    found = [folder / name for name in (ZARR_METADATA, V2_METADATA) if is_there(folder / name)]
     if not found:
         raise ValueError(f"{folder}: no {ZARR_METADATA} of a Zarr array here")
     # Where both formats are there, zarr chooses: both must be harmless.
@@ -67,6 +68,7 @@ def require_safe_array(folder: Path, *, v2: bool = False, texts: bool = False) -
             _require_safe_v2(document, path)
         else:
             _require_safe_v3(document, path, texts=texts)
+    require_plain_tree(folder)
 
 
 def require_safe_group(folder: Path) -> None:
@@ -78,7 +80,7 @@ def require_safe_group(folder: Path) -> None:
     Raises:
         ValueError: the group, or an array in it, is not of Zarr format 3, or of another dtype or
             codec than those allowed.
-        OSError: metadata cannot be read.
+        OSError: metadata cannot be read, or something in an array's folder is no file.
     """
     path = folder / ZARR_METADATA
     group = _read_document(path)
@@ -93,15 +95,16 @@ def require_safe_group(folder: Path) -> None:
         if document.get("node_type") != "group":
             _require_safe_v3(document, where, texts=True)
     for child in sorted(folder.iterdir()):
-        if (child / ZARR_METADATA).is_file():
+        if is_there(child / ZARR_METADATA):
             document = _read_document(child / ZARR_METADATA)
             if document.get("node_type") != "group":
                 _require_safe_v3(document, child / ZARR_METADATA, texts=True)
+                require_plain_tree(child)
 
 
 def _read_document(path: Path) -> dict[str, Any]:
     try:
-        document = json.loads(path.read_bytes())
+        document = json.loads(read_bytes(path))
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path}: damaged: {error}") from None
     if not isinstance(document, dict):

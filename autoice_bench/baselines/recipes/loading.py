@@ -21,6 +21,7 @@ from autoice_bench.baselines.recipes.recipe import Recipe, field_types, merge
 from autoice_bench.baselines.settings.values import check_keys, parse_text, suggest
 from autoice_bench.errors import AutoIceError, BaselineError
 from autoice_bench.formats.names import require_safe_name
+from autoice_bench.formats.plain_files import read_text
 
 _EXTENDS: Final = "extends"
 _JSON: Final = ".json"
@@ -144,7 +145,8 @@ def _read(name_or_path: str) -> dict[str, Any]:
 
 def _parse(path: Traversable, where: str) -> dict[str, Any]:
     try:
-        text = path.read_text(encoding="utf-8")
+        # Of the package's own recipes, some may lie in an archive.
+        text = read_text(path) if isinstance(path, Path) else path.read_text(encoding="utf-8")
         document = json.loads(text) if path.name.endswith(".json") else tomllib.loads(text)
     except OSError as error:
         raise BaselineError(f"recipe {where}: cannot be read ({error.strerror})") from None

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -41,6 +41,7 @@ from autoice_bench.datasets.store.root import Store, open_store
 from autoice_bench.datasets.store.scene_writer import count_valid
 from autoice_bench.errors import AutoIceError, SplitError, StoreError
 from autoice_bench.formats.chart_values import count_classes
+from autoice_bench.formats.plain_files import NotAFileError, read_bytes, require_file
 from autoice_bench.formats.rtt_folder import SceneFile
 from autoice_bench.formats.shard_writer import dump_json
 from autoice_bench.formats.shards import ZARR_METADATA
@@ -229,7 +230,9 @@ def _explain_no_scene(path: Path) -> str:
 
 def _check_index(store: Store) -> list[str]:
     try:
-        content = store.index_path.read_bytes()
+        content = read_bytes(store.index_path)
+    except NotAFileError as error:
+        return [f"{INDEX_NAME} {error.strerror}"]
     except OSError:
         return [f"{INDEX_NAME} is missing; `autoice-bench prepare` makes it again"]
     problems = []
@@ -267,7 +270,7 @@ def _differing_rows(recorded: list[dict[str, Any]], rebuilt: list[dict[str, Any]
 
 def _read_attributes(folder: Path) -> dict[str, Any]:
     try:
-        content = (folder / ZARR_METADATA).read_bytes()
+        content = read_bytes(folder / ZARR_METADATA)
         document = json.loads(content)
         attributes: dict[str, Any] = document["attributes"]
         if not isinstance(attributes["files"], dict) or dump_json(document) != content:
@@ -283,8 +286,11 @@ def _check_files(folder: Path, attributes: dict[str, Any]) -> Iterator[tuple[str
     """Hash every file of a scene; yield what is wrong with it, if anything, and its size."""
     expected: dict[str, dict[str, Any]] = attributes["files"]
     for name, digest in sorted(expected.items()):
+        if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+            yield f"files names {name!r}; expected a path inside the scene", 0
+            continue
         try:
-            with (folder / name).open("rb") as file:
+            with require_file(folder / name).open("rb") as file:
                 size = os.fstat(file.fileno()).st_size
                 if size != digest["bytes"]:
                     yield f"{name} holds {size} bytes; expected {digest['bytes']}", 0
@@ -296,7 +302,9 @@ def _check_files(folder: Path, attributes: dict[str, Any]) -> Iterator[tuple[str
             yield f"{name} is missing", 0
         except OSError as error:
             yield f"{name} cannot be read: {error.strerror}", 0
-    present = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    present = {
+        path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir()
+    }
     for name in sorted(present - {ZARR_METADATA, *expected}):
         yield f"{name} does not belong to the scene", 0
 

@@ -25,6 +25,7 @@ from autoice_bench.datasets.store.overviews import (
 )
 from autoice_bench.errors import StoreError
 from autoice_bench.formats.label_rule import AUTOICE_2022, LabelRule
+from autoice_bench.formats.plain_files import read_bytes
 from autoice_bench.formats.rtt_folder import SourceKind
 from autoice_bench.formats.shard_writer import dump_json, group_metadata
 from autoice_bench.formats.shards import ZARR_METADATA
@@ -292,7 +293,7 @@ def compute_store_fingerprint(
 
 def _read_root(path: Path) -> dict[str, Any]:
     try:
-        content = (path / ZARR_METADATA).read_bytes()
+        content = read_bytes(path / ZARR_METADATA)
     except (FileNotFoundError, NotADirectoryError):
         found = "a folder that is no store" if path.is_dir() else "nothing"
         raise StoreError(

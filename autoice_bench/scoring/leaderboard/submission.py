@@ -20,6 +20,8 @@ from autoice_bench import __version__
 from autoice_bench.errors import LabelError, LeaderboardError
 from autoice_bench.formats.label_rule import LabelRule
 from autoice_bench.formats.names import require_safe_name
+from autoice_bench.formats.own_folders import require_own
+from autoice_bench.formats.plain_files import is_there, read_text
 from autoice_bench.formats.whole_files import whole_folder
 from autoice_bench.scoring.evaluate import Evaluation
 from autoice_bench.scoring.leaderboard.submission_metadata import validate_metadata
@@ -136,10 +138,10 @@ def find_description(file: Path | None, predictions: Path) -> SubmissionDescript
     """
     beside = (predictions if predictions.is_dir() else predictions.parent) / DESCRIPTION_FILE
     path = file or beside
-    if file is None and not path.is_file():
+    if file is None and not is_there(path):
         return SubmissionDescription()
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(read_text(path))
     except (OSError, ValueError) as error:
         raise LeaderboardError(f"{path}: cannot be read as JSON: {error}") from error
     if not isinstance(content, dict):
@@ -196,6 +198,7 @@ def write_submission(
     folder = leaderboard / evaluation.board / name
     metadata = _metadata(evaluation, name, description or SubmissionDescription())
     try:
+        require_own(folder.parent)
         with whole_folder(folder, replace=replace) as partial:
             _write_files(partial, evaluation, scores, metadata)
     except OSError as error:
@@ -215,7 +218,7 @@ def read_submission(folder: Path) -> Submission:
         LeaderboardError: a file is missing or is not what it should be.
     """
     try:
-        metadata = json.loads((folder / SUBMISSION_FILE).read_text(encoding="utf-8"))
+        metadata = json.loads(read_text(folder / SUBMISSION_FILE))
         validate_metadata(metadata)
         scores = read_table(folder / SCORES_FILE, SCORES_SCHEMA)
         histograms = read_table(folder / HISTOGRAMS_FILE, HISTOGRAMS_SCHEMA)

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from autoice_bench.charts import CHART_NAMES
 from autoice_bench.errors import PredictionError
 from autoice_bench.formats.netcdf import NetcdfFile, open_netcdf
+from autoice_bench.formats.plain_files import NotAFileError, is_there, require_file
 from autoice_bench.formats.shards import ZARR_METADATA
 from autoice_bench.formats.zarr_safety import (
     V2_GROUP_METADATA,
@@ -84,7 +85,7 @@ class NetcdfFolder(Predictions):
 
     def _file(self, scene_id: str) -> Path:
         candidates = (self.path / f"{scene_id}{suffix}" for suffix in _SCENE_SUFFIXES)
-        return next(file for file in candidates if file.is_file())
+        return next(file for file in candidates if is_there(file))
 
     def read_shapes(self, scene_id: str) -> dict[str, tuple[int, ...]]:
         with _open(self._file(scene_id)) as file:
@@ -140,7 +141,7 @@ class ZarrGroups(Predictions):
         import zarr  # a quarter of a second in every process, and seldom needed
 
         folder = self.path / scene_id / name
-        if not any((folder / metadata).is_file() for metadata in (ZARR_METADATA, V2_METADATA)):
+        if not any(is_there(folder / metadata) for metadata in (ZARR_METADATA, V2_METADATA)):
             return None
         try:
             require_safe_array(folder, v2=True)
@@ -187,7 +188,14 @@ def open_predictions(path: Path) -> Predictions:
     if path.is_file():
         return _open_upload_package(path)
     if not path.is_dir():
-        raise PredictionError(f"{path}: no such file or folder")
+        problem = f"{path}: no such file or folder"
+        try:
+            require_file(path)
+        except NotAFileError as error:
+            problem = f"{error} or folder of predictions"
+        except OSError:
+            pass
+        raise PredictionError(problem)
     found = [
         predictions
         for predictions in (_netcdf_folder(path), _zarr_groups(path), _upload_folder(path))
@@ -286,7 +294,7 @@ def _zarr_groups(path: Path) -> ZarrGroups | None:
 
 def _upload_folder(path: Path) -> UploadPackage | None:
     file = path / UPLOAD_NAME
-    return _open_upload_package(file) if file.is_file() else None
+    return _open_upload_package(file) if is_there(file) else None
 
 
 def _open_upload_package(path: Path) -> UploadPackage:

@@ -13,6 +13,7 @@ import numpy as np
 from autoice_bench.charts import CHART_NAMES
 from autoice_bench.errors import LabelError, SplitError, StoreError
 from autoice_bench.formats.label_rule import LabelRule
+from autoice_bench.formats.plain_files import read_text
 from autoice_bench.formats.shards import ZARR_METADATA, read_shard
 from autoice_bench.formats.split_file import Split, read_split
 from autoice_bench.formats.store_layout import CHARTS_ARRAY, FORMAT_VERSION, SCENES
@@ -154,9 +155,11 @@ def _read_with_xarray(folder: Path) -> Charts:
 
 def _read_json(path: Path) -> dict[str, Any] | None:
     try:
-        content = json.loads(path.read_text())
+        content = json.loads(read_text(path))
     except (FileNotFoundError, NotADirectoryError):
         return None
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be read: {error.strerror or error}") from None
     except ValueError as error:
         raise StoreError(f"{path}: damaged: {error}") from None
     if not isinstance(content, dict):
