@@ -20,7 +20,7 @@ class LinkError(OSError):
     """A link stands where this package would write or remove something."""
 
     def __init__(self, path: Path) -> None:
-        reason = "is a link; nothing is written or removed through it: put a folder or file there"
+        reason = f"{path.name} is a link, through which nothing is written or removed; remove it"
         super().__init__(errno.ELOOP, reason, str(path))
 
     def __reduce__(self) -> tuple[type[OSError], tuple[object, ...]]:
@@ -28,7 +28,7 @@ class LinkError(OSError):
         return OSError, (self.errno, self.strerror, self.filename)
 
     def __str__(self) -> str:
-        return f"{self.filename} {self.strerror}"
+        return f"{Path(self.filename).parent}: {self.strerror}"
 
 
 def require_own(*paths: Path) -> None:

@@ -229,13 +229,10 @@ class RunFolder:
 
     def log(self, line: str) -> None:
         """Add a line with the time to ``log.txt``."""
-        with (
-            self._explained(),
-            open(  # noqa: PTH123  a descriptor
-                open_own(self.path / LOG_FILE, os.O_WRONLY | os.O_APPEND), "a", encoding="utf-8"
-            ) as file,
-        ):
-            file.write(f"{_now()} {line}\n")
+        with self._explained():
+            descriptor = open_own(self.path / LOG_FILE, os.O_WRONLY | os.O_APPEND)
+            with os.fdopen(descriptor, "a", encoding="utf-8") as file:
+                file.write(f"{_now()} {line}\n")
 
     @contextmanager
     def lock(self) -> Iterator[None]:
