@@ -112,6 +112,14 @@ def is_scene_name(name: str) -> bool:
     return True
 
 
+def is_scene_id(text: str) -> bool:
+    """Whether a text is a scene id exactly, nothing before or after it.
+
+    What passes is safe as the name of a file or folder.
+    """
+    return is_scene_name(text) and str(parse_scene_id(text)) == text
+
+
 def parse_original_id(name: str) -> OriginalId:
     """Read platform, orbit, data-take and region from a raw file name.
 

@@ -16,6 +16,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from autoice_bench.formats.own_folders import open_own
+
 _NO_LOCKS: Final = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP)
 
 
@@ -45,10 +47,11 @@ def hold_lock(path: Path, *, shared: bool = False) -> Iterator[bool]:
 
     Raises:
         LockedError: another process holds it.
-        OSError: the file cannot be opened.
+        OSError: the file cannot be opened, or is a link or no file.
     """
-    # O_CLOEXEC: a program started meanwhile must not inherit the lock and keep it.
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    # Never through a link, whose target would be written over. A program started meanwhile does
+    # not inherit the lock and keep it.
+    descriptor = open_own(path, os.O_RDWR)
     is_held = True
     try:
         try:

@@ -25,6 +25,8 @@ import netCDF4
 import numpy as np
 from numpy.typing import NDArray
 
+from autoice_bench.formats.plain_files import require_file
+
 STRIP_ELEMENTS: Final = 32768
 """Elements per strip: 128 KiB of float32, which stays in a core's second-level cache."""
 
@@ -66,9 +68,9 @@ class NetcdfFile:
         """Open ``path``; without ``direct``, everything is read by the netCDF library.
 
         Raises:
-            OSError: the file is missing, truncated or not NetCDF.
+            OSError: the file is missing, truncated or not NetCDF, or no file.
         """
-        self._path = path
+        self._path = require_file(path)
         # The file is opened twice. The netCDF library knows dimensions, attributes and every
         # filter; only h5py hands out a chunk as it lies in the file, still deflated.
         with _naming(path.name):

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from autoice_bench.errors import SceneError
+from autoice_bench.formats.plain_files import is_there, read_text
 from autoice_bench.official import OFFICIAL_TEST, WITHDRAWN
 from autoice_bench.scene_id import is_scene_name
 
@@ -210,9 +211,10 @@ def _notes(found: _FoundFiles) -> Iterator[str]:
 def _read_regions(source: Path) -> dict[str, str]:
     """Region per scene id from every ``metadata.csv`` at the root or one folder below it."""
     regions: dict[str, str] = {}
-    for path in sorted({*source.glob(METADATA_CSV), *source.glob(f"*/{METADATA_CSV}")}):
+    folders = (source, *sorted(path for path in source.iterdir() if path.is_dir()))
+    for path in filter(is_there, (folder / METADATA_CSV for folder in folders)):
         try:
-            text = path.read_text(encoding="utf-8-sig")
+            text = read_text(path, "utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
             raise SceneError(f"{path} cannot be read: {error}; expected CSV in UTF-8") from error
         for row in csv.DictReader(text.splitlines()):

@@ -21,6 +21,8 @@ import numpy as np
 from numcodecs import blosc
 from numpy.typing import NDArray
 
+from autoice_bench.formats.plain_files import read_bytes
+
 ZARR_METADATA: Final = "zarr.json"
 """Describes a group or an array, in its folder."""
 
@@ -188,7 +190,7 @@ def read_shard(folder: Path, metadata: Mapping[str, Any]) -> NDArray[Any] | None
     layout = parse_layout(metadata)
     if layout is None:
         return None
-    content = np.frombuffer((folder / layout.path).read_bytes(), np.uint8)
+    content = np.frombuffer(read_bytes(folder / layout.path), np.uint8)
     values = np.empty(layout.shape, layout.dtype)
     # Chunks are decoded into one small buffer and copied from there: those at the edges are larger
     # than their place in the array.

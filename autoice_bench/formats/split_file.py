@@ -16,22 +16,29 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 from typing import Any, Final, Literal
 
 from autoice_bench.errors import SplitError
+from autoice_bench.formats.names import require_safe_name
+from autoice_bench.formats.own_folders import make_own_folder
+from autoice_bench.formats.plain_files import (
+    NotAFileError,
+    is_there,
+    read_bytes,
+    read_text,
+    require_file,
+)
 from autoice_bench.formats.store_layout import SPLITS
 from autoice_bench.formats.whole_files import write_whole
+from autoice_bench.scene_id import is_scene_id
 
 Subset = Literal["train", "val", "test"]
 
 SUBSETS: Final[tuple[Subset, ...]] = ("train", "val", "test")
 SPLIT_FORMAT: Final = 1
-
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 @dataclass(frozen=True)
@@ -39,7 +46,7 @@ class Split:
     """Scene ids of training, validation and test, with the rule that chose them.
 
     Attributes:
-        name: letters, digits, ``.``, ``_`` and ``-``; the file's name.
+        name: the file's name; see ``require_safe_name``.
         rule: how the scenes were chosen, for a reader.
         seed: seed of the choice; None where nothing was drawn.
         train, val, test: scene ids, sorted, in at most one of the three.
@@ -56,10 +63,9 @@ class Split:
     test: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        if not _NAME.fullmatch(self.name) or self.name.endswith(".json"):
-            raise SplitError(
-                f"split name {self.name!r}; expected letters, digits, '.', '_' and '-', not a path"
-            )
+        require_safe_name(self.name, SplitError, what="split name")
+        if is_split_path(self.name):
+            raise SplitError(f"split name {self.name!r}; expected one that does not end in .json")
         for subset in SUBSETS:
             ids = self.scenes(subset)
             if list(ids) != sorted(set(ids)):
@@ -133,13 +139,19 @@ def find_split(store: Path, split: str | Path) -> Path:
         split: name of a split of the store, or the path of a file that ends in ``.json``.
 
     Raises:
-        SplitError: there is no such file.
+        SplitError: there is no such file, or the name is none.
     """
     is_path = is_split_path(split)
+    if not is_path:
+        require_safe_name(str(split), SplitError, what="split", advice="a path ends in .json")
     path = Path(split) if is_path else split_path(store, str(split))
-    if not path.is_file():
+    try:
+        require_file(path)
+    except NotAFileError as error:
+        raise SplitError(f"split {split}: {error}") from None
+    except OSError:
         hint = "" if is_path else f"; {store} has {', '.join(split_names(store)) or 'none'}"
-        raise SplitError(f"split {split}: no file {path}{hint}")
+        raise SplitError(f"split {split}: no file {path}{hint}") from None
     return path
 
 
@@ -159,7 +171,7 @@ def read_split_file(path: Path) -> Split:
         SplitError: the file cannot be read, is damaged or was edited.
     """
     try:
-        fields = json.loads(path.read_text(encoding="utf-8"))
+        fields = json.loads(read_text(path))
     except OSError as error:
         raise SplitError(f"split {path}: cannot be read: {error.strerror or error}") from None
     except ValueError as error:  # also of bytes that are no text
@@ -191,10 +203,14 @@ def require_free_name(store: Path, split: Split) -> None:
     """Check that writing ``split`` would not replace a different one.
 
     Raises:
-        SplitError: the store has another split of that name.
+        SplitError: the store has another split of that name, or no file.
     """
     path = split_path(store, split.name)
-    if path.exists() and path.read_text(encoding="utf-8") != _to_text(split):
+    try:
+        is_free = not is_there(path) or read_bytes(path) == _to_text(split).encode()
+    except OSError as error:
+        raise SplitError(f"split {path}: cannot be read: {error.strerror or error}") from None
+    if not is_free:
         raise SplitError(
             f"split {split.name} exists in {store} and differs; "
             "choose another name, or --overwrite to replace it"
@@ -210,13 +226,17 @@ def write_split(store: Path, split: Split, *, overwrite: bool = False) -> Path:
         overwrite: replace a split of that name that holds other scenes.
 
     Raises:
-        SplitError: another split of that name exists and ``overwrite`` is False.
+        SplitError: another split of that name exists and ``overwrite`` is False, or the file cannot
+            be written.
     """
     if not overwrite:
         require_free_name(store, split)
     path = split_path(store, split.name)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, _to_text(split).encode())
+    try:
+        make_own_folder(path.parent)
+        write_whole(path, _to_text(split).encode())
+    except OSError as error:
+        raise SplitError(f"split {path}: cannot be written: {error}") from error
     return path
 
 
@@ -233,6 +253,13 @@ def _split_from_dict(fields: Any, path: Path) -> Split:
         ids = fields[subset]
         if not isinstance(ids, list) or not all(isinstance(scene, str) for scene in ids):
             raise SplitError(f"split {path}: {subset} is not a list of scene ids")
+        # Predictions are written under these names: one that is a path would lead out of a folder.
+        wrong = [scene for scene in ids if not is_scene_id(scene)]
+        if wrong:
+            raise SplitError(
+                f"split {path}: {subset} holds {wrong[0]!r}; expected scene ids such as "
+                "20180607T184326_dmi"
+            )
     if fields["seed"] is not None and not isinstance(fields["seed"], int):
         raise SplitError(f"split {path}: seed {fields['seed']!r}; expected an integer or null")
     split = Split(

@@ -18,6 +18,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
+from autoice_bench.formats.own_folders import require_own
+
 PARTIAL_SUFFIX: Final = ".partial"
 """Ends the names under which something is being written; they begin with a dot."""
 _DISPLACED_SUFFIX: Final = ".old"
@@ -66,9 +68,12 @@ def whole_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
 
     Raises:
         FileExistsError: something is there and ``replace`` is not set, or it is no folder.
-        OSError: as the writes in the ``with`` block, or the renaming; ``path`` is as it was.
+        OSError: as the writes in the ``with`` block, or the renaming, or ``path`` is a link;
+            ``path`` is as it was.
     """
-    path = path.resolve()  # "." has no name to rename
+    # "." has no name to rename. A link itself is not resolved: what it leads to is not ours.
+    path = path.parent.resolve() / path.name if path.is_symlink() else path.resolve()
+    require_own(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     _sweep(path)
     partial = _partial_of(path)
@@ -169,6 +174,8 @@ def _exchange(partial: Path, path: Path) -> None:
 def _sweep(path: Path) -> None:
     """Clear away what killed writers of a folder left; put back what one had just displaced."""
     for old in path.parent.glob(f".{path.name}.*{_DISPLACED_SUFFIX}"):
+        if old.is_symlink():
+            continue  # of somebody else
         if path.exists():
             shutil.rmtree(old, ignore_errors=True)
         else:
@@ -185,7 +192,7 @@ def _lock_folder(folder: Path) -> int | None:
     """Hold a folder's kernel lock; None where another process does, or there are no locks."""
     descriptor = None
     try:
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         if descriptor is not None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -20,20 +21,24 @@ from autoice_bench.formats.split_file import (
 )
 from autoice_bench.text.splits import format_splits
 
-SPLIT = Split("mine", "by hand", 3, ("a", "b"), ("c",), ("d",))
-IDS = st.lists(st.text("abc", min_size=1, max_size=4), unique=True).map(sorted)
+A, B, C, D = (f"2030010{day}T000000_cis" for day in (1, 2, 3, 4))
+SPLIT = Split("mine", "by hand", 3, (A, B), (C,), (D,))
+IDS = st.lists(
+    st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1)).map("{:%Y%m%dT%H%M%S}_cis".format),
+    unique=True,
+).map(sorted)
 
 
 def test_hash_is_that_of_the_documented_text() -> None:
     # Written out by hand from the format's definition: compact JSON, keys sorted.
-    text = '{"test":["d"],"train":["a","b"],"val":["c"]}'
+    text = f'{{"test":["{D}"],"train":["{A}","{B}"],"val":["{C}"]}}'
     assert SPLIT.hash == hashlib.sha256(text.encode()).hexdigest()
 
 
 def test_hash_depends_on_the_scenes_only() -> None:
     other = Split("other", "another rule", None, SPLIT.train, SPLIT.val, SPLIT.test)
     assert other.hash == SPLIT.hash
-    moved = Split("mine", "by hand", 3, ("a",), ("b", "c"), ("d",))
+    moved = Split("mine", "by hand", 3, (A,), (B, C), (D,))
     assert moved.hash != SPLIT.hash
 
 
@@ -60,9 +65,9 @@ def test_file_holds_the_documented_fields(tmp_path: Path) -> None:
         "name": "mine",
         "rule": "by hand",
         "seed": 3,
-        "train": ["a", "b"],
-        "val": ["c"],
-        "test": ["d"],
+        "train": [A, B],
+        "val": [C],
+        "test": [D],
         "hash": SPLIT.hash,
     }
     text = json.dumps(fields, separators=(",", ":"), sort_keys=True)
@@ -88,7 +93,7 @@ def test_writing_again_gives_the_same_bytes_and_leaves_nothing(tmp_path: Path) -
 
 def test_another_split_of_that_name_is_not_replaced(tmp_path: Path) -> None:
     write_split(tmp_path, SPLIT)
-    other = Split("mine", "by hand", 3, ("a",), ("c",), ("d",))
+    other = Split("mine", "by hand", 3, (A,), (C,), (D,))
     with pytest.raises(SplitError, match=r"split mine exists in .* and differs; .*--overwrite"):
         write_split(tmp_path, other)
     assert read_split(tmp_path, "mine") == SPLIT
@@ -96,7 +101,9 @@ def test_another_split_of_that_name_is_not_replaced(tmp_path: Path) -> None:
     assert read_split(tmp_path, "mine") == other
 
 
-@pytest.mark.parametrize("name", ["", ".hidden", "a/b", "a b", "mine.json", "-x", "é"])
+@pytest.mark.parametrize(
+    "name", ["", ".x", "a/b", "../a", "a b", "mine.json", "-x", "é", "a" * 101]
+)
 def test_names_that_are_no_file_names_are_refused(name: str) -> None:
     with pytest.raises(SplitError, match="split name"):
         Split(name, "", None, (), (), ())
@@ -104,14 +111,14 @@ def test_names_that_are_no_file_names_are_refused(name: str) -> None:
 
 def test_unsorted_and_repeated_lists_are_refused() -> None:
     with pytest.raises(SplitError, match="train is not sorted"):
-        Split("x", "", None, ("b", "a"), (), ())
+        Split("x", "", None, (B, A), (), ())
     with pytest.raises(SplitError, match="val is not sorted or repeats"):
-        Split("x", "", None, (), ("a", "a"), ())
+        Split("x", "", None, (), (A, A), ())
 
 
 def test_a_scene_on_two_sides_is_refused() -> None:
-    with pytest.raises(SplitError, match="scene a is in both train and test"):
-        Split("x", "", None, ("a", "b"), ("c",), ("a",))
+    with pytest.raises(SplitError, match=f"scene {A} is in both train and test"):
+        Split("x", "", None, (A, B), (C,), (A,))
 
 
 def test_missing_split_lists_those_there_are(tmp_path: Path) -> None:
@@ -127,12 +134,15 @@ def test_missing_split_lists_those_there_are(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"train": ["a"]}, "its lists were edited"),
+        ({"train": [A]}, "its lists were edited"),
         ({"format": 2}, "format 2; this version reads 1"),
-        ({"val": "c"}, "val is not a list of scene ids"),
+        ({"val": C}, "val is not a list of scene ids"),
         ({"test": [1]}, "test is not a list of scene ids"),
+        ({"test": ["../scenes/x"]}, "test holds '../scenes/x'; expected scene ids such as"),
+        ({"test": [f"{D}_prep.nc"]}, "expected scene ids such as"),
+        ({"test": [f"{D}\n"]}, "expected scene ids such as"),
         ({"seed": "three"}, "seed 'three'; expected an integer or null"),
-        ({"train": ["b", "a"]}, "train is not sorted"),
+        ({"train": [B, A]}, "train is not sorted"),
     ],
 )
 def test_edited_files_are_refused(tmp_path: Path, change: dict[str, object], message: str) -> None:
@@ -170,11 +180,17 @@ def test_file_that_cannot_be_read_is_told(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_required_scenes_are_there(tmp_path: Path) -> None:
-    assert SPLIT.require_scenes("train") == ("a", "b")
+    assert SPLIT.require_scenes("train") == (A, B)
     with pytest.raises(SplitError, match="split empty: subset val holds no scenes"):
-        Split("empty", "", None, ("a",), (), ("b",)).require_scenes("val")
+        Split("empty", "", None, (A,), (), (B,)).require_scenes("val")
     with pytest.raises(SplitError, match="subset 'dev'; expected one of train, val, test"):
         SPLIT.require_scenes("dev")
+
+
+@pytest.mark.parametrize("name", ["../mine", "/etc/x", "splits/mine"])
+def test_a_name_does_not_lead_out_of_the_store(tmp_path: Path, name: str) -> None:
+    with pytest.raises(SplitError, match=r"split '.*'; expected 1-100 letters.*ends in \.json"):
+        find_split(tmp_path, name)
 
 
 def test_split_is_found_by_name_or_path(tmp_path: Path) -> None:

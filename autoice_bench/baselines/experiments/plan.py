@@ -15,7 +15,8 @@ from autoice_bench.baselines.recipes.recipe import Recipe
 from autoice_bench.baselines.runs.folder import RunFolder
 from autoice_bench.baselines.runs.naming import name_experiment
 from autoice_bench.datasets.store.root import Store, open_store
-from autoice_bench.errors import SplitError
+from autoice_bench.errors import BaselineError, SplitError
+from autoice_bench.formats.names import require_safe_name
 from autoice_bench.formats.split_file import Split, read_split
 
 # Keeps the draw of validation scenes apart from every other use of the seed.
@@ -133,7 +134,7 @@ def plan_runs(
         name: name of the runs without the seed; None for one that follows from the settings.
 
     Raises:
-        BaselineError: the recipe or a setting is not usable.
+        BaselineError: the recipe, a setting or the name is not usable.
         SplitError: the split is not usable, or has too few scenes.
         StoreError: there is no complete store.
     """
@@ -143,7 +144,7 @@ def plan_runs(
     title = name or name_experiment(recipe, load_recipe(recipe_name), given.name)
     planned = []
     for seed in seeds:
-        folder = f"{title}-seed{seed}"
+        folder = require_safe_name(f"{title}-seed{seed}", BaselineError, what="run name")
         used = choose_validation(given, recipe.n_random_val, seed)
         planned.append(PlannedRun(recipe, seed, opened, used, split, runs / folder, preds / folder))
     return planned

@@ -23,6 +23,7 @@ from autoice_bench.callbacks import Progress
 from autoice_bench.charts import CHART_NAMES
 from autoice_bench.datasets.store.index import read_index
 from autoice_bench.errors import AutoIceError, BaselineError
+from autoice_bench.formats.own_folders import require_own
 from autoice_bench.formats.split_file import Subset
 from autoice_bench.scoring.evaluate import evaluate
 from autoice_bench.scoring.scores import COMBINED, build_scores, summarise
@@ -130,7 +131,11 @@ def _remove(planned: PlannedRun) -> None:
     if planned.folder.exists():
         # Only what is a run is removed, and only while nobody works on it.
         with RunFolder.open(planned.folder).lock():
-            shutil.rmtree(planned.folder)
+            try:
+                require_own(planned.folder)
+                shutil.rmtree(planned.folder)
+            except OSError as error:
+                raise BaselineError(f"run {planned.folder}: cannot be removed: {error}") from error
 
 
 def _create(planned: PlannedRun) -> None:

@@ -24,6 +24,7 @@ from autoice_bench.callbacks import Progress
 from autoice_bench.charts import CHARTS
 from autoice_bench.datasets.store.index import read_index
 from autoice_bench.datasets.store.root import Store, open_store
+from autoice_bench.datasets.store.scene_dataset import open_stacked
 from autoice_bench.errors import StoreError
 from autoice_bench.formats.shards import ZARR_METADATA
 from autoice_bench.formats.split_file import read_split
@@ -146,5 +147,4 @@ def _open_scene(store: Store, scene_id: str) -> xr.Dataset:
     folder = store.scene_path(scene_id)
     if not (folder / ZARR_METADATA).is_file():
         raise StoreError(f"{store.path}: scene {scene_id} of the split is not in the store")
-    scene: xr.Dataset = xr.open_zarr(folder, chunks=None)
-    return scene
+    return open_stacked(store, scene_id)

@@ -23,6 +23,7 @@ from torch import Tensor
 from autoice_bench.baselines.networks.aspp.constants import ENCODERS
 from autoice_bench.baselines.networks.aspp.network import ResNetEncoder
 from autoice_bench.errors import BaselineError
+from autoice_bench.formats.plain_files import NotAFileError, require_file
 from autoice_bench.wording import format_listing
 
 IMAGENET: Final = "imagenet"
@@ -146,11 +147,15 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 
 
 def _require_file(path: Path) -> Path:
-    if not path.is_file():
+    try:
+        require_file(path)
+    except NotAFileError as error:
+        raise BaselineError(f"weights {error}") from None
+    except OSError:
         raise BaselineError(
             f"weights {path}: no such file; expected {IMAGENET}, {NONE} or a file with the state "
             "dict of a torchvision ResNet"
-        )
+        ) from None
     return path
 
 

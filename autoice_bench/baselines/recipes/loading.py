@@ -20,6 +20,8 @@ from autoice_bench.baselines.recipes.parts import NAME, NETWORK, PARTS, Nested, 
 from autoice_bench.baselines.recipes.recipe import Recipe, field_types, merge
 from autoice_bench.baselines.settings.values import check_keys, parse_text, suggest
 from autoice_bench.errors import AutoIceError, BaselineError
+from autoice_bench.formats.names import require_safe_name
+from autoice_bench.formats.plain_files import read_text
 
 _EXTENDS: Final = "extends"
 _JSON: Final = ".json"
@@ -52,11 +54,14 @@ def load_recipe(name_or_path: str | Path, overrides: Mapping[str, str] | None = 
         The resolved recipe; its name is that of the file, or that recorded in a run.
 
     Raises:
-        BaselineError: no such recipe; a field is unknown, of the wrong type, out of range, of
-            another network, or contradicts another; or a feature is unknown.
+        BaselineError: no such recipe; its name cannot be that of a folder; a field is unknown, of
+            the wrong type, out of range, of another network, or contradicts another; or a feature
+            is unknown.
     """
     values = _read_layers(str(name_or_path), seen=())
-    name = str(values[NAME])
+    # Folders of runs and predictions are called after it.
+    advice = "rename the file, or give it a name = ..."
+    name = require_safe_name(str(values[NAME]), BaselineError, what="recipe name", advice=advice)
     settings = _parse_overrides(overrides or {}, values, f"recipe {name}")
     recipe = Recipe.from_dict(merge(values, settings), f"recipe {name}")
     _check_features(recipe)
@@ -140,7 +145,8 @@ def _read(name_or_path: str) -> dict[str, Any]:
 
 def _parse(path: Traversable, where: str) -> dict[str, Any]:
     try:
-        text = path.read_text(encoding="utf-8")
+        # Of the package's own recipes, some may lie in an archive.
+        text = read_text(path) if isinstance(path, Path) else path.read_text(encoding="utf-8")
         document = json.loads(text) if path.name.endswith(".json") else tomllib.loads(text)
     except OSError as error:
         raise BaselineError(f"recipe {where}: cannot be read ({error.strerror})") from None

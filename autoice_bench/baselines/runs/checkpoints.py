@@ -22,6 +22,8 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from autoice_bench.errors import BaselineError
+from autoice_bench.formats.own_folders import make_own_folder
+from autoice_bench.formats.plain_files import NotAFileError, require_file
 from autoice_bench.formats.whole_files import whole_file
 
 CheckpointName = Literal["last", "best-loss", "best-combined"]
@@ -77,7 +79,7 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         "tensors": dict(checkpoint.tensors),
     }
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_own_folder(path.parent)
         # An open file: given a name, torch hides what the system said of a full disk.
         with whole_file(path) as partial, partial.open("wb") as file:
             torch.save(content, file)
@@ -96,8 +98,14 @@ def read_checkpoint(path: Path) -> Checkpoint:
     Raises:
         BaselineError: it is missing, damaged or of another format.
     """
-    if not path.is_file():
-        raise BaselineError(f"checkpoint {path}: not there; is the run's training still to begin?")
+    try:
+        require_file(path)
+    except NotAFileError as error:
+        raise BaselineError(f"checkpoint {error}") from None
+    except OSError:
+        raise BaselineError(
+            f"checkpoint {path}: not there; is the run's training still to begin?"
+        ) from None
     if path.suffix == _SAFETENSORS:
         return _read_safetensors(path)
     try:

@@ -37,6 +37,8 @@ from autoice_bench.baselines.settings.values import format_value
 from autoice_bench.datasets.store.root import Store
 from autoice_bench.errors import BaselineError
 from autoice_bench.formats.locks import LockedError, hold_lock
+from autoice_bench.formats.own_folders import make_own_folder, open_own
+from autoice_bench.formats.plain_files import is_there, read_text, require_file
 from autoice_bench.formats.split_file import Split
 from autoice_bench.formats.whole_files import is_partial, write_whole
 
@@ -50,7 +52,6 @@ METRICS_FILE: Final = "metrics.parquet"
 LOG_FILE: Final = "log.txt"
 CHECKPOINTS: Final = "checkpoints"
 _LOCK_FILE: Final = "lock"
-LONGEST_NAME: Final = 100
 _IDENTITY: Final = ("seed", "split_hash", "store_fingerprint")
 
 
@@ -99,7 +100,7 @@ class RunFolder:
             "created": _now(),
         }
         with run._explained():
-            run.checkpoints.mkdir(parents=True, exist_ok=True)
+            make_own_folder(run.checkpoints)
         # Another process may be working on the run: its recipe is not written over.
         with run.lock():
             run._write_json(CONFIG_FILE, recipe.to_dict())
@@ -228,8 +229,10 @@ class RunFolder:
 
     def log(self, line: str) -> None:
         """Add a line with the time to ``log.txt``."""
-        with self._explained(), (self.path / LOG_FILE).open("a", encoding="utf-8") as file:
-            file.write(f"{_now()} {line}\n")
+        with self._explained():
+            descriptor = open_own(self.path / LOG_FILE, os.O_WRONLY | os.O_APPEND)
+            with os.fdopen(descriptor, "a", encoding="utf-8") as file:
+                file.write(f"{_now()} {line}\n")
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -261,9 +264,10 @@ class RunFolder:
 
     def _read_rows(self) -> list[dict[str, Any]]:
         path = self.path / METRICS_FILE
-        if not path.is_file():
+        if not is_there(path):
             return []
         try:
+            require_file(path)
             rows: list[dict[str, Any]] = pq.read_table(path, partitioning=None).to_pylist()
         except (OSError, pa.ArrowException) as error:
             raise BaselineError(f"run {self.path}: {METRICS_FILE} is damaged ({error})") from error
@@ -271,7 +275,7 @@ class RunFolder:
 
     def _read_json(self, name: str) -> dict[str, Any]:
         try:
-            content = json.loads((self.path / name).read_text(encoding="utf-8"))
+            content = json.loads(read_text(self.path / name))
         except (FileNotFoundError, NotADirectoryError):
             raise BaselineError(
                 f"run {self.path}: has no {name}; `autoice-bench baseline list` shows the runs"

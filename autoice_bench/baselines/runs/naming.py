@@ -6,8 +6,8 @@ import hashlib
 import re
 
 from autoice_bench.baselines.recipes.recipe import MACHINE_FIELDS, UNSET, Recipe
-from autoice_bench.baselines.runs.folder import LONGEST_NAME
 from autoice_bench.baselines.settings.values import format_value
+from autoice_bench.formats.names import LONGEST_NAME
 
 
 def name_experiment(recipe: Recipe, published: Recipe, split: str) -> str:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -41,6 +41,7 @@ from autoice_bench.datasets.store.root import Store, open_store
 from autoice_bench.datasets.store.scene_writer import count_valid
 from autoice_bench.errors import AutoIceError, SplitError, StoreError
 from autoice_bench.formats.chart_values import count_classes
+from autoice_bench.formats.plain_files import NotAFileError, read_bytes, require_file
 from autoice_bench.formats.rtt_folder import SceneFile
 from autoice_bench.formats.shard_writer import dump_json
 from autoice_bench.formats.shards import ZARR_METADATA
@@ -53,6 +54,8 @@ from autoice_bench.formats.store_layout import (
     SAR_ARRAY,
     VALID_COUNTS_ARRAY,
 )
+from autoice_bench.formats.zarr_safety import require_safe_array
+from autoice_bench.scene_id import is_scene_id
 
 
 @dataclass(frozen=True)
@@ -207,7 +210,7 @@ def _check_root(store: Store) -> list[str]:
     ids = set(store.scene_ids())
     present = sorted(store.scenes_path.iterdir()) if store.scenes_path.is_dir() else []
     problems = [
-        f"scenes/{path.name} has no {ZARR_METADATA}, so it is no scene; remove it"
+        f"scenes/{path.name} {_explain_no_scene(path)}, so it is no scene; remove it"
         for path in present
         if path.name not in ids
     ]
@@ -221,9 +224,15 @@ def _check_root(store: Store) -> list[str]:
     return problems
 
 
+def _explain_no_scene(path: Path) -> str:
+    return f"has no {ZARR_METADATA}" if is_scene_id(path.name) else "has no scene id for a name"
+
+
 def _check_index(store: Store) -> list[str]:
     try:
-        content = store.index_path.read_bytes()
+        content = read_bytes(store.index_path)
+    except NotAFileError as error:
+        return [f"{INDEX_NAME} {error.strerror}"]
     except OSError:
         return [f"{INDEX_NAME} is missing; `autoice-bench prepare` makes it again"]
     problems = []
@@ -261,7 +270,7 @@ def _differing_rows(recorded: list[dict[str, Any]], rebuilt: list[dict[str, Any]
 
 def _read_attributes(folder: Path) -> dict[str, Any]:
     try:
-        content = (folder / ZARR_METADATA).read_bytes()
+        content = read_bytes(folder / ZARR_METADATA)
         document = json.loads(content)
         attributes: dict[str, Any] = document["attributes"]
         if not isinstance(attributes["files"], dict) or dump_json(document) != content:
@@ -277,8 +286,11 @@ def _check_files(folder: Path, attributes: dict[str, Any]) -> Iterator[tuple[str
     """Hash every file of a scene; yield what is wrong with it, if anything, and its size."""
     expected: dict[str, dict[str, Any]] = attributes["files"]
     for name, digest in sorted(expected.items()):
+        if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+            yield f"files names {name!r}; expected a path inside the scene", 0
+            continue
         try:
-            with (folder / name).open("rb") as file:
+            with require_file(folder / name).open("rb") as file:
                 size = os.fstat(file.fileno()).st_size
                 if size != digest["bytes"]:
                     yield f"{name} holds {size} bytes; expected {digest['bytes']}", 0
@@ -290,7 +302,9 @@ def _check_files(folder: Path, attributes: dict[str, Any]) -> Iterator[tuple[str
             yield f"{name} is missing", 0
         except OSError as error:
             yield f"{name} cannot be read: {error.strerror}", 0
-    present = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    present = {
+        path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir()
+    }
     for name in sorted(present - {ZARR_METADATA, *expected}):
         yield f"{name} does not belong to the scene", 0
 
@@ -304,7 +318,9 @@ def _decode(folder: Path) -> dict[str, NDArray[Any]]:
     arrays: dict[str, NDArray[Any]] = {}
     for name in sorted(_array_names(folder)):
         try:
-            arrays[name] = np.asarray(zarr.open_array(folder / name, mode="r")[...])
+            require_safe_array(folder / name, texts=True)
+            array = zarr.open_array(folder / name, mode="r", zarr_format=3)
+            arrays[name] = np.asarray(array[...])
         except Exception as error:  # whatever a codec raises for bytes it cannot decode
             raise StoreError(f"array {name} cannot be decoded: {error}") from error
     return arrays

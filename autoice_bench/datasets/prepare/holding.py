@@ -24,7 +24,9 @@ from typing import Final
 from autoice_bench.datasets.store.index import SourceTimes
 from autoice_bench.errors import StoreError
 from autoice_bench.formats.locks import LockedError, hold_lock
-from autoice_bench.formats.store_layout import PARTIAL
+from autoice_bench.formats.own_folders import make_own_folder, require_own
+from autoice_bench.formats.plain_files import read_text
+from autoice_bench.formats.store_layout import PARTIAL, SCENES, SPLITS
 
 TOKEN_NAME: Final = "run.json"
 _JOURNAL_NAME: Final = "committed.jsonl"
@@ -76,10 +78,12 @@ def start_run(store_path: Path, part: Part | None = None) -> Iterator[Run]:
 
     Raises:
         StoreError: another run holds the store, or the same part.
-        OSError: the folder cannot be written.
+        OSError: the folder cannot be written, or a folder in it is a link.
     """
     partial = store_path / PARTIAL
-    partial.mkdir(parents=True, exist_ok=True)
+    make_own_folder(partial)
+    # Where this run will write and remove scenes and splits.
+    require_own(store_path / SCENES, store_path / SPLITS)
     # Parts share the store's lock, so that no plain run begins among them; each also holds a lock
     # of its own, so that no part runs twice.
     with _lock(partial / _LOCK_NAME, store_path, shared=part is not None) as note:
@@ -96,7 +100,7 @@ def read_journals(store_path: Path) -> dict[str, SourceTimes]:
     """What earlier runs committed since the index was last written; torn lines are skipped."""
     times: dict[str, SourceTimes] = {}
     for path in sorted((store_path / PARTIAL).glob(f"*/{_JOURNAL_NAME}")):
-        for line in path.read_text().splitlines():
+        for line in read_text(path).splitlines():
             try:
                 entry = json.loads(line)
                 times[entry.pop("scene_id")] = SourceTimes(**entry)
@@ -108,7 +112,9 @@ def read_journals(store_path: Path) -> dict[str, SourceTimes]:
 def remove_dead_runs(store_path: Path, alive: Run) -> None:
     """Remove what other runs left under ``.partial``; only for a run that holds the store alone."""
     for path in (store_path / PARTIAL).iterdir():
-        if path.is_dir() and path != alive.folder:
+        if path.is_symlink():
+            path.unlink()  # of no run; what it leads to is not ours
+        elif path.is_dir() and path != alive.folder:
             # The token first: removing the rest takes time, in which a worker that outlived its
             # run would otherwise still find it and commit.
             (path / TOKEN_NAME).unlink(missing_ok=True)

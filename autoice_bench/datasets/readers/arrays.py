@@ -34,6 +34,7 @@ from autoice_bench.formats.shards import (
     parse_layout,
     read_shard,
 )
+from autoice_bench.formats.zarr_safety import require_safe_array
 
 _REMEDY: Final = "remove the scene's folder and run `autoice-bench prepare` again"
 
@@ -281,6 +282,7 @@ class ZarrReader(ArrayReader):
         self._folder = folder
         self._label = label
         try:
+            require_safe_array(folder, texts=True)
             self._array = zarr.open_array(folder, mode="r", zarr_format=3)
         except (ValueError, KeyError, TypeError, OSError) as error:
             raise StoreError(f"{label}: {folder} cannot be opened: {error}") from error

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from autoice_bench.formats.plain_files import require_file
+
 MAX_OPEN_FILES: Final = 64
 
 
@@ -83,7 +85,8 @@ class OpenFiles:
             if file is None:
                 self._make_room()
                 # Not for programs that this process starts, such as reading processes.
-                file = self._files[key] = _OpenFile(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
+                descriptor = os.open(require_file(path), os.O_RDONLY | os.O_CLOEXEC)
+                file = self._files[key] = _OpenFile(descriptor)
             else:
                 self._files.move_to_end(key)
             file.n_users += 1

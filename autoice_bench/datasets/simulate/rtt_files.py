@@ -14,6 +14,7 @@ from autoice_bench.charts import CHARTS, FILL_VALUE
 from autoice_bench.datasets.simulate.land import ZONE_LIMITS_KM
 from autoice_bench.datasets.simulate.netcdf_files import Attributes, add_variable, write_netcdf
 from autoice_bench.datasets.simulate.scene import SimulatedScene
+from autoice_bench.formats.plain_files import require_file
 from autoice_bench.formats.variables import (
     AMSR2_VARIABLES,
     DISTANCE_MAP,
@@ -93,7 +94,7 @@ def global_attributes(scene: SimulatedScene, provenance: str) -> Attributes:
 def read_provenance(path: Path) -> str | None:
     """The ``simulation`` attribute of a file; None where it is not a simulated NetCDF file."""
     try:
-        with netCDF4.Dataset(path) as dataset:
+        with netCDF4.Dataset(require_file(path)) as dataset:
             simulated = getattr(dataset, "simulated", 0)
             return str(getattr(dataset, PROVENANCE, "")) if simulated == 1 else None
     except OSError:

@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 from autoice_bench.charts import CHARTS
 from autoice_bench.datasets.store.root import Store, compute_store_fingerprint
 from autoice_bench.errors import StoreError
+from autoice_bench.formats.plain_files import read_bytes
 from autoice_bench.formats.shards import ZARR_METADATA
 from autoice_bench.formats.whole_files import write_whole
 
@@ -158,7 +159,7 @@ def read_times(store: Store) -> dict[str, SourceTimes]:
 def read_index_table(store: Store) -> pa.Table | None:
     """``scenes.parquet`` as it is on disk; None where it is missing, damaged or of another form."""
     try:
-        content = store.index_path.read_bytes()
+        content = read_bytes(store.index_path)
         # A flipped byte of the values decodes to other values without an error.
         if store.index_sha256 not in (None, hashlib.sha256(content).hexdigest()):
             return None

@@ -22,6 +22,7 @@ from autoice_bench.datasets.store.downscaling import (
     Downscaling,
     downscale_array,
 )
+from autoice_bench.formats.own_folders import make_own_folder, require_own
 from autoice_bench.formats.shard_writer import (
     ArraySpec,
     Codec,
@@ -192,7 +193,8 @@ def move_overviews(folder: Path, scene: Path, ratios: Iterable[int]) -> None:
         scene: the scene's folder.
         ratios: which.
     """
-    (scene / OVERVIEWS).mkdir(exist_ok=True)
+    require_own(scene)
+    make_own_folder(scene / OVERVIEWS)
     for ratio in ratios:
         # What an interrupted run left there belongs to nothing.
         shutil.rmtree(scene / overview_path(ratio), ignore_errors=True)

@@ -25,6 +25,7 @@ from autoice_bench.datasets.store.overviews import (
 )
 from autoice_bench.errors import StoreError
 from autoice_bench.formats.label_rule import AUTOICE_2022, LabelRule
+from autoice_bench.formats.plain_files import read_bytes
 from autoice_bench.formats.rtt_folder import SourceKind
 from autoice_bench.formats.shard_writer import dump_json, group_metadata
 from autoice_bench.formats.shards import ZARR_METADATA
@@ -42,6 +43,7 @@ from autoice_bench.formats.variables import (
     GridAnchor,
 )
 from autoice_bench.formats.whole_files import is_partial, write_whole
+from autoice_bench.scene_id import is_scene_id
 from autoice_bench.wording import format_count
 
 LICENCE: Final = "CC-BY-4.0"
@@ -164,15 +166,29 @@ class Store:
         return self.path / INDEX_NAME
 
     def scene_path(self, scene_id: str) -> Path:
+        """Folder of a scene, whether it is there or not.
+
+        Raises:
+            StoreError: ``scene_id`` is none, and may be a path that leads out of the store.
+        """
+        if not is_scene_id(scene_id):
+            raise StoreError(
+                f"store {self.path}: no scene {scene_id!r}; expected a scene id such as "
+                "20180607T184326_dmi"
+            )
         return self.scenes_path / scene_id
 
     def scene_ids(self) -> tuple[str, ...]:
-        """Ids of the scenes that exist, sorted: those whose ``zarr.json`` is there."""
+        """Ids of the scenes that exist, sorted: folders named so whose ``zarr.json`` is there."""
         if not self.scenes_path.is_dir():
             return ()
         with os.scandir(self.scenes_path) as entries:
             names = sorted(entry.name for entry in entries)
-        return tuple(name for name in names if (self.scenes_path / name / ZARR_METADATA).is_file())
+        return tuple(
+            name
+            for name in names
+            if is_scene_id(name) and (self.scenes_path / name / ZARR_METADATA).is_file()
+        )
 
 
 def open_store(path: Store | Path | str, *, require_complete: bool = False) -> Store:
@@ -277,7 +293,7 @@ def compute_store_fingerprint(
 
 def _read_root(path: Path) -> dict[str, Any]:
     try:
-        content = (path / ZARR_METADATA).read_bytes()
+        content = read_bytes(path / ZARR_METADATA)
     except (FileNotFoundError, NotADirectoryError):
         found = "a folder that is no store" if path.is_dir() else "nothing"
         raise StoreError(

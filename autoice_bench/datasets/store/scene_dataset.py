@@ -26,6 +26,7 @@ from autoice_bench.formats.variables import (
     VARIABLES,
     Variable,
 )
+from autoice_bench.formats.zarr_safety import require_safe_group
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -61,17 +62,12 @@ def open_scene(
         ``longitude`` at the tie points (degrees).
 
     Raises:
-        StoreError: no such store or scene.
+        StoreError: no such store or scene, or the scene is not what a store holds.
     """
     import xarray as xr  # half a second that reading processes need not spend
 
     store = store if isinstance(store, Store) else open_store(store)
-    path = store.scene_path(scene_id)
-    if not (path / ZARR_METADATA).is_file():
-        raise StoreError(
-            f"store {store.path}: no scene {scene_id} among its {len(store.scene_ids())} scenes"
-        )
-    stacked = xr.open_zarr(path, chunks={} if mask or physical else None)
+    stacked = open_stacked(store, scene_id, chunks={} if mask or physical else None)
     variables: dict[str, xr.DataArray] = {}
     for array in _SHOWN:
         if array.name not in stacked:
@@ -94,6 +90,34 @@ def open_scene(
     coordinates = {name: stacked[name] for name in TIE_ARRAYS}
     dataset = xr.Dataset(variables, coords=coordinates, attrs=stacked.attrs)
     return dataset.drop_encoding()
+
+
+def open_stacked(
+    store: Store, scene_id: str, *, chunks: dict[str, int] | None = None
+) -> xr.Dataset:
+    """Open one scene with xarray as it is stored: channels and charts along a dimension each.
+
+    Args:
+        store: an open store.
+        scene_id: such as ``20180607T184326_dmi``.
+        chunks: as xarray takes it; None reads without dask.
+
+    Raises:
+        StoreError: no such scene, or it cannot be opened safely.
+    """
+    import xarray as xr
+
+    path = store.scene_path(scene_id)
+    if not (path / ZARR_METADATA).is_file():
+        raise StoreError(
+            f"store {store.path}: no scene {scene_id} among its {len(store.scene_ids())} scenes"
+        )
+    try:
+        require_safe_group(path)
+        scene: xr.Dataset = xr.open_zarr(path, chunks=chunks, zarr_format=3)
+    except (ValueError, KeyError, TypeError, OSError) as error:
+        raise StoreError(f"scene {scene_id}: cannot be opened: {error}") from error
+    return scene
 
 
 def _mask_sar(variables: dict[str, xr.DataArray]) -> None:

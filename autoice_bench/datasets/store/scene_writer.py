@@ -23,6 +23,7 @@ from autoice_bench.datasets.sources.tie_points import compute_footprint
 from autoice_bench.datasets.store.overviews import write_overviews
 from autoice_bench.datasets.store.root import StoreOptions
 from autoice_bench.errors import SceneError, StoreError
+from autoice_bench.formats.plain_files import require_file
 from autoice_bench.formats.rtt_folder import SceneFile
 from autoice_bench.formats.shard_writer import (
     ArraySpec,
@@ -63,7 +64,7 @@ class FileDigest:
 
 def read_digest(path: Path) -> FileDigest:
     """Hash a file."""
-    with path.open("rb") as file:
+    with require_file(path).open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         return FileDigest(path.name, os.fstat(file.fileno()).st_size, sha256)
 

@@ -24,7 +24,7 @@ from autoice_bench.scoring.leaderboard.submission import (
     Submission,
     parse_description,
     read_submission,
-    require_safe_name,
+    require_submission_name,
 )
 from autoice_bench.scoring.leaderboard.submission_tables import (
     HISTOGRAMS_FILE,
@@ -74,7 +74,7 @@ def _check_submission(submission: Submission) -> Iterator[str]:
     if submission.name != folder.name:
         yield f"is named {submission.name!r}; expected the folder's name"
     try:
-        require_safe_name(submission.name)
+        require_submission_name(submission.name)
         described = {key: metadata.get(key) for key in DESCRIPTION_FIELDS}
         parse_description(described, "submission.json")
     except LeaderboardError as error:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -20,6 +19,9 @@ import pyarrow as pa
 from autoice_bench import __version__
 from autoice_bench.errors import LabelError, LeaderboardError
 from autoice_bench.formats.label_rule import LabelRule
+from autoice_bench.formats.names import require_safe_name
+from autoice_bench.formats.own_folders import require_own
+from autoice_bench.formats.plain_files import is_there, read_text
 from autoice_bench.formats.whole_files import whole_folder
 from autoice_bench.scoring.evaluate import Evaluation
 from autoice_bench.scoring.leaderboard.submission_metadata import validate_metadata
@@ -40,15 +42,6 @@ from autoice_bench.scoring.truth.protocol import TruthScene
 
 SCHEMA_VERSION: Final = 1
 SUBMISSION_FILE: Final = "submission.json"
-
-_RESERVED = {
-    "CON",
-    "PRN",
-    "AUX",
-    "NUL",
-    *(f"{port}{n}" for port in ("COM", "LPT") for n in range(10)),
-}
-_SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}")
 
 
 @dataclass(frozen=True)
@@ -104,20 +97,13 @@ class Submission:
         return str(self.metadata["name"])
 
 
-def require_safe_name(name: str) -> str:
-    """Return ``name`` if it can be a folder's name everywhere.
+def require_submission_name(name: str) -> str:
+    """Return ``name`` if a submission or a board can be called so; see ``require_safe_name``.
 
     Raises:
-        LeaderboardError: it has other characters than letters, digits and ``._+-``, starts with
-            one of these marks, ends with a dot, is longer than 100, or names a device.
+        LeaderboardError: it cannot be a folder's name everywhere.
     """
-    reserved = name.split(".", maxsplit=1)[0].upper() in _RESERVED
-    if _SAFE_NAME.fullmatch(name) is None or name.endswith(".") or reserved:
-        raise LeaderboardError(
-            f"name {name!r}; expected 1-100 letters, digits and . _ + -, beginning with a letter "
-            "or digit, not ending with a dot and no device name of Windows (choose with --name)"
-        )
-    return name
+    return require_safe_name(name, LeaderboardError, advice="choose with --name")
 
 
 def parse_description(content: Mapping[str, Any], where: str) -> SubmissionDescription:
@@ -152,10 +138,10 @@ def find_description(file: Path | None, predictions: Path) -> SubmissionDescript
     """
     beside = (predictions if predictions.is_dir() else predictions.parent) / DESCRIPTION_FILE
     path = file or beside
-    if file is None and not path.is_file():
+    if file is None and not is_there(path):
         return SubmissionDescription()
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(read_text(path))
     except (OSError, ValueError) as error:
         raise LeaderboardError(f"{path}: cannot be read as JSON: {error}") from error
     if not isinstance(content, dict):
@@ -175,7 +161,7 @@ def require_free(leaderboard: Path, board: str, name: str, *, replace: bool) -> 
     Raises:
         LeaderboardError: the name is unsafe, or taken and ``replace`` is not set.
     """
-    folder = leaderboard / require_safe_name(board) / require_safe_name(name)
+    folder = leaderboard / require_submission_name(board) / require_submission_name(name)
     if folder.exists() and not replace:
         raise LeaderboardError(
             f"{folder}: a submission of this name exists; --replace replaces it, --name renames"
@@ -212,6 +198,7 @@ def write_submission(
     folder = leaderboard / evaluation.board / name
     metadata = _metadata(evaluation, name, description or SubmissionDescription())
     try:
+        require_own(folder.parent)
         with whole_folder(folder, replace=replace) as partial:
             _write_files(partial, evaluation, scores, metadata)
     except OSError as error:
@@ -231,7 +218,7 @@ def read_submission(folder: Path) -> Submission:
         LeaderboardError: a file is missing or is not what it should be.
     """
     try:
-        metadata = json.loads((folder / SUBMISSION_FILE).read_text(encoding="utf-8"))
+        metadata = json.loads(read_text(folder / SUBMISSION_FILE))
         validate_metadata(metadata)
         scores = read_table(folder / SCORES_FILE, SCORES_SCHEMA)
         histograms = read_table(folder / HISTOGRAMS_FILE, HISTOGRAMS_SCHEMA)

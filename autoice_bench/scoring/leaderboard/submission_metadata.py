@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from autoice_bench.charts import CHART_NAMES
-from autoice_bench.scene_id import is_scene_name
+from autoice_bench.scene_id import is_scene_id
 
 _STRINGS: Final = (
     "name",
@@ -85,7 +85,7 @@ def _validate_scene(scene: object) -> str:
     if not isinstance(scene, dict):
         raise ValueError(f"scenes holds {scene!r}; expected objects")
     scene_id: str = _require(scene, "scene_id", str, "scenes: ")
-    if not is_scene_name(scene_id):
+    if not is_scene_id(scene_id):
         raise ValueError(f"scenes: {scene_id!r} is no scene id")
     where = f"scene {scene_id}: "
     _require(scene, "truth_sha256", str, where)

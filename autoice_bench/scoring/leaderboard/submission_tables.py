@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from autoice_bench.charts import CHARTS
+from autoice_bench.formats.plain_files import read_bytes, require_file
 
 SCORES_FILE: Final = "scores.parquet"
 HISTOGRAMS_FILE: Final = "histograms.parquet"
@@ -94,7 +95,7 @@ def read_table(path: Path, schema: pa.Schema) -> pd.DataFrame:
         ValueError: its columns or types are others, or a row does not say what it is about
             (``pyarrow.ArrowException`` or ``OSError`` if it is damaged).
     """
-    with path.open("rb") as file:  # a missing file is told apart from a damaged one
+    with require_file(path).open("rb") as file:  # a missing file is told apart from a damaged one
         table = pq.read_table(file)
     if not table.schema.equals(schema):
         raise ValueError(f"{path.name} has columns {table.schema.names} or types of another format")
@@ -139,4 +140,4 @@ def parse_histogram_table(
 
 def hash_file(path: Path) -> str:
     """SHA-256 of a file's bytes, as hexadecimal."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return hashlib.sha256(read_bytes(path)).hexdigest()

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,13 @@ from numpy.typing import NDArray
 from autoice_bench.charts import CHART_NAMES
 from autoice_bench.errors import PredictionError
 from autoice_bench.formats.netcdf import NetcdfFile, open_netcdf
+from autoice_bench.formats.plain_files import NotAFileError, is_there, require_file
 from autoice_bench.formats.shards import ZARR_METADATA
+from autoice_bench.formats.zarr_safety import (
+    V2_GROUP_METADATA,
+    V2_METADATA,
+    require_safe_array,
+)
 from autoice_bench.scene_id import is_scene_name, parse_scene_id
 
 if TYPE_CHECKING:
@@ -79,7 +85,7 @@ class NetcdfFolder(Predictions):
 
     def _file(self, scene_id: str) -> Path:
         candidates = (self.path / f"{scene_id}{suffix}" for suffix in _SCENE_SUFFIXES)
-        return next(file for file in candidates if file.is_file())
+        return next(file for file in candidates if is_there(file))
 
     def read_shapes(self, scene_id: str) -> dict[str, tuple[int, ...]]:
         with _open(self._file(scene_id)) as file:
@@ -125,37 +131,51 @@ class ZarrGroups(Predictions):
 
     format_name = "zarr"
 
-    def _group(self, scene_id: str) -> zarr.Group:
+    def _open(self, scene_id: str, name: str) -> zarr.Array[Any] | None:
+        """One array, None where the scene has none of that name.
+
+        Arrays are opened one by one in their own folders. The group's consolidated metadata may
+        list arrays that are there no more, which would read as zeros; and what else lies in a
+        stranger's group is not touched.
+        """
         import zarr  # a quarter of a second in every process, and seldom needed
 
+        folder = self.path / scene_id / name
+        if not any(is_there(folder / metadata) for metadata in (ZARR_METADATA, V2_METADATA)):
+            return None
         try:
-            # Consolidated metadata lists arrays that are there no more, and they read as zeros.
-            return zarr.open_group(str(self.path / scene_id), mode="r", use_consolidated=False)
-        except (OSError, ValueError) as error:
-            raise PredictionError(f"{self.path / scene_id}: not a Zarr group: {error}") from error
+            require_safe_array(folder, v2=True)
+            return zarr.open_array(str(folder), mode="r")
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise PredictionError(f"{folder}: not a Zarr array to read: {error}") from error
 
-    def _array(self, scene_id: str, name: str) -> NDArray[Any]:
-        array = self._group(scene_id)[name]
+    def _read(self, scene_id: str, name: str) -> NDArray[Any] | None:
+        array = self._open(scene_id, name)
+        if array is None:
+            return None
         try:
-            return np.asarray(cast("zarr.Array[Any]", array)[...])
+            return np.asarray(array[...])
         except (OSError, ValueError, RuntimeError) as error:
             raise PredictionError(f"{self.path / scene_id}/{name}: damaged: {error}") from error
 
     def read_shapes(self, scene_id: str) -> dict[str, tuple[int, ...]]:
-        arrays = dict(self._group(scene_id).arrays())
-        return {name: arrays[name].shape for name in CHART_NAMES if name in arrays}
+        arrays = {name: self._open(scene_id, name) for name in CHART_NAMES}
+        return {name: array.shape for name, array in arrays.items() if array is not None}
 
     def read(self, scene_id: str, chart_name: str) -> NDArray[Any]:
-        return self._array(scene_id, chart_name)
+        values = self._read(scene_id, chart_name)
+        if values is None:
+            raise PredictionError(f"{self.path / scene_id}: no array {chart_name}")
+        return values
 
     def read_tie_points(self, scene_id: str) -> TieArrays | None:
-        group = self._group(scene_id)
-        if any(name not in group for name in TIE_POINT_NAMES):
-            return None
-        return {
-            name: self._array(scene_id, name).astype(np.float64, copy=False)
-            for name in TIE_POINT_NAMES
-        }
+        found: dict[str, NDArray[np.float64]] = {}
+        for name in TIE_POINT_NAMES:
+            values = self._read(scene_id, name)
+            if values is None:
+                return None
+            found[name] = values.astype(np.float64, copy=False)
+        return found
 
 
 def open_predictions(path: Path) -> Predictions:
@@ -168,7 +188,14 @@ def open_predictions(path: Path) -> Predictions:
     if path.is_file():
         return _open_upload_package(path)
     if not path.is_dir():
-        raise PredictionError(f"{path}: no such file or folder")
+        problem = f"{path}: no such file or folder"
+        try:
+            require_file(path)
+        except NotAFileError as error:
+            problem = f"{error} or folder of predictions"
+        except OSError:
+            pass
+        raise PredictionError(problem)
     found = [
         predictions
         for predictions in (_netcdf_folder(path), _zarr_groups(path), _upload_folder(path))
@@ -260,14 +287,14 @@ def _zarr_groups(path: Path) -> ZarrGroups | None:
         child.name
         for child in sorted(path.iterdir())
         if is_scene_name(child.name)
-        and ((child / ZARR_METADATA).is_file() or (child / ".zgroup").is_file())
+        and ((child / ZARR_METADATA).is_file() or (child / V2_GROUP_METADATA).is_file())
     )
     return ZarrGroups(path, scene_ids) if scene_ids else None
 
 
 def _upload_folder(path: Path) -> UploadPackage | None:
     file = path / UPLOAD_NAME
-    return _open_upload_package(file) if file.is_file() else None
+    return _open_upload_package(file) if is_there(file) else None
 
 
 def _open_upload_package(path: Path) -> UploadPackage:

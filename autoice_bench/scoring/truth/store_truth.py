@@ -13,9 +13,12 @@ import numpy as np
 from autoice_bench.charts import CHART_NAMES
 from autoice_bench.errors import LabelError, SplitError, StoreError
 from autoice_bench.formats.label_rule import LabelRule
+from autoice_bench.formats.plain_files import read_text
 from autoice_bench.formats.shards import ZARR_METADATA, read_shard
 from autoice_bench.formats.split_file import Split, read_split
 from autoice_bench.formats.store_layout import CHARTS_ARRAY, FORMAT_VERSION, SCENES
+from autoice_bench.formats.zarr_safety import require_safe_group
+from autoice_bench.scene_id import is_scene_id
 from autoice_bench.scoring.truth.protocol import Charts, TruthScene
 
 """Array of a scene that holds the three charts."""
@@ -77,7 +80,7 @@ class StoreTruth:
         Raises:
             StoreError: the charts are damaged.
         """
-        folder = self.path / SCENES / scene_id
+        folder = self._folder(scene_id)
         metadata = _read_json(folder / CHARTS_ARRAY.name / ZARR_METADATA)
         try:
             if metadata is not None:
@@ -115,8 +118,13 @@ class StoreTruth:
         self._attributes  # noqa: B018  a missing store is a clearer error than a missing split
         return read_split(self.path, split)
 
+    def _folder(self, scene_id: str) -> Path:
+        if not is_scene_id(scene_id):
+            raise StoreError(f"{self.path}: no scene {scene_id!r}; expected a scene id")
+        return self.path / SCENES / scene_id
+
     def _scene(self, scene_id: str) -> TruthScene:
-        folder = self.path / SCENES / scene_id
+        folder = self._folder(scene_id)
         attributes = _read_group_attributes(folder)
         if attributes is None:
             raise SplitError(f"{self.path}: scene {scene_id} of the split is not in the store")
@@ -138,7 +146,8 @@ class StoreTruth:
 def _read_with_xarray(folder: Path) -> Charts:
     import xarray as xr  # half a second in every process, and seldom needed
 
-    with xr.open_zarr(folder, chunks=None, mask_and_scale=False) as scene:
+    require_safe_group(folder)
+    with xr.open_zarr(folder, chunks=None, mask_and_scale=False, zarr_format=3) as scene:
         names = [str(name) for name in scene["chart"].values]
         values = np.asarray(scene[CHARTS_ARRAY.name].values)
     return {name: values[names.index(name)] for name in CHART_NAMES}
@@ -146,9 +155,11 @@ def _read_with_xarray(folder: Path) -> Charts:
 
 def _read_json(path: Path) -> dict[str, Any] | None:
     try:
-        content = json.loads(path.read_text())
+        content = json.loads(read_text(path))
     except (FileNotFoundError, NotADirectoryError):
         return None
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be read: {error.strerror or error}") from None
     except ValueError as error:
         raise StoreError(f"{path}: damaged: {error}") from None
     if not isinstance(content, dict):

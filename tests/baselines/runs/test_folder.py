@@ -150,7 +150,7 @@ def test_a_full_disk_is_said_in_one_line(tmp_path: Path, monkeypatch: pytest.Mon
         raise OSError(errno.ENOSPC, "No space left on device", str(path))
 
     monkeypatch.setattr(run_folder, "write_whole", fill)
-    monkeypatch.setattr(Path, "open", fill)
+    monkeypatch.setattr(run_folder, "open_own", fill)
     writes: list[Callable[[], None]] = [
         lambda: run.log("line"),
         lambda: run.append_metrics({"epoch": 1}),

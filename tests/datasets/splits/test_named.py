@@ -178,9 +178,10 @@ def test_missing_but_possible_split_is_explained(tmp_path: Path) -> None:
 
 
 def test_created_splits_are_written_all_or_none(tmp_path: Path) -> None:
-    free, taken = (Split(name, "", None, ("a",), (), ()) for name in ("free", "taken"))
+    first, second = "20300101T000000_cis", "20300102T000000_cis"
+    free, taken = (Split(name, "", None, (first,), (), ()) for name in ("free", "taken"))
     write_created_splits(tmp_path, [taken])
-    changed = Split("taken", "", None, ("b",), (), ())
+    changed = Split("taken", "", None, (second,), (), ())
     with pytest.raises(SplitError, match="split taken exists"):
         write_created_splits(tmp_path, [free, changed])
     assert split_names(tmp_path) == ["taken"]

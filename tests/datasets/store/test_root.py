@@ -119,12 +119,13 @@ def test_completing(path: Path) -> None:
 
 
 def test_only_folders_with_metadata_are_scenes(path: Path) -> None:
-    for name in ("b", "a", "empty"):
+    first, second = "20300101T000000_cis", "20300102T000000_dmi"
+    for name in (second, first, "20300103T000000_cis", "other", f"{first}_prep"):
         (path / "scenes" / name).mkdir()
-    for name in ("a", "b"):
+    for name in (first, second, "other", f"{first}_prep"):
         (path / "scenes" / name / "zarr.json").write_text("{}")
     (path / "scenes" / "file").write_text("")
-    assert open_store(path).scene_ids() == ("a", "b")
+    assert open_store(path).scene_ids() == (first, second)
     shutil.rmtree(path / "scenes")
     assert open_store(path).scene_ids() == ()
 
@@ -373,3 +374,9 @@ def test_unknown_scene(prepared_store: Path) -> None:
         open_scene(prepared_store, "20300101T000000_cis")
     with pytest.raises(StoreError, match="found nothing"):
         open_scene(prepared_store.with_name("absent"), "20300101T000000_cis")
+
+
+@pytest.mark.parametrize("name", ["../x", "/etc", "", "20300101T000000_cis/..", "x"])
+def test_what_is_no_scene_id_leads_nowhere(path: Path, name: str) -> None:
+    with pytest.raises(StoreError, match="expected a scene id such as"):
+        open_store(path).scene_path(name)

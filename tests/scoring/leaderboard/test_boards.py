@@ -30,7 +30,7 @@ from autoice_bench.scoring.leaderboard.submission import (
     find_description,
     parse_description,
     read_submission,
-    require_safe_name,
+    require_submission_name,
     write_submission,
 )
 from autoice_bench.scoring.leaderboard.submission_tables import hash_file
@@ -204,7 +204,7 @@ def test_bad_submissions_hide_no_other(root: Path) -> None:
 
 @pytest.mark.parametrize("name", ["a", "ASPP-6_12.18+x", "0", "x" * 100])
 def test_safe_names(name: str) -> None:
-    assert require_safe_name(name) == name
+    assert require_submission_name(name) == name
 
 
 @pytest.mark.parametrize(
@@ -212,7 +212,7 @@ def test_safe_names(name: str) -> None:
 )
 def test_unsafe_names_are_refused(name: str) -> None:
     with pytest.raises(LeaderboardError, match="expected 1-100 letters"):
-        require_safe_name(name)
+        require_submission_name(name)
 
 
 def test_descriptions_are_strict(tmp_path: Path) -> None:

@@ -1,0 +1,85 @@
+"""Files that are files: everything else is named, and never opened."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import socket
+from pathlib import Path
+
+import pytest
+
+from autoice_bench.formats.plain_files import (
+    NotAFileError,
+    is_there,
+    read_bytes,
+    read_text,
+    require_file,
+    require_plain_tree,
+)
+
+pytestmark = pytest.mark.timeout(20)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "file"
+    path.write_text("content")
+    return path
+
+
+def test_files_and_links_to_them(file: Path, tmp_path: Path) -> None:
+    link = tmp_path / "link"
+    link.symlink_to(file)
+    for path in (file, link):
+        assert require_file(path) == path
+        assert read_text(path) == "content"
+        assert read_bytes(path) == b"content"
+        assert is_there(path)
+    require_plain_tree(tmp_path)
+
+
+def make(path: Path, kind: str) -> Path:
+    """Something that is no file."""
+    if kind == "a folder":
+        path.mkdir()
+    elif kind == "a FIFO":
+        os.mkfifo(path)
+    elif kind == "a device":
+        path.symlink_to("/dev/zero")
+    elif kind == "a socket":
+        with socket.socket(socket.AF_UNIX) as server:
+            os.chdir(path.parent)  # the name of a socket is short
+            server.bind(path.name)
+    else:
+        path.symlink_to("nowhere")
+    return path
+
+
+@pytest.mark.parametrize(
+    "kind", ["a folder", "a FIFO", "a device", "a socket", "a link to nowhere, which is not there"]
+)
+def test_what_is_none_is_named(tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = make(tmp_path / "x", kind)
+    assert is_there(path)
+    with pytest.raises(NotAFileError, match=f"x is {kind}; expected a file$") as caught:
+        read_bytes(path)
+    assert caught.value.strerror == f"is {kind}; expected a file"
+    if kind != "a folder":
+        with pytest.raises(NotAFileError):
+            require_plain_tree(tmp_path)
+
+
+def test_errors_come_back_from_other_processes(tmp_path: Path) -> None:
+    with pytest.raises(NotAFileError) as caught:
+        require_file(tmp_path)
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert isinstance(again, OSError)
+    assert again.strerror == caught.value.strerror
+
+
+def test_nothing_is_told_apart(tmp_path: Path) -> None:
+    assert not is_there(tmp_path / "x")
+    with pytest.raises(FileNotFoundError):
+        require_file(tmp_path / "x")
