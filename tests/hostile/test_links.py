@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -161,15 +162,15 @@ def test_files_of_a_run(prepared_store: Path, tmp_path: Path, elsewhere: Path, n
         (run.path / name).unlink()
     move_away(run.path / name, elsewhere if name == "checkpoints" else elsewhere / name)
     before = digest(elsewhere)
-    write = {
+    writes: dict[str, Callable[[], object]] = {
         "lock": lambda: make_run(run.path, prepared_store),
         "log.txt": lambda: run.log("a line"),
         "checkpoints": lambda: write_checkpoint(
             checkpoint_path(run.checkpoints, "last"), Checkpoint({}, {})
         ),
-    }[name]
+    }
     with pytest.raises(BaselineError, match=f"{name} is a link, through which"):
-        write()
+        writes[name]()
     assert digest(elsewhere) == before
 
 

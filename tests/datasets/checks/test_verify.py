@@ -173,7 +173,7 @@ def test_folder_in_place_of_a_shard(store: Path) -> None:
     shard.unlink()
     shard.mkdir()
     assert check_scene(opened, scene_id, None).problems == (
-        f"scene {scene_id}: sar/c/0/0/0 cannot be read: Is a directory",
+        f"scene {scene_id}: sar/c/0/0/0 cannot be read: is a folder; expected a file",
     )
 
 

@@ -229,7 +229,7 @@ def test_any_flipped_byte_of_the_root_is_noticed(path: Path) -> None:
 def test_unreadable_root(path: Path) -> None:
     (path / "zarr.json").unlink()
     (path / "zarr.json").mkdir()
-    expect_refusal(path, "zarr.json cannot be read: Is a directory")
+    expect_refusal(path, "zarr.json cannot be read: is a folder; expected a file")
 
 
 def test_truncated_root(path: Path) -> None:
