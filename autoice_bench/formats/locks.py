@@ -18,6 +18,7 @@ from typing import Final
 
 from autoice_bench.formats.own_folders import open_own
 
+_HELD: Final = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES)
 _NO_LOCKS: Final = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP)
 
 
@@ -47,7 +48,7 @@ def hold_lock(path: Path, *, shared: bool = False) -> Iterator[bool]:
 
     Raises:
         LockedError: another process holds it.
-        OSError: the file cannot be opened, or is a link or no file.
+        OSError: the file cannot be opened or locked, or is a link or no file.
     """
     # Never through a link, whose target would be written over. A program started meanwhile does
     # not inherit the lock and keep it.
@@ -57,9 +58,11 @@ def hold_lock(path: Path, *, shared: bool = False) -> Iterator[bool]:
         try:
             fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         except OSError as error:
-            if error.errno not in _NO_LOCKS:
+            if error.errno in _HELD:
                 holder = os.read(descriptor, 256).decode(errors="replace").strip()
                 raise LockedError(holder) from None
+            if error.errno not in _NO_LOCKS:
+                raise
             is_held = False
         # A courtesy to whoever is refused; a full disk must not prevent the work for it.
         try:

@@ -1,8 +1,9 @@
 """Files and folders that appear whole: written under another name, made durable, then renamed.
 
 Whoever reads a name sees what was there before or all of what is new, also after a kill, a full
-disk or a power cut. Every file that this package writes goes through one of three doors:
-``write_whole`` for bytes, ``whole_file`` and ``whole_folder`` for what a library or a loop writes.
+disk or a power cut. Files go through one of three doors: ``write_whole`` for bytes, ``whole_file``
+and ``whole_folder`` for what a library or a loop writes. Scenes of a store, which many processes
+write, have a way of their own (``datasets.store.scene_writer``); logs and journals only grow.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import ctypes
 import errno
 import fcntl
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -23,6 +25,8 @@ from autoice_bench.formats.own_folders import require_own
 PARTIAL_SUFFIX: Final = ".partial"
 """Ends the names under which something is being written; they begin with a dot."""
 _DISPLACED_SUFFIX: Final = ".old"
+
+_TRIES: Final = 10
 
 _AT_FDCWD: Final = -100
 _RENAME_EXCHANGE: Final = 2  # of linux/fs.h
@@ -76,10 +80,7 @@ def whole_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
     require_own(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     _sweep(path)
-    partial = _partial_of(path)
-    partial.mkdir()
-    # Held while the folder is being filled, so that the next writer knows it from a dead one's.
-    descriptor = _lock_folder(partial)
+    partial, descriptor = _make_partial(path)
     try:
         yield partial
         sync_tree(partial)
@@ -127,6 +128,23 @@ def _partial_of(path: Path) -> Path:
     return path.with_name(f".{path.name}.{uuid.uuid4().hex}{PARTIAL_SUFFIX}")
 
 
+def _make_partial(path: Path) -> tuple[Path, int | None]:
+    """An empty folder to fill, and its lock; None on a file system without locks.
+
+    The lock is held while the folder is being filled, so that the next writer knows it from a dead
+    one's. One that sweeps between the two steps here takes it for dead: then another is made.
+    """
+    for _ in range(_TRIES):
+        partial = _partial_of(path)
+        partial.mkdir()
+        descriptor = _lock_folder(partial)
+        if partial.is_dir():
+            break
+        if descriptor is not None:
+            os.close(descriptor)
+    return partial, descriptor
+
+
 def _sync_file(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
@@ -172,20 +190,44 @@ def _exchange(partial: Path, path: Path) -> None:
 
 
 def _sweep(path: Path) -> None:
-    """Clear away what killed writers of a folder left; put back what one had just displaced."""
-    for old in path.parent.glob(f".{path.name}.*{_DISPLACED_SUFFIX}"):
-        if old.is_symlink():
-            continue  # of somebody else
+    """Clear away what killed writers of a folder left; put back what one had just displaced.
+
+    What a living writer holds stays: it has the lock of the folder that it fills, which is at
+    ``path`` already while the one it displaced waits to be removed.
+    """
+    names = re.compile(
+        rf"\.{re.escape(path.name)}\.[0-9a-f]{{32}}"
+        rf"({re.escape(PARTIAL_SUFFIX)}|{re.escape(_DISPLACED_SUFFIX)})"
+    )
+    found = [left for left in path.parent.iterdir() if names.fullmatch(left.name)]
+    for old in found:
+        if old.suffix != _DISPLACED_SUFFIX or old.is_symlink():  # a link is of somebody else
+            continue
+        if _is_held(old.with_suffix(PARTIAL_SUFFIX)) or _is_held(path):
+            continue
         if path.exists():
             shutil.rmtree(old, ignore_errors=True)
         else:
             with suppress(OSError):
                 old.rename(path)
-    for left in path.parent.glob(f".{path.name}.*{PARTIAL_SUFFIX}"):
+    for left in found:
+        if left.suffix != PARTIAL_SUFFIX:
+            continue
         descriptor = _lock_folder(left)
         if descriptor is not None:  # nobody is filling it
             shutil.rmtree(left, ignore_errors=True)
             os.close(descriptor)
+
+
+def _is_held(folder: Path) -> bool:
+    """Whether somebody holds the lock of a folder that is there."""
+    if not folder.is_dir():
+        return False
+    descriptor = _lock_folder(folder)
+    if descriptor is None:
+        return True
+    os.close(descriptor)
+    return False
 
 
 def _lock_folder(folder: Path) -> int | None:

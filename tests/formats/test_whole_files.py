@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from autoice_bench.formats import whole_files
 from autoice_bench.formats.whole_files import (
     is_partial,
     remove_partial_files,
@@ -142,9 +143,51 @@ def test_a_folder_that_another_process_is_filling_is_left_alone(tmp_path: Path) 
 
 
 def test_a_folder_displaced_by_a_killed_writer_comes_back(tmp_path: Path) -> None:
-    (tmp_path / ".a.0123.old").mkdir()
-    (tmp_path / ".a.0123.old" / "one").write_text("x")
+    displaced = tmp_path / f".a.{'0' * 32}.old"
+    displaced.mkdir()
+    (displaced / "one").write_text("x")
     with pytest.raises(FileExistsError):
         fill(tmp_path / "a", "y")
     assert (tmp_path / "a" / "one").read_text() == "x"
+    assert names(tmp_path) == ["a"]
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_what_is_left_of_a_longer_name_is_not_taken(tmp_path: Path, is_there: bool) -> None:
+    other = tmp_path / f".a.v2.{'0' * 32}.old"
+    other.mkdir()
+    (other / "one").write_text("of a.v2")
+    if is_there:
+        fill(tmp_path / "a", "x")
+    fill(tmp_path / "a", "y", replace=True)
+    assert (tmp_path / "a" / "one").read_text() == "y"
+    assert (other / "one").read_text() == "of a.v2"
+
+
+def test_names_with_marks_of_patterns_are_swept_too(tmp_path: Path) -> None:
+    left = tmp_path / f".a[1].{'0' * 32}.partial"
+    left.mkdir()
+    fill(tmp_path / "a[1]", "x")
+    assert names(tmp_path) == ["a[1]"]
+
+
+def test_what_a_living_writer_displaced_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ctypes, "CDLL", lambda *_, **__: object())  # two renames, not one exchange
+    fill(tmp_path / "a", "x")
+    rename = Path.rename
+    between: list[list[str]] = []
+
+    def sweep_after(path: Path, target: Path) -> Path:
+        moved = rename(path, target)
+        whole_files._sweep(tmp_path / "a")  # what another writer does first
+        between.append(names(tmp_path))
+        return moved
+
+    monkeypatch.setattr(Path, "rename", sweep_after)
+    fill(tmp_path / "a", "y", replace=True)
+    monkeypatch.undo()
+    assert [len(found) for found in between] == [2, 2, 2]
+    assert (tmp_path / "a" / "one").read_text() == "y"
     assert names(tmp_path) == ["a"]
