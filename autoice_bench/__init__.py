@@ -21,6 +21,7 @@ _DOORS = {
     "PatchLoader": "datasets.batches.torch_datasets",
     "SceneDataset": "datasets.batches.torch_datasets",
     "FeatureAssembler": "baselines.inputs.features",
+    "allow_imports": "baselines.networks.foreign",
     "predict": "baselines.inference.predict",
     "score": "scoring.score",
     "show": "pictures.show",
@@ -33,6 +34,7 @@ __all__ = [
     "SceneDataset",
     "Store",
     "__version__",
+    "allow_imports",
     "errors",
     "open_scene",
     "open_store",
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
     from autoice_bench import errors
     from autoice_bench.baselines.inference.predict import predict
     from autoice_bench.baselines.inputs.features import FeatureAssembler
+    from autoice_bench.baselines.networks.foreign import allow_imports
     from autoice_bench.datasets.batches.torch_datasets import (
         PatchDataset,
         PatchLoader,

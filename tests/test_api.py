@@ -142,6 +142,7 @@ def test_physical_channels_have_units(prepared_store: Path) -> None:
     physical = ab.open_scene(prepared_store, scene_id, physical=True)
     assert physical["nersc_sar_primary"].attrs["units"] == "dB"
     assert physical["btemp_18_7h"].attrs["units"] == "K"
+    assert not [name for name in physical["t2m"].attrs if name.startswith("standardisation")]
     z = plain["btemp_18_7h"].values
     expected = z * plain["btemp_18_7h"].attrs["standardisation_std"]
     expected = expected + plain["btemp_18_7h"].attrs["standardisation_mean"]

@@ -1,5 +1,5 @@
 """Every drawing: scenes, charts, predictions, comparisons.
 
 Reads stores, predictions and tables, never networks; matplotlib is imported here and nowhere
-else. ``drawing`` is the door.
+else. ``show`` is the door for one scene.
 """

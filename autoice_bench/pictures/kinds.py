@@ -16,7 +16,6 @@ LAND: Final = 254
 
 LAND_COLOUR: Final = "#8f8672"
 MASK_COLOUR: Final = "#000000"
-NO_LABEL: Final = "no label"
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,5 @@
 """Experiments: planned runs, trained, predicted and scored, one or a study of many.
 
-``plan`` decides, ``run`` does, ``projection`` foretells the time; ``study``, ``study_plan`` and
+``plan`` decides, ``run`` does, ``projection`` estimates the time; ``study``, ``study_plan`` and
 ``study_table`` re-run the published tables, ``published_protocol`` scores as their authors did.
 """

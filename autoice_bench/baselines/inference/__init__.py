@@ -1,5 +1,5 @@
 """From trained runs and scenes to predictions.
 
 ``predict`` is the door; ``trained_runs`` opens networks, ``scene`` predicts one scene, whole or
-in ``tiles``, ``probability_files`` keeps what was almost predicted.
+in ``tiles``, ``probability_files`` writes class probabilities beside the charts.
 """

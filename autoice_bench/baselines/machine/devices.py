@@ -16,7 +16,6 @@ from lightning_fabric import Fabric
 
 from autoice_bench.errors import BaselineError
 
-Device = Literal["auto", "cpu", "cuda"]
 Precision = Literal["bf16", "fp32"]
 
 _FABRIC_PRECISION: Final[dict[Precision, Literal["bf16-mixed", "32-true"]]] = {

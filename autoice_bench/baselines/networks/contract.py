@@ -7,6 +7,7 @@ registry finds it by its folder's name; nothing else has to be told. docs/networ
 The module takes (B, n_channels, lines, samples), floating point, of any size from a patch to a
 whole scene, and returns a tuple with one map per output of the task, in the task's order: logits
 (B, classes, lines, samples), or one channel in class units where the task asks for a regression.
+Networks from outside may also return a mapping by name; ``foreign_module`` puts it in order.
 Settings are read without torch, so that runs can be listed where it is not installed.
 """
 

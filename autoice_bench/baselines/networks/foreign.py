@@ -12,6 +12,8 @@ imported that the user has not named himself, with ``--import`` or ``AUTOICE_IMP
 
 from __future__ import annotations
 
+import inspect
+import json
 import os
 import re
 import sys
@@ -65,6 +67,13 @@ class ForeignSettings(NetworkSettings):
                 f"network is {self.name!r}; expected the name of a network, or the import path of "
                 "a factory, package.module:factory"
             )
+        try:
+            # What a run's record and fingerprint hold: found here, before a folder is made.
+            json.dumps(dict(self.options), allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise BaselineError(
+                f"network {self.name}: an option is no finite JSON value: {error}"
+            ) from None
 
     def values(self) -> dict[str, Any]:
         return dict(self.options)
@@ -79,13 +88,16 @@ class ForeignSettings(NetworkSettings):
         from autoice_bench.baselines.networks.foreign_module import ForeignNetwork
 
         factory = _import_factory(self.name)
+        arguments = {**self.options, "n_channels": n_channels, "outputs": dict(outputs)}
         try:
-            module = factory(n_channels=n_channels, outputs=dict(outputs), **self.options)
-        except TypeError as error:
+            # Only the call is judged: an error inside the factory keeps its traceback.
+            inspect.signature(factory).bind(**arguments)
+        except (TypeError, ValueError) as error:
             raise BaselineError(
-                f"network {self.name}: the factory refused n_channels, outputs and "
+                f"network {self.name}: the factory does not take n_channels, outputs and "
                 f"{', '.join(self.options) or 'no options'}: {error}"
             ) from error
+        module = factory(**arguments)
         if not isinstance(module, nn.Module):
             raise BaselineError(
                 f"network {self.name}: the factory returned a {type(module).__name__}; expected a "
@@ -103,14 +115,14 @@ def _import_factory(path: str) -> Any:
     module_name, _, attribute = path.partition(":")
     _require_allowed(path, module_name)
     # Where the user stands, as `python -m` would: a network in the making is seldom installed.
+    # It stays there: the network may import more when it computes.
     here = str(Path.cwd())
-    sys.path.append(here)
+    if here not in sys.path:
+        sys.path.append(here)
     try:
         return getattr(import_module(module_name), attribute)
     except (ImportError, AttributeError) as error:
         raise BaselineError(f"network {path}: cannot be imported: {error}") from error
-    finally:
-        sys.path.remove(here)
 
 
 def _require_allowed(path: str, module: str) -> None:
@@ -120,5 +132,6 @@ def _require_allowed(path: str, module: str) -> None:
             return
     raise BaselineError(
         f"network {path}: the recipe would run code of module {module}, which you have not named; "
-        f"if you trust it, repeat with --import {module} (or set {IMPORT_VARIABLE}={module})"
+        f"if you trust it, repeat with --import {module}, set {IMPORT_VARIABLE}={module}, or call "
+        f"autoice_bench.allow_imports([{module!r}])"
     )

@@ -32,6 +32,7 @@ def settings_of(name: str) -> type[NetworkSettings]:
         raise BaselineError(f"no network {name!r}{known}, or yours as 'package.module:factory'")
     module = import_module(f"{__package__}.{name.replace('-', '_')}.settings")
     found: type[NetworkSettings] = module.SETTINGS
+    assert found.name == name, f"settings of {name} call themselves {found.name}"
     return found
 
 

@@ -26,6 +26,7 @@ from autoice_bench.formats.plain_files import read_text
 _EXTENDS: Final = "extends"
 _JSON: Final = ".json"
 _SUFFIXES: Final = (".toml", _JSON)
+_MOST_LAYERS: Final = 20
 
 
 def recipe_names() -> tuple[str, ...]:
@@ -108,10 +109,12 @@ def _network_of(values: Nested) -> str:
 
 def _read_layers(name_or_path: str, seen: tuple[str, ...]) -> Nested:
     """Fields of a file over those of the files it extends, its defaults at the bottom."""
-    if name_or_path in seen:
-        raise BaselineError(f"recipe {name_or_path}: extends itself ({' -> '.join(seen)})")
-    values = _read(name_or_path)
     is_file = name_or_path.endswith(_SUFFIXES)
+    # One file has many paths; a chain of recipes that goes on and on is no recipe.
+    identity = str(Path(name_or_path).resolve()) if is_file else name_or_path
+    if identity in seen or len(seen) > _MOST_LAYERS:
+        raise BaselineError(f"recipe {name_or_path}: extends itself, or more than {_MOST_LAYERS}")
+    values = _read(name_or_path)
     where = name_or_path if is_file else f"recipe {name_or_path}"
     base = values.pop(_EXTENDS, None)
     values.setdefault(NAME, Path(name_or_path).stem if is_file else name_or_path)
@@ -122,7 +125,7 @@ def _read_layers(name_or_path: str, seen: tuple[str, ...]) -> Nested:
     else:
         if base.endswith(_SUFFIXES) and is_file:
             base = str(Path(name_or_path).parent / base)
-        below = _read_layers(base, (*seen, name_or_path))
+        below = _read_layers(base, (*seen, identity))
     # A run's record may hold the fields of every network there was when it was written.
     is_record = name_or_path.endswith(_JSON)
     nested = nest(values, _network_of(below), where, is_record=is_record)

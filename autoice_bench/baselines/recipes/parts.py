@@ -10,26 +10,22 @@ from autoice_bench.baselines.inputs.augmentation_settings import AugmentationSet
 from autoice_bench.baselines.networks.foreign import is_foreign
 from autoice_bench.baselines.networks.registry import networks_with_field, setting_types
 from autoice_bench.baselines.recipes.optimiser import OptimiserSettings
-from autoice_bench.baselines.tasks.charts import ChartTask
+from autoice_bench.baselines.tasks.charts import TASKS
 from autoice_bench.errors import BaselineError
 
 NAME: Final = "name"
 NETWORK: Final = "network"
-PARTS: Final = (NETWORK, "task", "augmentation", "optimiser")
+TASK: Final = "task"
+PARTS: Final = (NETWORK, TASK, "augmentation", "optimiser")
 """The tables of a recipe."""
 
 Nested = dict[str, Any]
 """Fields of a recipe, those of each part in a mapping of its own."""
 
 _PART_OF: Final[dict[str, str]] = {
-    field.name: part
-    for part, settings in (
-        ("task", ChartTask),
-        ("augmentation", AugmentationSettings),
-        ("optimiser", OptimiserSettings),
-    )
-    for field in fields(settings)
-    if field.name != NAME
+    **{field.name: TASK for kind in TASKS.values() for field in fields(kind)},
+    **{field.name: "augmentation" for field in fields(AugmentationSettings)},
+    **{field.name: "optimiser" for field in fields(OptimiserSettings) if field.name != NAME},
 }
 """The part of every field but the network's own, which depend on the network."""
 
@@ -45,7 +41,8 @@ def nest(values: Mapping[str, Any], network: str, where: str, *, is_record: bool
         is_record: pass over fields of other networks instead of refusing them.
 
     Raises:
-        BaselineError: a part is neither a name nor a table, or a field is of another network.
+        BaselineError: a part is neither a name nor a table, a field is of another network, or is
+            given twice.
     """
     nested: Nested = {}
     for part in PARTS:
@@ -63,6 +60,8 @@ def nest(values: Mapping[str, Any], network: str, where: str, *, is_record: bool
             owners = " or ".join(networks_with_field(field))
             raise BaselineError(f"{where}: {field} is of {owners} networks; this is {name}")
         if part in PARTS:
+            if field in nested.get(part, {}):
+                raise BaselineError(f"{where}: {field} is given at the top and as {part}.{field}")
             nested.setdefault(part, {})[field] = value
         elif part != "other":
             nested[key] = value

@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Self, get_type_hints
 from autoice_bench.baselines.inputs.augmentation_settings import AugmentationSettings
 from autoice_bench.baselines.networks.aspp.settings import AsppSettings
 from autoice_bench.baselines.networks.contract import NetworkSettings
+from autoice_bench.baselines.networks.foreign import is_foreign
 from autoice_bench.baselines.networks.registry import make_settings, setting_types
 from autoice_bench.baselines.recipes.optimiser import OptimiserSettings
-from autoice_bench.baselines.recipes.parts import NAME, NETWORK, PARTS, Nested, nest
+from autoice_bench.baselines.recipes.parts import NAME, NETWORK, PARTS, TASK, Nested, nest
 from autoice_bench.baselines.settings.values import check_keys, convert_value, require, suggest
 from autoice_bench.baselines.tasks.charts import TASKS, ChartTask
 from autoice_bench.baselines.tasks.contract import channels_by_output
@@ -174,9 +175,10 @@ class Recipe:
                 continue
             part = dict(value)
             own = part.pop(NAME, None)
-            if own is not None and name != "task":  # the only one today; it was never said
+            # The charts were there before tasks had names: fingerprints of then say nothing.
+            if own is not None and not (name == TASK and own == ChartTask.name):
                 flat[name] = own
-            prefix = "network." if name == NETWORK and ":" in self.network.name else ""
+            prefix = "network." if name == NETWORK and is_foreign(self.network.name) else ""
             flat |= {prefix + key: item for key, item in part.items()}
         return flat
 
@@ -237,9 +239,13 @@ TOP_TYPES: Final[dict[str, Any]] = {
 """Type of every field that stands in no part."""
 
 _PART_TYPES: Final[dict[str, dict[str, Any]]] = {
-    "task": {each.name: get_type_hints(ChartTask)[each.name] for each in fields(ChartTask)},
     "augmentation": get_type_hints(AugmentationSettings),
     "optimiser": get_type_hints(OptimiserSettings),
+}
+
+_TASK_TYPES: Final[dict[str, dict[str, Any]]] = {
+    name: {each.name: get_type_hints(kind)[each.name] for each in fields(kind)}
+    for name, kind in TASKS.items()
 }
 
 _PART_VALUES: Final[dict[str, Any]] = {
@@ -256,9 +262,10 @@ def field_types(network: str) -> dict[str, Any]:
     Raises:
         BaselineError: no such network.
     """
-    parts = {**_PART_TYPES, NETWORK: setting_types(network)}
     types = dict(TOP_TYPES)
-    for part, hints in parts.items():
+    for hints in _TASK_TYPES.values():
+        types |= hints
+    for part, hints in {**_PART_TYPES, NETWORK: setting_types(network)}.items():
         types |= {part if name == NAME else name: hint for name, hint in hints.items()}
     return {**types, NETWORK: str}
 
@@ -286,13 +293,15 @@ def _make_part(part: str, values: Mapping[str, Any], where: str) -> Any:
     values = dict(values)
     if part == NETWORK:
         return make_settings(values.pop(NAME, AsppSettings.name), values, where)
-    kind: Any = {"augmentation": AugmentationSettings, "optimiser": OptimiserSettings}.get(part)
-    if part == "task":
+    if part == TASK:
         name = values.pop(NAME, ChartTask.name)
         if name not in TASKS:
             raise BaselineError(f"{where}: no task {name!r}{suggest(name, TASKS)}")
-        kind = TASKS[name]
-    types = _PART_TYPES[part]
+        kind: Any = TASKS[name]
+        types = _TASK_TYPES[name]
+    else:
+        kind = {"augmentation": AugmentationSettings, "optimiser": OptimiserSettings}[part]
+        types = _PART_TYPES[part]
     check_keys(values, types, where)
     return kind(
         **{

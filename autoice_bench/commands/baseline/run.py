@@ -90,7 +90,11 @@ def _recipe_option(flag: str, metavar: str, text: str) -> Callable[[Any], Any]:
 )
 @click.option("--devices", type=click.IntRange(min=1), default=1, help="GPUs per node.")
 @click.option("--nodes", type=click.IntRange(min=1), default=1, help="Nodes.")
-@click.option("--overwrite", is_flag=True, help="Remove the run and its predictions first.")
+@click.option(
+    "--overwrite",
+    is_flag=True,
+    help="Begin the run anew; its predictions are replaced when the new ones are complete.",
+)
 @click.option("--describe", is_flag=True, help="Show the network in figures and exit.")
 @click.option("--dry-run", is_flag=True, help="Show what would be done, and how long it takes.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")

@@ -363,6 +363,8 @@ class SceneDataset(Dataset[Batch]):
         return (self[index] for index in range(len(self)))
 
     def __getitem__(self, index: int) -> Batch:
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"scene {index}; there are {len(self)}")
         scene_id = self.scene_ids[index]
         arrays = self._windows.read_scene(scene_id, index)
         return _make_batch(scene_id, arrays)

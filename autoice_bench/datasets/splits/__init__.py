@@ -1,4 +1,4 @@
-"""Who trains, validates and tests, and whether the sides know too much of each other.
+"""Which scenes train, validate and test, and whether test scenes leak into training.
 
 ``named`` makes the published splits, ``created`` new ones, both from ``scene_table``;
 ``passes``, ``footprints`` and ``leaks`` tell which scenes show the same ice. The files are

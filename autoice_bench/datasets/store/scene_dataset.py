@@ -144,7 +144,9 @@ def _mask_labels(variables: dict[str, xr.DataArray]) -> None:
 def _destandardise(values: xr.DataArray, variable: Variable) -> xr.DataArray:
     """A channel in its units, as CF describes it."""
     physical = values.astype(np.float32) * np.float32(variable.std) + np.float32(variable.mean)
-    return physical.assign_attrs({"long_name": variable.long_name, "units": variable.units})
+    # Not added to those it has: who reads `standardisation_mean` would undo it a second time.
+    physical.attrs = {"long_name": variable.long_name, "units": variable.units}
+    return physical
 
 
 def _describe(channel: str) -> dict[str, Any]:

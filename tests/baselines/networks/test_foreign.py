@@ -12,6 +12,7 @@ import pytest
 import torch
 from click.testing import CliRunner, Result
 
+import autoice_bench as ab
 from autoice_bench.baselines.networks import foreign
 from autoice_bench.baselines.networks.foreign import ForeignSettings, allow_imports
 from autoice_bench.baselines.recipes.loading import load_recipe
@@ -165,7 +166,7 @@ def test_a_setting_names_it_too(folder: Path) -> None:
     ("factory", "options", "message"),
     [
         ("my_networks:nosuch", {}, r"cannot be imported: .*nosuch"),
-        ("my_networks:make", {"depth": 3}, r"refused n_channels, outputs and depth: .*depth"),
+        ("my_networks:make", {"depth": 3}, r"does not take n_channels, outputs and depth: .*depth"),
         ("my_networks:nothing", {}, "returned a NoneType; expected a torch.nn.Module"),
     ],
 )
@@ -175,6 +176,29 @@ def test_factories_that_do_not_serve(
     allow_imports(["my_networks"])
     with pytest.raises(BaselineError, match=message):
         ForeignSettings(factory, options).build(3, {"SIC": 11})
+
+
+@pytest.mark.parametrize("value", [float("nan"), {1, 2}, object()])
+def test_options_that_no_record_could_hold(value: object) -> None:
+    with pytest.raises(BaselineError, match="an option is no finite JSON value"):
+        ForeignSettings("my_networks:make", {"when": value})
+
+
+def test_an_error_inside_a_factory_keeps_its_place(folder: Path) -> None:
+    (folder / "broken_networks.py").write_text(
+        "def make(n_channels, outputs):\n    return len(3)\n"
+    )
+    allow_imports(["broken_networks"])
+    with pytest.raises(TypeError, match="no len"):
+        ForeignSettings("broken_networks:make").build(3, {"SIC": 11})
+
+
+def test_the_public_interface_allows_imports(folder: Path) -> None:
+    settings = ForeignSettings("my_networks:make")
+    with pytest.raises(BaselineError, match=r"autoice_bench.allow_imports\(\['my_networks'\]\)"):
+        settings.build(3, {"SIC": 11})
+    ab.allow_imports(["my_networks"])
+    assert settings.build(3, {"SIC": 11}) is not None
 
 
 def test_a_module_that_is_missing(folder: Path) -> None:
