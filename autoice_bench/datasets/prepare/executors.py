@@ -70,7 +70,8 @@ def local_workers(n_workers: int) -> Iterator[Executor]:
             yield lambda jobs: _name_deaths(run(jobs))
     except WorkerStartError as error:
         raise StoreError(
-            f"{n_workers} worker processes cannot be started: {error}; try --workers 1"
+            f"{n_workers} worker processes cannot be started: {error}; try --workers 1 (and a "
+            'script of your own needs `if __name__ == "__main__":`)'
         ) from error
 
 

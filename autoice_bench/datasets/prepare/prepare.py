@@ -63,7 +63,7 @@ from autoice_bench.formats.label_rule import AUTOICE_2022, LabelRule
 from autoice_bench.formats.rtt_folder import SceneFile
 from autoice_bench.formats.shards import ZARR_METADATA
 from autoice_bench.formats.variables import GridAnchor
-from autoice_bench.wording import format_size
+from autoice_bench.wording import format_count, format_size
 
 OnError = Literal["stop", "skip"]
 
@@ -353,9 +353,9 @@ def _why_it_waits(plan: Plan, part: Part | None, failed: Mapping[str, str]) -> s
     if not lost:
         return None
     return (
-        f"{len(lost)} scenes of the store could not be prepared anew, so it stays as it is and the "
-        "others wait beside it; mend their sources, or take them out of the source folder, and run "
-        "the same command again"
+        f"{format_count(len(lost), 'scene')} of the store could not be prepared anew: it stays, "
+        "and the others wait beside it; mend their sources, or take them out of the source folder, "
+        "and run the same command again"
     )
 
 
