@@ -240,10 +240,7 @@ def test_a_bad_scene_leaves_the_old_store_whole(source: Path, store: Path, worke
     arguments += ["--on-error", "skip", "--workers", str(workers)]
     result = CliRunner().invoke(main, arguments)
     assert result.exit_code == 1
-    assert (
-        "1 scene of the store could not be prepared anew: it stays, "
-        in result.output
-    )
+    assert "1 scene of the store could not be prepared anew: it stays, " in result.output
     assert read_files(store) == old
     bad.write_bytes(whole)
     report = prepare(source, store, workers=workers, dtype="float32", overwrite=True)
