@@ -21,13 +21,12 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from distributed import Client
+from distributed import Client, LocalCluster
 from numcodecs import blosc
 from numpy.typing import NDArray
 from zarr.codecs import BloscCodec
 
 from autoice_bench.charts import CHART_NAMES
-from autoice_bench.datasets.prepare.executors import start_local_cluster
 from autoice_bench.datasets.prepare.holding import start_run
 from autoice_bench.datasets.prepare.job import SceneJob, prepare_scene
 from autoice_bench.datasets.prepare.prepare import prepare
@@ -151,7 +150,12 @@ def ours_on_workers(
 ) -> tuple[Measurement, float]:
     """`prepare` on a started, warm cluster; its measurement and the seconds to start it."""
     started = time.perf_counter()
-    with start_local_cluster(n_workers) as cluster, Client(cluster) as client:
+    options: dict[str, Any] = {
+        "threads_per_worker": 1,
+        "memory_limit": 0,
+        "dashboard_address": None,
+    }
+    with LocalCluster(n_workers=n_workers, **options) as cluster, Client(cluster) as client:
         client.wait_for_workers(n_workers)
         start = time.perf_counter() - started
         client.run(_warm_up_worker, one_scene, store.parent)

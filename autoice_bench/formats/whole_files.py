@@ -85,7 +85,7 @@ def whole_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
         yield partial
         sync_tree(partial)
         if replace and path.is_dir():
-            _exchange(partial, path)
+            exchange_folders(partial, path)
         else:
             _rename_new(partial, path)
         sync_folder(path.parent)
@@ -110,6 +110,34 @@ def sync_tree(folder: Path) -> None:
         for name in names:
             _sync_file(Path(parent, name))
         sync_folder(Path(parent))
+
+
+def exchange_folders(partial: Path, path: Path) -> None:
+    """Swap two folders in one step; what was at ``path`` is at ``partial`` then.
+
+    Python has no such call. File systems without it (NFS, some others) get two renames, with a
+    moment between them in which nothing is at ``path``; ``whole_folder`` puts the old folder back
+    if a kill falls just there.
+
+    Raises:
+        OSError: as the renaming; both are as they were.
+    """
+    renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if renameat2 is not None:
+        names = (os.fsencode(partial), os.fsencode(path))
+        if renameat2(_AT_FDCWD, names[0], _AT_FDCWD, names[1], _RENAME_EXCHANGE) == 0:
+            return
+        number = ctypes.get_errno()
+        if number not in _NO_EXCHANGE:
+            raise OSError(number, os.strerror(number), str(path))
+    displaced = partial.with_suffix(_DISPLACED_SUFFIX)
+    path.rename(displaced)
+    try:
+        partial.rename(path)
+    except OSError:
+        displaced.rename(path)
+        raise
+    displaced.rename(partial)
 
 
 def is_partial(path: Path) -> bool:
@@ -163,30 +191,6 @@ def _rename_new(partial: Path, path: Path) -> None:
         if error.errno != errno.ENOTEMPTY:
             raise
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path)) from None
-
-
-def _exchange(partial: Path, path: Path) -> None:
-    """Swap two folders in one step; what was at ``path`` is at ``partial`` then.
-
-    Python has no such call. File systems without it (NFS, some others) get two renames, with a
-    moment between them; ``_sweep`` puts the old folder back if a kill falls just there.
-    """
-    renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
-    if renameat2 is not None:
-        names = (os.fsencode(partial), os.fsencode(path))
-        if renameat2(_AT_FDCWD, names[0], _AT_FDCWD, names[1], _RENAME_EXCHANGE) == 0:
-            return
-        number = ctypes.get_errno()
-        if number not in _NO_EXCHANGE:
-            raise OSError(number, os.strerror(number), str(path))
-    displaced = partial.with_suffix(_DISPLACED_SUFFIX)
-    path.rename(displaced)
-    try:
-        partial.rename(path)
-    except OSError:
-        displaced.rename(path)
-        raise
-    displaced.rename(partial)
 
 
 def _sweep(path: Path) -> None:

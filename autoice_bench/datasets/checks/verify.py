@@ -156,6 +156,11 @@ def check_scene(store: Store, scene_id: str, source: SceneFile | None) -> SceneC
         attributes = _read_attributes(folder)
         if attributes["scene_id"] != scene_id:
             problems.append(f"{ZARR_METADATA} is that of scene {attributes['scene_id']}")
+        problems += [
+            f"{name} is {attributes[name]}; the store's is {value}"
+            for name, value in store.options.without_overviews.to_attributes().items()
+            if attributes[name] != value
+        ]
         for problem, size in _check_files(folder, attributes):
             n_bytes += size
             if problem is not None:

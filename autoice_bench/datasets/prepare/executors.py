@@ -7,34 +7,36 @@ so that a caller who stops early leaves little behind.
 from __future__ import annotations
 
 import itertools
-import logging
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING, Any
 
 from autoice_bench.datasets.prepare.job import SceneJob, SceneResult, prepare_scene
+from autoice_bench.datasets.prepare.worker_pool import (
+    N_THREADS,
+    WorkerDiedError,
+    WorkerStartError,
+    worker_pool,
+)
 from autoice_bench.datasets.sources.buffers import keep_freed_memory
 from autoice_bench.errors import SceneError, StoreError
 
 if TYPE_CHECKING:
-    from distributed import Client, LocalCluster
+    from distributed import Client
 
 Outcome = SceneResult | BaseException
 Outcomes = Generator[tuple[SceneJob, Outcome], None, None]
 Executor = Callable[[Sequence[SceneJob]], Outcomes]
-
-_THREADS: Final = 2
-"""One thread computes while the other waits for the disk."""
 
 
 def run_in_process(jobs: Sequence[SceneJob]) -> Outcomes:
     """Run jobs one after another in this process, waiting for the disk in between in a thread."""
     keep_freed_memory()
     waiting = iter(jobs)
-    with ThreadPoolExecutor(_THREADS, thread_name_prefix="prepare") as pool:
+    with ThreadPoolExecutor(N_THREADS, thread_name_prefix="prepare") as pool:
         running: dict[Future[SceneResult], SceneJob] = {
-            pool.submit(prepare_scene, job): job for job in itertools.islice(waiting, _THREADS)
+            pool.submit(prepare_scene, job): job for job in itertools.islice(waiting, N_THREADS)
         }
         # A job is submitted when one ends, not all at once: who stops early has little to undo.
         try:
@@ -56,38 +58,33 @@ def local_workers(n_workers: int) -> Iterator[Executor]:
 
     Args:
         n_workers: 1 runs in this process; more start that many processes.
+
+    Raises:
+        StoreError: no processes can be started.
     """
     if n_workers == 1:
         yield run_in_process
         return
-    from distributed import Client
+    try:
+        with worker_pool(prepare_scene, n_workers) as run:
+            yield lambda jobs: _name_deaths(run(jobs))
+    except WorkerStartError as error:
+        raise StoreError(
+            f"{n_workers} worker processes cannot be started: {error}; try --workers 1 (and a "
+            'script of your own needs `if __name__ == "__main__":`)'
+        ) from error
 
-    # Not the default client: dask arrays of the caller's must not be computed by our workers.
-    with (
-        start_local_cluster(n_workers) as cluster,
-        Client(cluster, set_as_default=False) as client,
-    ):
-        # Two jobs for each worker: it goes on with the next while we take its result.
-        yield _on_client(client, ahead=2 * n_workers)
+
+def _name_deaths(outcomes: Outcomes) -> Outcomes:
+    with closing(outcomes):
+        for job, outcome in outcomes:
+            yield job, _died(job) if isinstance(outcome, WorkerDiedError) else outcome
 
 
-@contextmanager
-def start_local_cluster(n_workers: int) -> Iterator[LocalCluster]:
-    """A dask cluster of worker processes on this machine, set up for scene jobs."""
-    from distributed import LocalCluster
-
-    with LocalCluster(
-        n_workers=n_workers,
-        threads_per_worker=1,
-        processes=True,  # a process computes one scene at a time (job.py): only processes add up
-        memory_limit=0,  # one scene at a time bounds memory; dask's own limit would spill
-        dashboard_address=None,
-        # Without a dashboard the scheduler still serves HTTP, on port 8787 with a warning where
-        # another cluster has it; any free port serves as well.
-        scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
-        silence_logs=logging.CRITICAL,
-    ) as cluster:
-        yield cluster
+def _died(job: SceneJob) -> SceneError:
+    return SceneError(
+        f"scene {job.scene.scene_id}: its worker process died several times (out of memory?)"
+    )
 
 
 @contextmanager
@@ -162,9 +159,7 @@ def _dask_outcome(job: SceneJob, future: Any) -> Outcome:
 
     error = future.exception()
     if isinstance(error, KilledWorker):
-        return SceneError(
-            f"scene {job.scene.scene_id}: its worker process died several times (out of memory?)"
-        )
+        return _died(job)
     if error is not None:
         assert isinstance(error, BaseException)
         return error

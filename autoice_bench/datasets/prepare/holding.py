@@ -109,12 +109,17 @@ def read_journals(store_path: Path) -> dict[str, SourceTimes]:
     return times
 
 
-def remove_dead_runs(store_path: Path, alive: Run) -> None:
-    """Remove what other runs left under ``.partial``; only for a run that holds the store alone."""
+def remove_dead_runs(store_path: Path, *keep: Path) -> None:
+    """Remove what other runs left under ``.partial``; only for a run that holds the store alone.
+
+    Args:
+        store_path: the store's folder.
+        keep: folders that stay: the run's own, and what it may go on with.
+    """
     for path in (store_path / PARTIAL).iterdir():
         if path.is_symlink():
             path.unlink()  # of no run; what it leads to is not ours
-        elif path.is_dir() and path != alive.folder:
+        elif path.is_dir() and path not in keep:
             # The token first: removing the rest takes time, in which a worker that outlived its
             # run would otherwise still find it and commit.
             (path / TOKEN_NAME).unlink(missing_ok=True)

@@ -29,6 +29,7 @@ from autoice_bench.datasets.store.scene_writer import (
 from autoice_bench.errors import SceneError, StoreError
 from autoice_bench.formats.rtt_folder import SceneFile
 from autoice_bench.formats.store_layout import SCENES
+from autoice_bench.formats.whole_files import sync_tree
 
 _COMPUTING: Final = threading.Lock()
 _POOL: Final = BufferPool()
@@ -37,12 +38,21 @@ _POOL: Final = BufferPool()
 
 @dataclass(frozen=True)
 class SceneJob:
-    """What a worker needs to prepare one scene; paths are absolute and shared by all workers."""
+    """What a worker needs to prepare one scene; paths are absolute and shared by all workers.
+
+    Attributes:
+        scene: what to prepare.
+        store_path: the store that the scene joins.
+        run_folder: of the run that holds the store.
+        options: of the store.
+        replaces: whether it takes the place of a scene that is there.
+    """
 
     scene: SceneFile
     store_path: Path
     run_folder: Path
     options: StoreOptions
+    replaces: bool = False
 
 
 @dataclass(frozen=True)
@@ -86,13 +96,16 @@ def prepare_scene(job: SceneJob, before_commit: Callable[[], object] | None = No
             warnings = _write(job, attempt, times)
         if before_commit is not None:
             before_commit()
+        sync_tree(attempt)
         # As late as possible: who took the store over has removed the tokens of earlier runs.
         if not holds_token(job.run_folder):
             raise StoreError(
                 f"store {job.store_path}: this run was superseded by another; "
                 f"scene {scene.scene_id} was not committed"
             )
-        written = commit_scene(attempt, job.store_path / SCENES / scene.scene_id)
+        written = commit_scene(
+            attempt, job.store_path / SCENES / scene.scene_id, replace=job.replaces
+        )
     finally:
         shutil.rmtree(attempt, ignore_errors=True)
     return SceneResult(scene.scene_id, written, scene.n_bytes, times, warnings)

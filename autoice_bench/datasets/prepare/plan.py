@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from autoice_bench.datasets.prepare.holding import Part, read_journals
 from autoice_bench.datasets.prepare.job import read_digests_of, read_times_of
+from autoice_bench.datasets.prepare.replacement import open_replacement, replacement_path
 from autoice_bench.datasets.sources.rtt import read_attributes
 from autoice_bench.datasets.sources.scene_arrays import SarDtype
 from autoice_bench.datasets.sources.scenes import list_source, source_kind, validate_label_rule
@@ -57,8 +58,8 @@ class Plan:
         to_write: scenes to prepare, sorted by id.
         done: ids of scenes that are in the store with the same source.
         to_extend: ids of scenes in the store that lack an overview; with `part`, among `done`.
-        replaced: ids among ``to_write`` whose old version is taken away first.
-        replaces_store: whether the whole store is taken away first, since its options differ.
+        replaced: ids among ``to_write`` that take the place of a scene in ``target_path``.
+        replaces_store: whether a new store takes the place of the whole, since the options differ.
         times_of_done: modification times of the sources of ``done``.
         stored_per_source_byte: for estimates.
         notes: remarks for the user.
@@ -74,6 +75,11 @@ class Plan:
     times_of_done: Mapping[str, SourceTimes]
     stored_per_source_byte: float
     notes: tuple[str, ...]
+
+    @property
+    def target_path(self) -> Path:
+        """Folder of the store that scenes are written to."""
+        return replacement_path(self.store_path) if self.replaces_store else self.store_path
 
     @property
     def source_bytes(self) -> int:
@@ -100,17 +106,22 @@ def make_plan(request: PrepareRequest) -> Plan:
     scenes = listing.scenes if part is None else listing.scenes[part.number - 1 :: part.count]
     store = open_store(store_path) if (store_path / ZARR_METADATA).is_file() else None
     extended = None if store is None else _extend_options(store.options, options)
-    replaces_store = store is not None and extended is None
     options = extended or options
+    reason = None if store is None else _why_replace(store, options)
+    replaces_store = reason is not None
     if replaces_store and not overwrite:
-        assert store is not None
-        raise StoreError(_other_options(store, options))
-    if store is None or replaces_store:
-        done: dict[str, SourceTimes] = {}
-        changed: dict[str, str] = {}
-    else:
-        present = set(store.scene_ids())
-        done, changed = _compare(store, [scene for scene in scenes if scene.scene_id in present])
+        raise StoreError(
+            f"store {store_path}: {reason}; they never share a store: use another one, or "
+            "--overwrite to replace all of it"
+        )
+    done: dict[str, SourceTimes] = {}
+    changed: dict[str, str] = {}
+    target = open_replacement(store_path, options) if replaces_store else store
+    if target is not None:
+        present = set(target.scene_ids())
+        recorded = read_times(target) | read_journals(store_path)
+        candidates = [scene for scene in scenes if scene.scene_id in present]
+        done, changed = _compare(target, candidates, recorded)
     if changed and not overwrite:
         first = next(iter(changed.values()))
         more = f" ({len(changed) - 1} more)" if len(changed) > 1 else ""
@@ -120,8 +131,8 @@ def make_plan(request: PrepareRequest) -> Plan:
         )
     to_extend: tuple[str, ...] = ()
     if store is not None and not replaces_store:
-        candidates = done if part is not None else set(store.scene_ids()).difference(changed)
-        to_extend = _lacking_overviews(store, candidates, options.overviews)
+        whole = done if part is not None else set(store.scene_ids()).difference(changed)
+        to_extend = lacking_overviews(store, whole, options.overviews)
     return Plan(
         store_path=store_path,
         options=options,
@@ -131,7 +142,7 @@ def make_plan(request: PrepareRequest) -> Plan:
         replaced=tuple(changed),
         replaces_store=replaces_store,
         times_of_done=done,
-        stored_per_source_byte=_stored_per_source_byte(store, list(done)),
+        stored_per_source_byte=_stored_per_source_byte(target, list(done)),
         notes=(*listing.notes, *_store_notes(store, listing.scenes, replaces_store)),
     )
 
@@ -167,40 +178,52 @@ def _is_simulated(scenes: Sequence[SceneFile]) -> bool:
 
 def _extend_options(present: StoreOptions, asked: StoreOptions) -> StoreOptions | None:
     """The store's options with the overviews asked for; None where they cannot be the same."""
-    if present.without_overviews != asked.without_overviews or _conflicts(present, asked):
+    if present.without_overviews != asked.without_overviews or _conflicts(present.overviews, asked):
         return None
     return replace(present, overviews=tuple(sorted({*present.overviews, *asked.overviews})))
 
 
-def _conflicts(present: StoreOptions, asked: StoreOptions) -> list[tuple[Downscaling, Downscaling]]:
+def _conflicts(
+    present: Iterable[Downscaling], asked: StoreOptions
+) -> list[tuple[Downscaling, Downscaling]]:
     """Overviews of the same ratio by another method."""
     return [
         (ours, theirs)
         for ours in asked.overviews
-        for theirs in present.overviews
+        for theirs in present
         if ours.ratio == theirs.ratio and ours != theirs
     ]
 
 
-def _other_options(store: Store, options: StoreOptions) -> str:
-    theirs = store.options.without_overviews.to_attributes()
-    ours = options.without_overviews.to_attributes()
+def _why_replace(store: Store, options: StoreOptions) -> str | None:
+    """Why nothing of a store can stay where these options are asked for; None where it can."""
+    differences = _other_options(store.options.to_attributes(), options)
+    if differences or store.state == "complete":
+        return "; ".join(differences) or None
+    # A run that was killed while it put a replacement in place: the root is the new one already.
+    for scene_id in store.scene_ids():
+        attributes, _ = read_scene_attributes(store, scene_id)
+        if differences := _other_options(attributes, options):
+            return f"scene {scene_id}: {'; '.join(differences)}"
+    if not store.scenes_path.is_dir() and open_replacement(store.path, options) is not None:
+        return "its scenes are still under .partial"
+    return None
+
+
+def _other_options(there: Mapping[str, Any], asked: StoreOptions) -> list[str]:
+    """Where the options of a store or scene, as attributes, cannot go with those asked for."""
     differences = [
-        f"{name} {theirs[name]} there, {ours[name]} asked for"
-        for name in ours
-        if theirs[name] != ours[name]
+        f"{name} {there.get(name)} there, {value} asked for"
+        for name, value in asked.without_overviews.to_attributes().items()
+        if there.get(name) != value
     ]
-    differences += [
-        f"overviews {there} there, {asked} asked for"
-        for asked, there in _conflicts(store.options, options)
+    return differences + [
+        f"overviews {present} there, {asked_for} asked for"
+        for asked_for, present in _conflicts(overviews_from_attributes(there), asked)
     ]
-    return (
-        f"store {store.path}: {'; '.join(differences)}; they never share a store: use another one, "
-        "or --overwrite to replace all of it"
-    )
 
 
-def _lacking_overviews(
+def lacking_overviews(
     store: Store, scene_ids: Iterable[str], overviews: tuple[Downscaling, ...]
 ) -> tuple[str, ...]:
     """Ids of the scenes that lack one of the overviews."""
@@ -216,16 +239,17 @@ def _lacking_overviews(
 
 
 def _compare(
-    store: Store, scenes: Iterable[SceneFile]
+    store: Store, scenes: Iterable[SceneFile], recorded_times: Mapping[str, SourceTimes]
 ) -> tuple[dict[str, SourceTimes], dict[str, str]]:
     """Split scenes that exist into unchanged ones and changed ones with the reason."""
-    recorded_times = read_times(store) | read_journals(store.path)
     done: dict[str, SourceTimes] = {}
     changed: dict[str, str] = {}
     for scene in scenes:
         attributes, _ = read_scene_attributes(store, scene.scene_id)
         times = read_times_of(scene)
-        reason = _difference(scene, attributes, times == recorded_times.get(scene.scene_id))
+        same_times = times == recorded_times.get(scene.scene_id)
+        others = _other_options(attributes, store.options)
+        reason = "; ".join(others) or _difference(scene, attributes, same_times)
         if reason is None:
             done[scene.scene_id] = times
         else:
@@ -273,5 +297,5 @@ def _store_notes(
         return
     others = set(store.scene_ids()).difference(scene.scene_id for scene in scenes)
     if others:
-        fate = "removed with the rest" if replaces_store else "kept"
+        fate = "they go when it is replaced" if replaces_store else "kept"
         yield f"{len(others)} scenes of the store are not in this source folder; {fate}"

@@ -1,15 +1,15 @@
 """``prepare``: a folder of scenes becomes a store; interrupted at any moment, it resumes.
 
 Planning reads the source folder and the store and decides scene by scene; execution runs one job
-per scene and never touches a scene that exists. Whatever happens, ``scenes/`` holds whole scenes
-only.
+per scene. A scene that exists is exchanged in one step for a new one that is ready, and only with
+``overwrite``; a store of other options grows beside the old one (``replacement``). Whatever
+happens, ``scenes/`` holds whole scenes only.
 """
 
 from __future__ import annotations
 
 import errno
 import os
-import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, closing
@@ -27,7 +27,18 @@ from autoice_bench.datasets.prepare.holding import (
     start_run,
 )
 from autoice_bench.datasets.prepare.job import SceneJob, SceneResult
-from autoice_bench.datasets.prepare.plan import Plan, PrepareRequest, make_plan
+from autoice_bench.datasets.prepare.plan import (
+    Plan,
+    PrepareRequest,
+    lacking_overviews,
+    make_plan,
+)
+from autoice_bench.datasets.prepare.replacement import (
+    begin_replacement,
+    discard_replacement,
+    put_in_place,
+    replacement_path,
+)
 from autoice_bench.datasets.sources.scene_arrays import SarDtype
 from autoice_bench.datasets.splits.named import NamedSplitResult, write_named_splits
 from autoice_bench.datasets.splits.scene_table import validate_split_index
@@ -52,7 +63,7 @@ from autoice_bench.formats.label_rule import AUTOICE_2022, LabelRule
 from autoice_bench.formats.rtt_folder import SceneFile
 from autoice_bench.formats.shards import ZARR_METADATA
 from autoice_bench.formats.variables import GridAnchor
-from autoice_bench.wording import format_size
+from autoice_bench.wording import format_count, format_size
 
 OnError = Literal["stop", "skip"]
 
@@ -136,7 +147,7 @@ def prepare(
             for what it records already, or ``centre``.
         on_error: at a bad scene, ``stop``, or ``skip`` it and list it in the report.
         overwrite: replace scenes whose source has changed, or the whole store if its options
-            differ.
+            differ; the old ones stay until the new ones are ready.
         on_plan: called once before the first scene is read.
         on_scene: called for every scene as it is committed.
         on_extended: called with the id of every scene that was there, as it gets its overviews.
@@ -187,25 +198,30 @@ def run_request(
     try:
         with start_run(plan.store_path, part) as run:
             times = _inherit_times(plan, run, part)
-            opened = _take_store(plan, run, grid_anchor)
+            opened = _take_store(plan, run, part, grid_anchor, times)
             if on_plan is not None:
                 on_plan(plan)
             with _executor(workers, scheduler, len(plan.to_write)) as execute:
                 results, failed = _execute(plan, run, execute, on_error, on_scene)
-            _extend(plan, opened, run, workers, on_extended)
+            extended = _extend(plan, opened, run, failed, workers, on_extended)
             times |= plan.times_of_done
             times |= {result.scene_id: result.times for result in results}
+            waits = _why_it_waits(plan, part, failed)
+            if plan.replaces_store and waits is None:
+                opened = _replace_store(plan, opened, run, failed)
+            elif waits is not None:
+                opened = open_store(plan.store_path)
             splits: tuple[NamedSplitResult, ...] = ()
-            if part is None:
+            if part is None and waits is None:
                 opened, splits = _complete(opened, times)
-            notes = (*plan.notes, *run.notes)
+            notes = (*plan.notes, *run.notes, *([waits] if waits else []))
     except OSError as error:
         raise _explain_os_error(error, plan) from error
     return PrepareReport(
         store=opened,
         written=tuple(sorted(result.scene_id for result in results if result.written)),
         done=plan.done,
-        extended=plan.to_extend,
+        extended=extended,
         failed=failed,
         warnings={result.scene_id: result.warnings for result in results if result.warnings},
         splits=splits,
@@ -218,26 +234,47 @@ def _inherit_times(plan: Plan, run: Run, part: Part | None) -> dict[str, SourceT
     times: dict[str, SourceTimes] = {}
     if (plan.store_path / ZARR_METADATA).is_file():
         times = read_times(open_store(plan.store_path)) | read_journals(plan.store_path)
+    # A time stands for the scene that is there; if this run is killed just after it exchanged the
+    # scene, the old time must not vouch for the new one.
+    for scene in plan.to_write:
+        times.pop(scene.scene_id, None)
     run.record(times)
     if part is None:
-        remove_dead_runs(plan.store_path, run)
+        remove_dead_runs(plan.store_path, run.folder, replacement_path(plan.store_path))
     return times
 
 
-def _take_store(plan: Plan, run: Run, grid_anchor: GridAnchor | None) -> Store:
-    """Open or create the store; its state is ``preparing`` if there is anything to do."""
-    _remove_replaced(plan, run)
+def _take_store(
+    plan: Plan,
+    run: Run,
+    part: Part | None,
+    grid_anchor: GridAnchor | None,
+    times: Mapping[str, SourceTimes],
+) -> Store:
+    """Open or create the store that scenes go to.
+
+    Its state is ``preparing`` if there is anything to do; a store that is to be replaced as a whole
+    stays as it is, and its replacement is opened.
+    """
     if not (plan.store_path / ZARR_METADATA).exists():
         return create_store(plan.store_path, plan.options, grid_anchor or "centre")
     store = open_store(plan.store_path)
+    anchor = grid_anchor or store.grid_anchor
+    if plan.replaces_store:
+        ids = None if part is not None else {*plan.done, *(one.scene_id for one in plan.to_write)}
+        return begin_replacement(plan.store_path, plan.options, anchor, run.folder, ids)
     same = replace(store.options, overviews=plan.options.overviews) == plan.options
     if not same or not {*store.options.overviews}.issubset(plan.options.overviews):
         raise StoreError(f"store {plan.store_path}: another run changed it; run the command again")
-    wanted = replace(store, options=plan.options, grid_anchor=grid_anchor or store.grid_anchor)
+    if part is None:
+        discard_replacement(plan.store_path, run.folder)
+    wanted = replace(store, options=plan.options, grid_anchor=anchor)
     if plan.to_write or plan.to_extend:
         wanted = replace(wanted, state="preparing", fingerprint=None, index_sha256=None)
     if wanted != store:
         write_root(wanted)
+    if plan.replaced:  # the index on disk must not vouch for them either
+        write_index(wanted, build_index(wanted, times))
     return wanted
 
 
@@ -249,7 +286,10 @@ def _execute(
     on_scene: Callable[[SceneResult], None] | None,
 ) -> tuple[list[SceneResult], dict[str, str]]:
     """Run the jobs; return what was committed and what failed."""
-    jobs = [SceneJob(scene, plan.store_path, run.folder, plan.options) for scene in plan.to_write]
+    jobs = [
+        SceneJob(scene, plan.target_path, run.folder, plan.options, scene.scene_id in plan.replaced)
+        for scene in plan.to_write
+    ]
     results: list[SceneResult] = []
     failed: dict[str, str] = {}
     with closing(execute(jobs)) as outcomes:
@@ -268,12 +308,21 @@ def _extend(
     plan: Plan,
     store: Store,
     run: Run,
+    failed: Mapping[str, str],
     workers: int | None,
     on_extended: Callable[[str], None] | None,
-) -> None:
-    """Add overviews to scenes that are there; in threads, since decoding needs no interpreter."""
-    if not plan.to_extend:
-        return
+) -> tuple[str, ...]:
+    """Add overviews to scenes that are there; in threads, since decoding needs no interpreter.
+
+    Returns:
+        Ids of the scenes that got them.
+    """
+    # A scene that could not be replaced stays, and is one of the store's like the others.
+    stays = [scene_id for scene_id in plan.replaced if scene_id in failed]
+    lacking = lacking_overviews(store, stays, plan.options.overviews)
+    to_extend = (*plan.to_extend, *lacking)
+    if not to_extend:
+        return ()
 
     def extend(scene_id: str) -> str:
         extend_scene(store, scene_id, plan.options.overviews, run.folder)
@@ -282,12 +331,39 @@ def _extend(
     n_threads = min(workers or len(os.sched_getaffinity(0)), _MOST_THREADS)
     with ThreadPoolExecutor(n_threads, thread_name_prefix="overviews") as pool:
         try:
-            for scene_id in pool.map(extend, plan.to_extend):
+            for scene_id in pool.map(extend, to_extend):
                 if on_extended is not None:
                     on_extended(scene_id)
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
+    return to_extend
+
+
+def _why_it_waits(plan: Plan, part: Part | None, failed: Mapping[str, str]) -> str | None:
+    """Why a replacement does not take its place yet; None where it does, or there is none."""
+    if not plan.replaces_store:
+        return None
+    if part is not None:
+        return (
+            "the old store stays until all parts are done; run `prepare --overwrite` with the same "
+            "options, without --part, to put the new one in its place"
+        )
+    lost = set(open_store(plan.store_path).scene_ids()).intersection(failed)
+    if not lost:
+        return None
+    return (
+        f"{format_count(len(lost), 'scene')} of the store could not be prepared anew: it stays, "
+        "and the others wait beside it; mend their sources, or take them out of the source folder, "
+        "and run the same command again"
+    )
+
+
+def _replace_store(plan: Plan, replacement: Store, run: Run, failed: Mapping[str, str]) -> Store:
+    wanted = {*plan.done, *(scene.scene_id for scene in plan.to_write)}.difference(failed)
+    if set(replacement.scene_ids()) != wanted:
+        raise StoreError(f"store {plan.store_path}: another run changed it; run the command again")
+    return put_in_place(replacement, plan.store_path, run.folder)
 
 
 def _executor(
@@ -312,21 +388,6 @@ def _handle_failure(job: SceneJob, outcome: Outcome, on_error: OnError) -> dict[
     return {job.scene.scene_id: str(outcome)}
 
 
-def _remove_replaced(plan: Plan, run: Run) -> None:
-    """With ``overwrite``: take away what the plan replaces, so that no reader sees half of it."""
-    store = Store(plan.store_path, plan.options)
-    for scene_id in store.scene_ids() if plan.replaces_store else plan.replaced:
-        old = run.folder / f"replaced-{scene_id}"
-        # In one step it is no scene any more; removing it takes time.
-        store.scene_path(scene_id).rename(old)
-        shutil.rmtree(old)
-    if plan.replaces_store:
-        # The root goes last: until then an interrupted run finds the old options and goes on.
-        shutil.rmtree(store.scenes_path, ignore_errors=True)
-        store.index_path.unlink(missing_ok=True)
-        (store.path / ZARR_METADATA).unlink()
-
-
 def _complete(
     store: Store, times: Mapping[str, SourceTimes]
 ) -> tuple[Store, tuple[NamedSplitResult, ...]]:
@@ -342,7 +403,7 @@ def _complete(
 def _explain_os_error(error: OSError, plan: Plan) -> AutoIceError:
     if error.errno not in (errno.ENOSPC, errno.EDQUOT):
         return StoreError(f"store {plan.store_path}: cannot be written: {error}")
-    present = _present(plan.store_path, plan.to_write)
+    present = _present(plan.target_path, plan.to_write)
     remaining = [scene for scene in plan.to_write if scene.scene_id not in present]
     needed = plan.estimate_stored_bytes(remaining)
     return StoreError(

@@ -45,7 +45,7 @@ from autoice_bench.formats.store_layout import (
     SceneArray,
 )
 from autoice_bench.formats.variables import PIXEL_SPACING_M
-from autoice_bench.formats.whole_files import sync_folder, sync_tree
+from autoice_bench.formats.whole_files import exchange_folders, sync_folder
 from autoice_bench.scene_id import parse_original_id, parse_scene_id
 
 # Pixels are not shuffled: lz4 alone decodes them at memory speed for some more bytes
@@ -103,24 +103,29 @@ def write_scene(
     (folder / ZARR_METADATA).write_bytes(dump_json(group_metadata(attributes, written)))
 
 
-def commit_scene(folder: Path, target: Path) -> bool:
-    """Make a written scene durable and move it to its place, unless another one is there.
+def commit_scene(folder: Path, target: Path, *, replace: bool = False) -> bool:
+    """Move a written scene to its place.
 
     Args:
-        folder: the complete scene, on the same file system as ``target``.
+        folder: the complete scene, on the same file system as ``target``, and durable: a scene that
+            exists must be whole after a power cut, too.
         target: ``scenes/<scene_id>``.
+        replace: take the place of a scene that is there, in one step; ``folder`` then holds the old
+            one.
 
     Returns:
-        False where ``target`` exists already (another worker was first); ``folder`` stays.
+        False where ``target`` exists already (another worker was first) and is not to be replaced;
+        ``folder`` stays.
 
     Raises:
         StoreError: something else than a scene is in its place.
         OSError: the move failed for another reason.
     """
-    # Durable before it is seen: a scene that exists must be whole after a power cut, too.
-    sync_tree(folder)
     if _is_scene(target):
-        return False
+        if replace:
+            exchange_folders(folder, target)
+            sync_folder(target.parent)
+        return replace
     target.parent.mkdir(exist_ok=True)
     # A rename never replaces a folder that holds something, so of two workers the first wins.
     try:

@@ -6,7 +6,6 @@ import contextlib
 import errno
 import os
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -19,7 +18,6 @@ from click.testing import CliRunner
 from autoice_bench.cli import main
 from autoice_bench.datasets.checks.verify import verify_store
 from autoice_bench.datasets.prepare import job as scene_job
-from autoice_bench.datasets.prepare.executors import start_local_cluster
 from autoice_bench.datasets.prepare.holding import Part, start_run
 from autoice_bench.datasets.prepare.job import SceneJob, prepare_scene
 from autoice_bench.datasets.prepare.prepare import prepare
@@ -288,16 +286,20 @@ def test_dangling_link_is_the_fault_of_its_scene(rtt_source: Path, tmp_path: Pat
     assert "its source cannot be read" in reason
 
 
-def test_local_cluster_is_silent_where_another_has_the_usual_port(
-    recwarn: pytest.WarningsRecorder,
-) -> None:
-    with socket.socket() as taken:
-        with contextlib.suppress(OSError):  # taken already serves as well
-            taken.bind(("127.0.0.1", 8787))
-            taken.listen()
-        with start_local_cluster(1) as cluster:
-            assert len(cluster.workers) == 1
-    assert [str(warning.message) for warning in recwarn if "8787" in str(warning.message)] == []
+def test_nothing_listens_while_workers_prepare(rtt_source: Path, tmp_path: Path) -> None:
+    store = tmp_path / "s.zarr"
+    process = start_prepare(rtt_source, store, workers=2)
+    parent = psutil.Process(process.pid)
+    n_seen, listening = 0, []
+    while process.is_alive():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            for each in (parent, *parent.children(recursive=True)):
+                n_seen += "spawn_main" in " ".join(each.cmdline())
+                listening += [one for one in each.net_connections() if one.status == "LISTEN"]
+    process.join()
+    assert process.exitcode == 0
+    assert n_seen > 0
+    assert listening == []
 
 
 def test_scheduler_and_workers_exclude_each_other() -> None:

@@ -181,7 +181,7 @@ def test_a_replaced_store_loses_the_scenes_of_other_sources_and_says_so(
     assert kept.notes == ("1 scenes of the store are not in this source folder; kept",)
     replaced = prepare(source, store, workers=1, dtype="float32", overwrite=True)
     assert replaced.notes == (
-        "1 scenes of the store are not in this source folder; removed with the rest",
+        "1 scenes of the store are not in this source folder; they go when it is replaced",
     )
     assert len(open_store(store).scene_ids()) == 5
 
