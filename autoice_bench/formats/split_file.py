@@ -28,7 +28,7 @@ from autoice_bench.formats.plain_files import (
     NotAFileError,
     is_there,
     read_bytes,
-    read_text,
+    read_json,
     require_file,
 )
 from autoice_bench.formats.store_layout import SPLITS
@@ -171,7 +171,7 @@ def read_split_file(path: Path) -> Split:
         SplitError: the file cannot be read, is damaged or was edited.
     """
     try:
-        fields = json.loads(read_text(path))
+        fields = read_json(path)
     except OSError as error:
         raise SplitError(f"split {path}: cannot be read: {error.strerror or error}") from None
     except ValueError as error:  # also of bytes that are no text

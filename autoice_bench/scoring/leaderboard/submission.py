@@ -21,7 +21,7 @@ from autoice_bench.errors import LabelError, LeaderboardError
 from autoice_bench.formats.label_rule import LabelRule
 from autoice_bench.formats.names import require_safe_name
 from autoice_bench.formats.own_folders import require_own
-from autoice_bench.formats.plain_files import is_there, read_text
+from autoice_bench.formats.plain_files import is_there, read_json
 from autoice_bench.formats.whole_files import whole_folder
 from autoice_bench.scoring.evaluate import Evaluation
 from autoice_bench.scoring.leaderboard.submission_metadata import validate_metadata
@@ -141,7 +141,7 @@ def find_description(file: Path | None, predictions: Path) -> SubmissionDescript
     if file is None and not is_there(path):
         return SubmissionDescription()
     try:
-        content = json.loads(read_text(path))
+        content = read_json(path)
     except (OSError, ValueError) as error:
         raise LeaderboardError(f"{path}: cannot be read as JSON: {error}") from error
     if not isinstance(content, dict):
@@ -218,7 +218,7 @@ def read_submission(folder: Path) -> Submission:
         LeaderboardError: a file is missing or is not what it should be.
     """
     try:
-        metadata = json.loads(read_text(folder / SUBMISSION_FILE))
+        metadata = read_json(folder / SUBMISSION_FILE)
         validate_metadata(metadata)
         scores = read_table(folder / SCORES_FILE, SCORES_SCHEMA)
         histograms = read_table(folder / HISTOGRAMS_FILE, HISTOGRAMS_SCHEMA)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +12,7 @@ import numpy as np
 from autoice_bench.charts import CHART_NAMES
 from autoice_bench.errors import LabelError, SplitError, StoreError
 from autoice_bench.formats.label_rule import LabelRule
-from autoice_bench.formats.plain_files import read_text
+from autoice_bench.formats.plain_files import read_json
 from autoice_bench.formats.shards import ZARR_METADATA, read_shard
 from autoice_bench.formats.split_file import Split, read_split
 from autoice_bench.formats.store_layout import CHARTS_ARRAY, FORMAT_VERSION, SCENES
@@ -155,7 +154,7 @@ def _read_with_xarray(folder: Path) -> Charts:
 
 def _read_json(path: Path) -> dict[str, Any] | None:
     try:
-        content = json.loads(read_text(path))
+        content = read_json(path)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
