@@ -24,7 +24,10 @@ from autoice_bench.formats.own_folders import require_own
 from autoice_bench.formats.plain_files import is_there, read_json
 from autoice_bench.formats.whole_files import whole_folder
 from autoice_bench.scoring.evaluate import Evaluation
-from autoice_bench.scoring.leaderboard.submission_metadata import validate_metadata
+from autoice_bench.scoring.leaderboard.submission_metadata import (
+    require_printable,
+    validate_metadata,
+)
 from autoice_bench.scoring.leaderboard.submission_tables import (
     HISTOGRAMS_FILE,
     HISTOGRAMS_SCHEMA,
@@ -110,7 +113,7 @@ def parse_description(content: Mapping[str, Any], where: str) -> SubmissionDescr
     """Read a description from parsed JSON.
 
     Raises:
-        LeaderboardError: a field is unknown or has the wrong type.
+        LeaderboardError: a field is unknown, has the wrong type or holds control characters.
     """
     known = set(DESCRIPTION_FIELDS)
     unknown = sorted(set(content) - known)
@@ -127,6 +130,10 @@ def parse_description(content: Mapping[str, Any], where: str) -> SubmissionDescr
             )
         if isinstance(value, float) and not math.isfinite(value):  # no JSON number
             raise LeaderboardError(f"{where}: {name} is {value}; expected a finite number")
+        try:
+            require_printable(value, name, breaks=True)
+        except ValueError as error:
+            raise LeaderboardError(f"{where}: {error}") from None
     return SubmissionDescription(**content)
 
 
@@ -215,7 +222,8 @@ def read_submission(folder: Path) -> Submission:
     """Read a submission's folder.
 
     Raises:
-        LeaderboardError: a file is missing or is not what it should be.
+        LeaderboardError: a file is missing or is not what it should be, or the submission is
+            another one than its folder's names say.
     """
     try:
         metadata = read_json(folder / SUBMISSION_FILE)
@@ -223,15 +231,32 @@ def read_submission(folder: Path) -> Submission:
         scores = read_table(folder / SCORES_FILE, SCORES_SCHEMA)
         histograms = read_table(folder / HISTOGRAMS_FILE, HISTOGRAMS_SCHEMA)
         evaluation = _read_evaluation(metadata, histograms)
+        _require_place(folder, metadata["name"], evaluation.board)
     except FileNotFoundError as error:
         raise LeaderboardError(
             f"{folder}: {Path(error.filename).name} is missing; `autoice-bench score` writes it"
         ) from None
     except OSError as error:
         raise LeaderboardError(f"{folder}: cannot be read: {error}") from error
-    except (KeyError, TypeError, ValueError, LabelError, pa.ArrowException) as error:
+    except (
+        KeyError,
+        TypeError,
+        ValueError,
+        LabelError,
+        LeaderboardError,
+        pa.ArrowException,
+    ) as error:
         raise LeaderboardError(f"{folder}: not a submission of this format: {error}") from error
     return Submission(folder, metadata, scores, evaluation)
+
+
+def _require_place(folder: Path, name: str, board: str) -> None:
+    """Check that a submission lies where its names say: no copy counts for another board."""
+    place = folder.absolute()
+    if name != place.name:
+        raise ValueError(f"is named {name!r}; expected the folder's name")
+    if board != place.parent.name:
+        raise ValueError(f"belongs to {board}; found under {place.parent.name}")
 
 
 def _write_files(

@@ -39,8 +39,14 @@ from autoice_bench.scoring.metrics.definitions import Metric
 from autoice_bench.scoring.metrics.formulas import accuracy
 from autoice_bench.scoring.scores import build_scores, summarise
 from autoice_bench.scoring.truth.store_truth import StoreTruth
-from autoice_bench.text.leaderboard import board_records, format_board, format_comparison
+from autoice_bench.text.leaderboard import (
+    board_records,
+    format_board,
+    format_comparison,
+    invalid_records,
+)
 from autoice_bench.text.score import format_summary
+from autoice_bench.wording import is_printable
 from tests.scoring.make import SCENES, predictions_of, write_netcdf, write_predictions, write_store
 
 
@@ -625,3 +631,76 @@ def test_other_chart_pixels_make_another_truth(store: Path, tmp_path: Path) -> N
     first, second = (evaluate(folder, StoreTruth(path)) for path in (store, other))
     assert first.truth_fingerprint != second.truth_fingerprint
     assert first.predictions_sha256 == second.predictions_sha256
+
+
+@pytest.mark.parametrize("field", ["name", "split", "subset"])
+@pytest.mark.parametrize("text", ["\ud800x", "\x1b[2Jx\nFAKE", "../evil", ""])
+def test_unsafe_names_in_a_submission_are_told(root: Path, field: str, text: str) -> None:
+    edit_json(root / "official/good/submission.json", **{field: text})
+    found = read_leaderboard(root)
+    assert [submission.name for submission in found.submissions] == ["poor"]
+    (invalid,) = found.invalid
+    assert f"official/good: not a submission of this format: {field} {text!r}; expected 1-100" in (
+        invalid.reason
+    )
+    assert invalid.reason in check_leaderboard(root)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"scorer_version": "0.1.0\x1b[2J"},
+        {"truth_fingerprint": "\ud800"},
+        {"missing": ["a\nb"]},
+        {"label_rule": {"name": "\x9b", "sod_threshold": 65, "floe_threshold": 65}},
+        {"files": {"\u202e": "x"}},
+        {"authors": "\x1b[2J"},
+        {"anything": {"a": ["\ud800"]}},
+    ],
+)
+def test_control_characters_are_refused(root: Path, changes: dict[str, object]) -> None:
+    edit_json(root / "official/good/submission.json", **changes)
+    (invalid,) = read_leaderboard(root).invalid
+    assert "expected text without control characters or surrogates" in invalid.reason
+    assert is_printable(invalid.reason)
+
+
+def test_control_characters_in_tables_are_refused(root: Path) -> None:
+    rewrite(root / "official/good", "scores", "group_name", 0, "\x1b[2J")
+    (invalid,) = read_leaderboard(root).invalid
+    assert "scores.parquet: group_name is '\\x1b[2J'; expected text" in invalid.reason
+
+
+def test_names_of_folders_are_made_visible(root: Path) -> None:
+    name = "\x1b[2Jx\nFAKE"
+    shutil.copytree(root / "official/good", root / "official" / name)
+    (invalid,) = read_leaderboard(root).invalid
+    assert is_printable(invalid.reason)
+    (record,) = invalid_records([invalid])
+    assert record["submission"] == r"\x1b[2Jx\nFAKE"
+    assert all(map(is_printable, check_leaderboard(root)))
+    with pytest.raises(LeaderboardError) as caught:
+        find_submission(root, "none")
+    assert is_printable(str(caught.value))
+
+
+def test_descriptions_may_have_lines_but_no_control_characters() -> None:
+    assert parse_description({"description": "one\ntwo"}, "x").description == "one\ntwo"
+    for text in ("\ud800", "\x1b[2J"):
+        with pytest.raises(LeaderboardError, match=r"x: authors is .* without control characters"):
+            parse_description({"authors": text}, "x")
+
+
+def test_submissions_count_where_they_lie_only(root: Path) -> None:
+    shutil.copytree(root / "official/good", root / "official/better")
+    shutil.copytree(root / "official/good", root / "strict/good")
+    found = read_leaderboard(root)
+    assert [submission.folder.name for submission in found.submissions] == ["good", "poor"]
+    better, strict = (each.reason for each in found.invalid)
+    assert better.startswith(f"{root}/official/better: ")
+    assert "is named 'good'; expected the folder's name" in better
+    assert strict.startswith(f"{root}/strict/good: ")
+    assert "belongs to official; found under strict" in strict
+    assert check_leaderboard(root) == [better, strict]
+    with pytest.raises(LeaderboardError, match="belongs to official; found under strict"):
+        find_submission(root, "strict/good")
