@@ -156,22 +156,22 @@ def find_description(file: Path | None, predictions: Path) -> SubmissionDescript
     return parse_description(content, str(path))
 
 
-def require_free(leaderboard: Path, board: str, name: str, *, replace: bool) -> None:
+def require_free(leaderboard: Path, board: str, name: str, *, overwrite: bool) -> None:
     """Check, before any counting, that a submission of this name can be written.
 
     Args:
         leaderboard: root of the leaderboard.
         board: see ``board_name``.
         name: the submission's name.
-        replace: whether it may take the place of one that is there.
+        overwrite: whether it may take the place of one that is there.
 
     Raises:
-        LeaderboardError: the name is unsafe, or taken and ``replace`` is not set.
+        LeaderboardError: the name is unsafe, or taken and ``overwrite`` is not set.
     """
     folder = leaderboard / require_submission_name(board) / require_submission_name(name)
-    if folder.exists() and not replace:
+    if folder.exists() and not overwrite:
         raise LeaderboardError(
-            f"{folder}: a submission of this name exists; --replace replaces it, --name renames"
+            f"{folder}: a submission of this name exists; --overwrite replaces it, --name renames"
         )
 
 
@@ -182,7 +182,7 @@ def write_submission(
     scores: pd.DataFrame,
     description: SubmissionDescription | None = None,
     *,
-    replace: bool = False,
+    overwrite: bool = False,
 ) -> Path:
     """Write ``<leaderboard>/<board>/<name>/``.
 
@@ -192,27 +192,27 @@ def write_submission(
         name: the submission's name; a safe folder name.
         scores: ``build_scores(evaluation, name)``, with its default bootstrap.
         description: what the submitter says about it.
-        replace: replace a submission of this name.
+        overwrite: replace a submission of this name.
 
     Returns:
         The submission's folder.
 
     Raises:
-        LeaderboardError: the name is unsafe, or taken and ``replace`` is not set, or the folder
+        LeaderboardError: the name is unsafe, or taken and ``overwrite`` is not set, or the folder
             cannot be written.
     """
-    require_free(leaderboard, evaluation.board, name, replace=replace)
+    require_free(leaderboard, evaluation.board, name, overwrite=overwrite)
     folder = leaderboard / evaluation.board / name
     metadata = _metadata(evaluation, name, description or SubmissionDescription())
     try:
         require_own(folder.parent)
-        with whole_folder(folder, replace=replace) as partial:
+        with whole_folder(folder, replace=overwrite) as partial:
             _write_files(partial, evaluation, scores, metadata)
     except OSError as error:
         # Somebody may have taken the name since the look above: of two scorers one is told.
         if isinstance(error, FileExistsError) and folder.is_dir():
             raise LeaderboardError(
-                f"{folder}: another scorer wrote it meanwhile; --replace replaces it"
+                f"{folder}: another scorer wrote it meanwhile; --overwrite replaces it"
             ) from error
         raise LeaderboardError(f"{folder}: cannot be written: {error.strerror or error}") from error
     return folder

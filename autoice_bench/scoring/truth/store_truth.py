@@ -64,11 +64,11 @@ class StoreTruth:
         simulated: bool = self._attributes["simulated"]
         return simulated
 
-    def split_name(self, split: str) -> str:
+    def split_name(self, split: str | Path) -> str:
         """The name that a split's file gives it; see ``Truth.split_name``."""
         return self._read_split(split).name
 
-    def select(self, split: str, subset: str) -> tuple[TruthScene, ...]:
+    def select(self, split: str | Path, subset: str) -> tuple[TruthScene, ...]:
         """The scenes of one subset of a split; see ``Truth.select``."""
         scene_ids = self._read_split(split).require_scenes(subset)
         return tuple(self._scene(scene_id) for scene_id in scene_ids)
@@ -113,7 +113,7 @@ class StoreTruth:
                 )
         return attributes
 
-    def _read_split(self, split: str) -> Split:
+    def _read_split(self, split: str | Path) -> Split:
         self._attributes  # noqa: B018  a missing store is a clearer error than a missing split
         return read_split(self.path, split)
 

@@ -64,9 +64,9 @@ def poor(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Evaluation:
     return evaluate_noisy(store, tmp_path_factory.mktemp("poor"), 0.6, seed=1)
 
 
-def submit(evaluation: Evaluation, root: Path, name: str, *, replace: bool = False) -> Path:
+def submit(evaluation: Evaluation, root: Path, name: str, *, overwrite: bool = False) -> Path:
     scores = build_scores(evaluation, name)
-    return write_submission(evaluation, root, name, scores, replace=replace)
+    return write_submission(evaluation, root, name, scores, overwrite=overwrite)
 
 
 @pytest.fixture(scope="module")
@@ -111,10 +111,10 @@ def test_nothing_else_is_left_behind(pristine: Path) -> None:
     assert found == [f"official/{name}/{file}" for name in ("good", "poor") for file in files]
 
 
-def test_same_name_asks_for_replace(good: Evaluation, poor: Evaluation, root: Path) -> None:
-    with pytest.raises(LeaderboardError, match="exists; --replace replaces it"):
+def test_same_name_asks_for_overwrite(good: Evaluation, poor: Evaluation, root: Path) -> None:
+    with pytest.raises(LeaderboardError, match="exists; --overwrite replaces it"):
         submit(poor, root, "good")
-    folder = submit(poor, root, "good", replace=True)
+    folder = submit(poor, root, "good", overwrite=True)
     assert read_submission(folder).evaluation.predictions_sha256 == poor.predictions_sha256
     assert sorted(path.name for path in folder.parent.iterdir()) == ["good", "poor"]
 
@@ -155,7 +155,7 @@ def test_interrupted_replacement_leaves_the_submission_that_was_there(
         "autoice_bench.scoring.leaderboard.submission.build_histogram_table", interrupt
     )
     with pytest.raises(KeyboardInterrupt):
-        submit(poor, root, "good", replace=True)
+        submit(poor, root, "good", overwrite=True)
     assert read_submission(root / "official/good").metadata == before.metadata
     assert sorted(path.name for path in (root / "official").iterdir()) == ["good", "poor"]
 
@@ -169,7 +169,7 @@ def test_what_killed_scorers_left_is_on_no_board_and_goes(poor: Evaluation, root
     assert [submission.folder.name for submission in found.submissions] == ["good", "poor"]
     assert found.invalid == ()
     assert check_leaderboard(root) == []
-    submit(poor, root, "good", replace=True)
+    submit(poor, root, "good", overwrite=True)
     assert sorted(path.name for path in board.iterdir()) == ["good", "poor"]
 
 
@@ -558,7 +558,7 @@ def test_rows_that_the_histograms_do_not_give_are_named(
     with monkeypatch.context() as later:
         metric = Metric("made_up", accuracy, "no valid pixels", charts=("SIC",), since="0.2.0")
         later.setattr(definitions, "METRICS", (*definitions.METRICS, metric))
-        submit(good, root, "good", replace=True)
+        submit(good, root, "good", overwrite=True)
     edit_json(root / "official/good/submission.json", scorer_version="0.2.0")
     (problem,) = check_leaderboard(root)
     assert "holds metrics that autoice-bench 0.1.0 does not know: SIC made_up" in problem
