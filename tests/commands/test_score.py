@@ -301,7 +301,7 @@ def test_split_file_that_repeats_a_scene_is_refused_before_anything_is_written(
     board = tmp_path / "board"
     result = run("score", predictions, "--store", store, "--leaderboard", board, "--split", split)
     assert result.exit_code == 1
-    assert "test is not sorted or repeats a scene" in result.stderr
+    assert f"mine.json: split mine: test lists scene {SCENES[0]} twice" in result.stderr
     assert not board.exists()
 
 
