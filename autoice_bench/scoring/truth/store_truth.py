@@ -20,8 +20,6 @@ from autoice_bench.formats.zarr_safety import require_safe_group
 from autoice_bench.scene_id import is_scene_id
 from autoice_bench.scoring.truth.protocol import Charts, TruthScene
 
-"""Array of a scene that holds the three charts."""
-
 _ROOT_ATTRIBUTES: Final[dict[str, type]] = {
     "label_rule": str,
     "sod_threshold": int,
