@@ -1,9 +1,24 @@
-"""How numbers and paths are worded for people: sizes, durations, paths below the current folder."""
+"""How numbers, paths and texts of others are worded for people."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Final
+
+_HIDDEN: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Control characters, other ends of lines, turns of the writing direction, lone surrogates."""
+
+
+def is_printable(text: str) -> bool:
+    """Whether a text shows as it is: nothing in it steers a terminal or is no character."""
+    return _HIDDEN.search(text) is None
+
+
+def make_visible(text: str) -> str:
+    """A text of others as one line that may be printed: what would steer a terminal is escaped."""
+    return _HIDDEN.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def format_size(n_bytes: float) -> str:

@@ -26,7 +26,7 @@ _TRAINING = (
     ("A small U-Net on downscaled scenes", "baseline unet-demo"),
 )
 _AFTER = (
-    ("Scores of all, as the challenge scored", "score preds --replace"),
+    ("Scores of all, as the challenge scored", "score preds --overwrite"),
     ("The leaderboard", "leaderboard"),
 )
 

@@ -30,7 +30,8 @@ from autoice_bench.errors import AutoIceError
 @click.option("--name", help="Name of the submission. [default: that of the folder]")
 @LEADERBOARD_OPTION
 @click.option("--no-write", is_flag=True, help="Print the score; leave the leaderboard alone.")
-@click.option("--replace", is_flag=True, help="Replace a submission of the same name.")
+@click.option("--overwrite", is_flag=True, help="Replace a submission of the same name.")
+@click.option("--replace", "old_overwrite", is_flag=True, hidden=True)  # its name in 0.1.0
 @click.option(
     "--description",
     type=PATH,
@@ -51,6 +52,8 @@ def score(
     name: str | None,
     leaderboard: Path,
     no_write: bool,
+    overwrite: bool,
+    old_overwrite: bool,
     as_json: bool,
     expect: bool,
     **options: Any,
@@ -71,6 +74,9 @@ def score(
     if expect:
         click.echo(EXPECTED)
         return
+    if old_overwrite:
+        click.echo("note: --replace is now --overwrite; the next release drops it", err=True)
+    options["overwrite"] = overwrite or old_overwrite
     truth = StoreTruth(store) if labels is None else RttTruth(labels)
     found = find_submissions(predictions)
     if name is not None and len(found) > 1:

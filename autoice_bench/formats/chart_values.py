@@ -7,7 +7,7 @@ files and get the same bytes of them, on which the truth fingerprint rests.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,15 @@ from numpy.typing import NDArray
 from autoice_bench.charts import CHART_NAMES, FILL_VALUE, Chart
 from autoice_bench.errors import SceneError
 from autoice_bench.formats.netcdf import NetcdfFile
-from autoice_bench.wording import format_listing
+from autoice_bench.wording import format_count
+
+
+class _Illegal(NamedTuple):
+    """What is no class: the first such value as it stands in the file, pixels of it and of all."""
+
+    value: float
+    same: int
+    pixels: int
 
 
 def missing_charts(file: NetcdfFile) -> list[str]:
@@ -54,13 +62,21 @@ def read_chart(
     counts = np.zeros(256, np.int64)
     # Neighbouring strips mostly hold the same classes: looked for first, they end the count soon.
     likely: list[int] = []
+    wrong: _Illegal | None = None
     for strip in file.strips(chart.name):
         values = whole_classes(strip.values)
         out[strip.lines, strip.samples] = values
         of_strip = count_classes(values, chart, likely)
         likely = np.flatnonzero(of_strip).tolist()
         counts += of_strip
-    _require_classes(scene_id, chart, counts)
+        wrong = _find_illegal(wrong, strip.values, values, of_strip, chart)
+    if wrong is not None:
+        others = " and others" if wrong.same < wrong.pixels else ""
+        raise SceneError(
+            f"scene {scene_id}: {chart.name} holds {wrong.value:.6g}{others} in "
+            f"{format_count(wrong.pixels, 'pixel')}; expected 0-{chart.n_classes - 1} or fill "
+            f"{FILL_VALUE}"
+        )
     return counts
 
 
@@ -105,11 +121,19 @@ def count_classes(
     return counts
 
 
-def _require_classes(scene_id: str, chart: Chart, counts: NDArray[np.int64]) -> None:
-    illegal = [int(value) for value in np.flatnonzero(counts) if value not in chart.values]
-    if illegal:
-        pixels = int(counts[illegal].sum())
-        raise SceneError(
-            f"scene {scene_id}: {chart.name} holds class {format_listing(illegal)} in {pixels} "
-            f"pixels; expected 0-{chart.n_classes - 1} or fill {FILL_VALUE}"
-        )
+def _find_illegal(
+    before: _Illegal | None,
+    stored: NDArray[Any],
+    values: NDArray[np.uint8],
+    counts: NDArray[np.int64],
+    chart: Chart,
+) -> _Illegal | None:
+    """Illegal values up to a strip: what is stored is named, not the 254 that it became."""
+    pixels = int(counts.sum() - counts[list(chart.values)].sum())
+    if before is None:
+        if not pixels:
+            return None
+        first = float(stored[~np.isin(values, chart.values)][0])
+        before = _Illegal(first, 0, 0)
+    same = np.count_nonzero(stored == before.value)
+    return _Illegal(before.value, before.same + int(same), before.pixels + pixels)

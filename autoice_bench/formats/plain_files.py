@@ -7,10 +7,12 @@ others give ask here first. Links are followed: data may lie on another file sys
 from __future__ import annotations
 
 import errno
+import json
 import os
 import stat
+import tomllib
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 _KINDS: Final = {
     stat.S_IFDIR: "a folder",
@@ -19,6 +21,8 @@ _KINDS: Final = {
     stat.S_IFCHR: "a device",
     stat.S_IFBLK: "a device",
 }
+_MOST_LEVELS: Final = 100
+_TOO_DEEP: Final = f"nested too deep; expected at most {_MOST_LEVELS} levels"
 
 
 class NotAFileError(OSError):
@@ -83,3 +87,54 @@ def read_bytes(path: Path) -> bytes:
 def read_text(path: Path, encoding: str = "utf-8") -> str:
     """Text of a file; raises as ``require_file``, and ``UnicodeDecodeError``."""
     return require_file(path).read_text(encoding=encoding)
+
+
+def read_json(path: Path) -> Any:
+    """What a JSON file (UTF-8) holds.
+
+    Raises:
+        ValueError: it is not JSON, no text, or nested too deep.
+        OSError: as ``require_file``.
+    """
+    return parse_json(read_text(path))
+
+
+def parse_json(content: str | bytes) -> Any:
+    """What JSON text holds.
+
+    Raises:
+        ValueError: it is not JSON, no text, or nested too deep.
+    """
+    try:
+        return _require_shallow(json.loads(content))
+    except RecursionError:  # who asks for ValueError alone would end with a traceback
+        raise ValueError(_TOO_DEEP) from None
+
+
+def parse_toml(text: str) -> dict[str, Any]:
+    """What TOML text holds.
+
+    Raises:
+        ValueError: it is not TOML, or nested too deep.
+    """
+    try:
+        document = tomllib.loads(text)
+    except RecursionError:
+        raise ValueError(_TOO_DEEP) from None
+    _require_shallow(document)
+    return document
+
+
+def _require_shallow(document: Any) -> Any:
+    """Return a document that its readers may walk: what a parser takes may be too deep for them."""
+    level = [document]
+    for _ in range(_MOST_LEVELS):
+        level = [
+            child
+            for value in level
+            if isinstance(value, dict | list)
+            for child in (value.values() if isinstance(value, dict) else value)
+        ]
+        if not level:
+            return document
+    raise ValueError(_TOO_DEEP)

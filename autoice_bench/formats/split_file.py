@@ -17,7 +17,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, pairwise
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -28,7 +28,7 @@ from autoice_bench.formats.plain_files import (
     NotAFileError,
     is_there,
     read_bytes,
-    read_text,
+    read_json,
     require_file,
 )
 from autoice_bench.formats.store_layout import SPLITS
@@ -67,9 +67,17 @@ class Split:
         if is_split_path(self.name):
             raise SplitError(f"split name {self.name!r}; expected one that does not end in .json")
         for subset in SUBSETS:
-            ids = self.scenes(subset)
-            if list(ids) != sorted(set(ids)):
-                raise SplitError(f"split {self.name}: {subset} is not sorted or repeats a scene")
+            for before, scene in pairwise(self.scenes(subset)):
+                if scene == before:
+                    raise SplitError(
+                        f"split {self.name}: {subset} lists scene {scene} twice; "
+                        "expected each scene once"
+                    )
+                if scene < before:
+                    raise SplitError(
+                        f"split {self.name}: {subset} is not sorted: scene {scene} comes after "
+                        f"{before}; sort it"
+                    )
         for subset, other in combinations(SUBSETS, 2):
             shared = set(self.scenes(subset)) & set(self.scenes(other))
             if shared:
@@ -171,7 +179,7 @@ def read_split_file(path: Path) -> Split:
         SplitError: the file cannot be read, is damaged or was edited.
     """
     try:
-        fields = json.loads(read_text(path))
+        fields = read_json(path)
     except OSError as error:
         raise SplitError(f"split {path}: cannot be read: {error.strerror or error}") from None
     except ValueError as error:  # also of bytes that are no text
@@ -262,14 +270,17 @@ def _split_from_dict(fields: Any, path: Path) -> Split:
             )
     if fields["seed"] is not None and not isinstance(fields["seed"], int):
         raise SplitError(f"split {path}: seed {fields['seed']!r}; expected an integer or null")
-    split = Split(
-        name=str(fields["name"]),
-        rule=str(fields["rule"]),
-        seed=fields["seed"],
-        train=tuple(fields["train"]),
-        val=tuple(fields["val"]),
-        test=tuple(fields["test"]),
-    )
+    try:
+        split = Split(
+            name=str(fields["name"]),
+            rule=str(fields["rule"]),
+            seed=fields["seed"],
+            train=tuple(fields["train"]),
+            val=tuple(fields["val"]),
+            test=tuple(fields["test"]),
+        )
+    except SplitError as error:  # knows the name in the file only, and files may be called anything
+        raise SplitError(f"{path}: {error}") from None
     if split.hash != fields["hash"]:
         raise SplitError(
             f"split {path}: hash is {split.hash[:12]}, the file says {str(fields['hash'])[:12]}; "

@@ -8,13 +8,12 @@ first; the error is a ``ValueError``, which each turns into its own.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from autoice_bench.formats.plain_files import is_there, read_bytes, require_plain_tree
+from autoice_bench.formats.plain_files import is_there, read_json, require_plain_tree
 from autoice_bench.formats.shards import ZARR_METADATA
 
 V2_METADATA: Final = ".zarray"
@@ -104,8 +103,8 @@ def require_safe_group(folder: Path) -> None:
 
 def _read_document(path: Path) -> dict[str, Any]:
     try:
-        document = json.loads(read_bytes(path))
-    except (ValueError, RecursionError) as error:
+        document = read_json(path)
+    except ValueError as error:
         raise ValueError(f"{path}: damaged: {error}") from None
     if not isinstance(document, dict):
         raise ValueError(f"{path}: damaged: holds a {type(document).__name__}; expected an object")

@@ -110,7 +110,7 @@ def evaluate(
     predictions: Predictions | Path | str,
     truth: Truth,
     *,
-    split: str = "official",
+    split: str | Path = "official",
     subset: str = "test",
     allow_partial: bool = False,
     workers: int | None = 1,

@@ -73,12 +73,12 @@ def score(
     predictions: Predictions | PathLike,
     truth: Truth | PathLike,
     *,
-    split: str = "official",
+    split: str | Path = "official",
     subset: str = "test",
     leaderboard: PathLike | None = None,
     name: str | None = None,
     description: PathLike | None = None,
-    replace: bool = False,
+    overwrite: bool = False,
     allow_partial: bool = False,
     workers: int | None = 1,
     scheduler: str | None = None,
@@ -89,13 +89,14 @@ def score(
     Args:
         predictions: an opened source or its path, in any accepted format (docs/predictions.md).
         truth: a store or its path, or a folder of ready-to-train files.
-        split: name of a split, or path of its JSON file.
+        split: name of a split, or path of its JSON file (one that ends in ``.json``, or a
+            ``Path``).
         subset: ``train``, ``val`` or ``test``.
         leaderboard: root of the leaderboard; None writes nothing.
         name: what the predictions are called; None for the name of their path.
         description: JSON file with what the submitter says; None for ``description.json`` beside
             the predictions, if it is there.
-        replace: replace a submission of this name.
+        overwrite: replace a submission of this name.
         allow_partial: score what is there; the result is not rankable.
         workers: processes, this one included; None for one per 100 Mpixel, at most one per core.
             With several, a script needs the usual ``if __name__ == "__main__"``.
@@ -116,7 +117,7 @@ def score(
     described = find_description(None if description is None else Path(description), source.path)
     if leaderboard is not None:
         board = board_name(against.split_name(split), subset)
-        require_free(Path(leaderboard), board, title, replace=replace)
+        require_free(Path(leaderboard), board, title, overwrite=overwrite)
     evaluation = evaluate(
         source,
         against,
@@ -131,7 +132,7 @@ def score(
     folder = None
     if leaderboard is not None:
         folder = write_submission(
-            evaluation, Path(leaderboard), title, table, described, replace=replace
+            evaluation, Path(leaderboard), title, table, described, overwrite=overwrite
         )
     return Scores(title, evaluation, table, folder)
 

@@ -12,6 +12,7 @@ from autoice_bench.scoring.leaderboard.compare import Difference
 from autoice_bench.scoring.leaderboard.published import PublishedResult
 from autoice_bench.scoring.metrics.uncertainty import FEWEST_SCENES
 from autoice_bench.text.tables import format_table
+from autoice_bench.wording import make_visible
 
 _MARKS: Final = {"yes": "", "no": "not comparable", "unknown": "protocol not stated"}
 
@@ -89,11 +90,11 @@ def invalid_records(invalid: Iterable[InvalidSubmission]) -> list[dict[str, Any]
     """One flat record per folder that is no submission; ``invalid`` holds the reason."""
     return [
         {
-            "split": each.board,
+            "split": make_visible(each.board),
             "truth_fingerprint": None,
             "simulated": None,
             "rank": None,
-            "submission": each.folder.name,
+            "submission": make_visible(each.folder.name),
             "verified": False,
             "published": False,
             "n_scenes": None,

@@ -82,14 +82,19 @@ def test_description_beside_the_predictions_is_taken(
     assert metadata["authors"] == "C. Author"
 
 
-def test_same_name_needs_replace(store: Path, predictions: Path, tmp_path: Path) -> None:
+def test_same_name_needs_overwrite(store: Path, predictions: Path, tmp_path: Path) -> None:
     args = ("score", predictions, "--store", store, "--leaderboard", tmp_path)
     ok(*args)
     result = run(*args)
     assert result.exit_code == 1
-    assert "--replace replaces it" in result.stderr
-    ok(*args, "--replace")
+    assert "--overwrite replaces it" in result.stderr
+    ok(*args, "--overwrite")
     ok(*args, "--name", "another")
+    # The option's first name works for one more release.
+    result = run(*args, "--replace")
+    assert result.exit_code == 0
+    assert result.stderr == "note: --replace is now --overwrite; the next release drops it\n"
+    assert "--replace" not in ok("score", "--help")
 
 
 def test_errors_are_one_line_without_a_traceback(store: Path, tmp_path: Path) -> None:
@@ -159,11 +164,17 @@ def test_of_many_submissions_the_sound_ones_are_scored(
 def test_submissions_of_one_name_are_refused(
     store: Path, predictions: Path, tmp_path: Path
 ) -> None:
-    # Otherwise --replace would put the second in place of the first.
+    # Otherwise --overwrite would put the second in place of the first.
     ok("convert", predictions, tmp_path / "preds/m.zarr")
     ok("convert", predictions, tmp_path / "preds/m.nc")
     result = run(
-        "score", tmp_path / "preds", "--store", store, "--leaderboard", tmp_path / "b", "--replace"
+        "score",
+        tmp_path / "preds",
+        "--store",
+        store,
+        "--leaderboard",
+        tmp_path / "b",
+        "--overwrite",
     )
     assert result.exit_code == 1
     assert "m.nc and m.zarr would both be submission 'm'" in result.stderr
@@ -290,7 +301,7 @@ def test_split_file_that_repeats_a_scene_is_refused_before_anything_is_written(
     board = tmp_path / "board"
     result = run("score", predictions, "--store", store, "--leaderboard", board, "--split", split)
     assert result.exit_code == 1
-    assert "test is not sorted or repeats a scene" in result.stderr
+    assert f"mine.json: split mine: test lists scene {SCENES[0]} twice" in result.stderr
     assert not board.exists()
 
 

@@ -12,7 +12,10 @@ import pytest
 from autoice_bench.formats.plain_files import (
     NotAFileError,
     is_there,
+    parse_json,
+    parse_toml,
     read_bytes,
+    read_json,
     read_text,
     require_file,
     require_plain_tree,
@@ -83,3 +86,22 @@ def test_nothing_is_told_apart(tmp_path: Path) -> None:
     assert not is_there(tmp_path / "x")
     with pytest.raises(FileNotFoundError):
         require_file(tmp_path / "x")
+
+
+@pytest.mark.parametrize("depth", [101, 500, 200_000])
+def test_deep_documents_are_a_value_error(tmp_path: Path, depth: int) -> None:
+    path = tmp_path / "x.json"
+    nested = "[" * depth + "]" * depth
+    path.write_text(nested)
+    with pytest.raises(ValueError, match="nested too deep; expected at most 100 levels"):
+        read_json(path)
+    with pytest.raises(ValueError, match="nested too deep; expected at most 100 levels"):
+        parse_toml(f"x = {nested}")
+
+
+def test_documents_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "x.json"
+    path.write_text('{"a": [1, "é"]}', encoding="utf-8")
+    assert read_json(path) == parse_json(path.read_bytes()) == {"a": [1, "é"]}
+    assert parse_toml("a = [1]") == {"a": [1]}
+    assert parse_json("[" * 100 + "]" * 100)

@@ -110,9 +110,11 @@ def test_names_that_are_no_file_names_are_refused(name: str) -> None:
 
 
 def test_unsorted_and_repeated_lists_are_refused() -> None:
-    with pytest.raises(SplitError, match="train is not sorted"):
+    with pytest.raises(
+        SplitError, match=f"split x: train is not sorted: scene {A} comes after {B}"
+    ):
         Split("x", "", None, (B, A), (), ())
-    with pytest.raises(SplitError, match="val is not sorted or repeats"):
+    with pytest.raises(SplitError, match=f"split x: val lists scene {A} twice"):
         Split("x", "", None, (), (A, A), ())
 
 
@@ -142,7 +144,11 @@ def test_missing_split_lists_those_there_are(tmp_path: Path) -> None:
         ({"test": [f"{D}_prep.nc"]}, "expected scene ids such as"),
         ({"test": [f"{D}\n"]}, "expected scene ids such as"),
         ({"seed": "three"}, "seed 'three'; expected an integer or null"),
-        ({"train": [B, A]}, "train is not sorted"),
+        (
+            {"name": "other", "test": [D, D]},
+            rf"mine\.json: split other: test lists scene {D} twice",
+        ),
+        ({"train": [B, A]}, r"mine\.json: split mine: train is not sorted: scene .* comes after"),
     ],
 )
 def test_edited_files_are_refused(tmp_path: Path, change: dict[str, object], message: str) -> None:

@@ -204,7 +204,7 @@ def test_folders_of_a_leaderboard(
     board.mkdir()
     move_away(board / name, elsewhere)
     before = digest(elsewhere)
-    assert f"{Path(name).name} is a link" in refused(*score, "--replace")
+    assert f"{Path(name).name} is a link" in refused(*score, "--overwrite")
     assert digest(elsewhere) == before
 
 

@@ -9,12 +9,13 @@ import pytest
 from sklearn.metrics import f1_score, r2_score
 
 from autoice_bench.charts import CHARTS
-from autoice_bench.errors import AutoIceError, PredictionError
+from autoice_bench.errors import AutoIceError, LeaderboardError, PredictionError
 from autoice_bench.scoring import scene_map
 from autoice_bench.scoring.evaluate import Evaluation, board_name, evaluate
 from autoice_bench.scoring.metrics.groups import group_scenes
 from autoice_bench.scoring.predictions.reading import open_predictions
 from autoice_bench.scoring.predictions.writing import convert
+from autoice_bench.scoring.score import score
 from autoice_bench.scoring.scores import build_scores
 from autoice_bench.scoring.truth.rtt_truth import RttTruth
 from autoice_bench.scoring.truth.store_truth import StoreTruth
@@ -261,3 +262,13 @@ def test_groups_cover_the_scenes_once_per_kind(evaluation: Evaluation) -> None:
     for kind in ("ice_service", "region", "month", "season", "scene"):
         members = sorted(m for group in groups if group.kind == kind for m in group.members)
         assert members == [0, 1, 2, 3]
+
+
+def test_split_may_be_a_path(store: Path, predictions: Path, tmp_path: Path) -> None:
+    file = write_split(tmp_path / "mine.json", train=TRAIN, test=SCENES)
+    scores = score(predictions, store, split=file, leaderboard=tmp_path / "board")
+    assert scores.evaluation.split == "mine"
+    assert scores.folder == tmp_path / "board/mine/noisy"
+    with pytest.raises(LeaderboardError, match="--overwrite replaces it"):
+        score(predictions, store, split=file, leaderboard=tmp_path / "board")
+    score(predictions, store, split=file, leaderboard=tmp_path / "board", overwrite=True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -16,9 +16,8 @@ from numpy.typing import NDArray
 from autoice_bench.baselines.tasks.chart_outputs import CONCENTRATION_STEPS, PROBABILITY_STEPS
 from autoice_bench.charts import CHARTS, SIC
 from autoice_bench.errors import PredictionError
-from autoice_bench.scoring.predictions.writing import DIMS, PROBABILITIES_SUFFIX
-
-_CHUNK_LINES: Final = 512
+from autoice_bench.formats.store_layout import chart_attributes
+from autoice_bench.scoring.predictions.writing import DIMS, PROBABILITIES_SUFFIX, netcdf_encoding
 
 
 def write_probabilities(
@@ -65,7 +64,7 @@ def write_probabilities(
                 "long_name": f"{chart.long_name}, probability of each class",
                 "units": "1",
                 "scale_factor": 1 / PROBABILITY_STEPS,
-                "class_meanings": " ".join(name.replace(" ", "_") for name in chart.class_names),
+                "class_meanings": chart_attributes(chart)["flag_meanings"],
             },
         )
     path = folder / f"{scene_id}{PROBABILITIES_SUFFIX}"
@@ -74,13 +73,7 @@ def write_probabilities(
             path,
             engine="netcdf4",
             encoding={
-                str(name): {
-                    "_FillValue": None,
-                    "zlib": True,
-                    "complevel": 1,
-                    "shuffle": False,
-                    "chunksizes": _chunks(dataset[name].shape),
-                }
+                str(name): {"_FillValue": None, **netcdf_encoding(dataset[name].shape)}
                 for name in dataset.data_vars
             },
         )
@@ -88,8 +81,3 @@ def write_probabilities(
         reason = error.strerror or error
         raise PredictionError(f"{path}: cannot be written: {reason}") from error
     return path
-
-
-def _chunks(shape: tuple[int, ...]) -> tuple[int, ...]:
-    *leading, lines, samples = shape
-    return (*(1 for _ in leading), min(_CHUNK_LINES, lines), samples)

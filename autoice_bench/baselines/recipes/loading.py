@@ -7,8 +7,6 @@ last.
 
 from __future__ import annotations
 
-import json
-import tomllib
 from collections.abc import Mapping
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -21,7 +19,7 @@ from autoice_bench.baselines.recipes.recipe import Recipe, field_types, merge
 from autoice_bench.baselines.settings.values import check_keys, parse_text, suggest
 from autoice_bench.errors import AutoIceError, BaselineError
 from autoice_bench.formats.names import require_safe_name
-from autoice_bench.formats.plain_files import read_text
+from autoice_bench.formats.plain_files import parse_json, parse_toml, read_text
 
 _EXTENDS: Final = "extends"
 _JSON: Final = ".json"
@@ -150,7 +148,7 @@ def _parse(path: Traversable, where: str) -> dict[str, Any]:
     try:
         # Of the package's own recipes, some may lie in an archive.
         text = read_text(path) if isinstance(path, Path) else path.read_text(encoding="utf-8")
-        document = json.loads(text) if path.name.endswith(".json") else tomllib.loads(text)
+        document = parse_json(text) if path.name.endswith(".json") else parse_toml(text)
     except OSError as error:
         raise BaselineError(f"recipe {where}: cannot be read ({error.strerror})") from None
     except ValueError as error:  # of TOML, JSON and of bytes that are no text

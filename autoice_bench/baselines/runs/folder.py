@@ -38,7 +38,7 @@ from autoice_bench.datasets.store.root import Store
 from autoice_bench.errors import BaselineError
 from autoice_bench.formats.locks import LockedError, hold_lock
 from autoice_bench.formats.own_folders import make_own_folder, open_own
-from autoice_bench.formats.plain_files import is_there, read_text, require_file
+from autoice_bench.formats.plain_files import is_there, read_json, require_file
 from autoice_bench.formats.split_file import Split
 from autoice_bench.formats.whole_files import is_partial, write_whole
 
@@ -275,7 +275,7 @@ class RunFolder:
 
     def _read_json(self, name: str) -> dict[str, Any]:
         try:
-            content = json.loads(read_text(self.path / name))
+            content = read_json(self.path / name)
         except (FileNotFoundError, NotADirectoryError):
             raise BaselineError(
                 f"run {self.path}: has no {name}; `autoice-bench baseline list` shows the runs"

@@ -6,7 +6,6 @@ array's file is opened at its first window (``readers.arrays``).
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from autoice_bench.datasets.readers.arrays import ArrayReader, open_array, read_
 from autoice_bench.datasets.readers.pixels import TiePoints
 from autoice_bench.datasets.store.root import Store, open_store
 from autoice_bench.errors import StoreError
-from autoice_bench.formats.plain_files import read_bytes
+from autoice_bench.formats.plain_files import read_json
 from autoice_bench.formats.shards import ZARR_METADATA
 from autoice_bench.formats.store_layout import (
     AMSR2_ARRAY,
@@ -189,7 +188,7 @@ def open_scene_reader(store: Store | Path | str, scene_id: str) -> SceneReader:
     store = store if isinstance(store, Store) else open_store(store, require_complete=True)
     path = store.scene_path(scene_id)
     try:
-        return SceneReader(path, scene_id, json.loads(read_bytes(path / ZARR_METADATA)))
+        return SceneReader(path, scene_id, read_json(path / ZARR_METADATA))
     except (FileNotFoundError, NotADirectoryError):
         raise StoreError(
             f"store {store.path}: no scene {scene_id} among its {len(store.scene_ids())} scenes"

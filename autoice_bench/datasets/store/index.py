@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,7 +21,7 @@ import pyarrow.parquet as pq
 from autoice_bench.charts import CHARTS
 from autoice_bench.datasets.store.root import Store, compute_store_fingerprint
 from autoice_bench.errors import StoreError
-from autoice_bench.formats.plain_files import read_bytes
+from autoice_bench.formats.plain_files import parse_json, read_bytes
 from autoice_bench.formats.shards import ZARR_METADATA
 from autoice_bench.formats.whole_files import write_whole
 
@@ -85,7 +84,7 @@ def read_scene_attributes(store: Store, scene_id: str) -> tuple[dict[str, Any], 
     path = store.scene_path(scene_id) / ZARR_METADATA
     content = path.read_bytes()
     try:
-        attributes: dict[str, Any] = json.loads(content)["attributes"]
+        attributes: dict[str, Any] = parse_json(content)["attributes"]
         if not _REQUIRED.issubset(attributes):
             raise KeyError
     except (ValueError, KeyError, TypeError, AttributeError):

@@ -25,7 +25,7 @@ from autoice_bench.datasets.store.overviews import (
 )
 from autoice_bench.errors import StoreError
 from autoice_bench.formats.label_rule import AUTOICE_2022, LabelRule
-from autoice_bench.formats.plain_files import read_bytes
+from autoice_bench.formats.plain_files import parse_json, read_bytes
 from autoice_bench.formats.rtt_folder import SourceKind
 from autoice_bench.formats.shard_writer import dump_json, group_metadata
 from autoice_bench.formats.shards import ZARR_METADATA
@@ -304,7 +304,7 @@ def _read_root(path: Path) -> dict[str, Any]:
             f"store {path}: {ZARR_METADATA} cannot be read: {error.strerror}"
         ) from error
     try:
-        attributes: dict[str, Any] = json.loads(content)["attributes"]
+        attributes: dict[str, Any] = parse_json(content)["attributes"]
         version = attributes["format_version"]
     except (ValueError, KeyError, TypeError):
         raise StoreError(

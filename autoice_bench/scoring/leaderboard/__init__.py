@@ -1,6 +1,6 @@
 """Submissions on disk, boards of them, and comparisons.
 
-``score`` makes one of predictions, ``submission`` writes and reads it (``submission_tables``,
-``submission_metadata``), ``boards`` ranks, ``compare`` tells whether two differ beyond chance,
-``check`` recomputes one, ``published`` holds the literature's results.
+``submission`` writes and reads one (``submission_tables``, ``submission_metadata``), ``boards``
+ranks, ``compare`` tells whether two differ beyond chance, ``check`` recomputes one, ``published``
+holds the literature's results. What makes one of predictions is ``scoring.score``.
 """

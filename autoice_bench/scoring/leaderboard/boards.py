@@ -27,6 +27,7 @@ from autoice_bench.scoring.leaderboard.submission import Submission, read_submis
 from autoice_bench.scoring.metrics.definitions import better_direction, headline_metric
 from autoice_bench.scoring.metrics.groups import GROUP_KINDS
 from autoice_bench.scoring.scores import COMBINED, OFFICIAL
+from autoice_bench.wording import make_visible
 
 COLUMNS: Final = (COMBINED, *CHART_NAMES)
 ALL: Final = "all"
@@ -161,7 +162,7 @@ def read_leaderboard(root: Path) -> Leaderboard:
         try:
             submissions.append(read_submission(folder))
         except LeaderboardError as error:
-            invalid.append(InvalidSubmission(folder, str(error)))
+            invalid.append(InvalidSubmission(folder, make_visible(str(error))))
     return Leaderboard(tuple(submissions), tuple(invalid))
 
 
@@ -180,12 +181,9 @@ def find_submission(root: Path, name: str, *, board: str | None = None) -> Submi
     ]
     if len(found) != 1:
         problem = "several splits have" if found else "there is no"
-        known = sorted(
-            {f"{folder.parent.name}/{folder.name}" for folder in submission_folders(root)}
-        )
-        raise LeaderboardError(
-            f"{root}: {problem} submission {name!r}; give one of {', '.join(known) or 'none'}"
-        )
+        names = {f"{folder.parent.name}/{folder.name}" for folder in submission_folders(root)}
+        known = make_visible(", ".join(sorted(names))) or "none"
+        raise LeaderboardError(f"{root}: {problem} submission {name!r}; give one of {known}")
     return read_submission(found[0])
 
 

@@ -24,7 +24,6 @@ from autoice_bench.scoring.leaderboard.submission import (
     Submission,
     parse_description,
     read_submission,
-    require_submission_name,
 )
 from autoice_bench.scoring.leaderboard.submission_tables import (
     HISTOGRAMS_FILE,
@@ -35,7 +34,7 @@ from autoice_bench.scoring.leaderboard.submission_tables import (
 from autoice_bench.scoring.metrics import formulas
 from autoice_bench.scoring.metrics.definitions import is_newer
 from autoice_bench.scoring.scores import build_scores
-from autoice_bench.wording import format_count, format_listing
+from autoice_bench.wording import format_count, format_listing, make_visible
 
 TOLERANCE: Final = 1e-9
 """Largest difference between a recorded and a recomputed score, percent."""
@@ -66,21 +65,16 @@ def check_leaderboard(root: Path) -> list[str]:
     problems += _find_duplicates(submissions)
     problems += _find_clashing_names(submissions)
     problems += _find_other_truths(submissions)
-    return problems
+    return [make_visible(problem) for problem in problems]
 
 
 def _check_submission(submission: Submission) -> Iterator[str]:
     folder, metadata, evaluation = submission.folder, submission.metadata, submission.evaluation
-    if submission.name != folder.name:
-        yield f"is named {submission.name!r}; expected the folder's name"
     try:
-        require_submission_name(submission.name)
         described = {key: metadata.get(key) for key in DESCRIPTION_FIELDS}
         parse_description(described, "submission.json")
     except LeaderboardError as error:
         yield str(error)
-    if folder.parent.name != evaluation.board:
-        yield f"belongs to {evaluation.board}; found under {folder.parent.name}"
     for name in (SCORES_FILE, HISTOGRAMS_FILE):
         if metadata["files"].get(name) != hash_file(folder / name):
             yield f"{name} does not have the SHA-256 that submission.json records"

@@ -21,10 +21,13 @@ from autoice_bench.errors import LabelError, LeaderboardError
 from autoice_bench.formats.label_rule import LabelRule
 from autoice_bench.formats.names import require_safe_name
 from autoice_bench.formats.own_folders import require_own
-from autoice_bench.formats.plain_files import is_there, read_text
+from autoice_bench.formats.plain_files import is_there, read_json
 from autoice_bench.formats.whole_files import whole_folder
 from autoice_bench.scoring.evaluate import Evaluation
-from autoice_bench.scoring.leaderboard.submission_metadata import validate_metadata
+from autoice_bench.scoring.leaderboard.submission_metadata import (
+    require_printable,
+    validate_metadata,
+)
 from autoice_bench.scoring.leaderboard.submission_tables import (
     HISTOGRAMS_FILE,
     HISTOGRAMS_SCHEMA,
@@ -110,7 +113,7 @@ def parse_description(content: Mapping[str, Any], where: str) -> SubmissionDescr
     """Read a description from parsed JSON.
 
     Raises:
-        LeaderboardError: a field is unknown or has the wrong type.
+        LeaderboardError: a field is unknown, has the wrong type or holds control characters.
     """
     known = set(DESCRIPTION_FIELDS)
     unknown = sorted(set(content) - known)
@@ -127,6 +130,10 @@ def parse_description(content: Mapping[str, Any], where: str) -> SubmissionDescr
             )
         if isinstance(value, float) and not math.isfinite(value):  # no JSON number
             raise LeaderboardError(f"{where}: {name} is {value}; expected a finite number")
+        try:
+            require_printable(value, name, breaks=True)
+        except ValueError as error:
+            raise LeaderboardError(f"{where}: {error}") from None
     return SubmissionDescription(**content)
 
 
@@ -141,7 +148,7 @@ def find_description(file: Path | None, predictions: Path) -> SubmissionDescript
     if file is None and not is_there(path):
         return SubmissionDescription()
     try:
-        content = json.loads(read_text(path))
+        content = read_json(path)
     except (OSError, ValueError) as error:
         raise LeaderboardError(f"{path}: cannot be read as JSON: {error}") from error
     if not isinstance(content, dict):
@@ -149,22 +156,22 @@ def find_description(file: Path | None, predictions: Path) -> SubmissionDescript
     return parse_description(content, str(path))
 
 
-def require_free(leaderboard: Path, board: str, name: str, *, replace: bool) -> None:
+def require_free(leaderboard: Path, board: str, name: str, *, overwrite: bool) -> None:
     """Check, before any counting, that a submission of this name can be written.
 
     Args:
         leaderboard: root of the leaderboard.
         board: see ``board_name``.
         name: the submission's name.
-        replace: whether it may take the place of one that is there.
+        overwrite: whether it may take the place of one that is there.
 
     Raises:
-        LeaderboardError: the name is unsafe, or taken and ``replace`` is not set.
+        LeaderboardError: the name is unsafe, or taken and ``overwrite`` is not set.
     """
     folder = leaderboard / require_submission_name(board) / require_submission_name(name)
-    if folder.exists() and not replace:
+    if folder.exists() and not overwrite:
         raise LeaderboardError(
-            f"{folder}: a submission of this name exists; --replace replaces it, --name renames"
+            f"{folder}: a submission of this name exists; --overwrite replaces it, --name renames"
         )
 
 
@@ -175,7 +182,7 @@ def write_submission(
     scores: pd.DataFrame,
     description: SubmissionDescription | None = None,
     *,
-    replace: bool = False,
+    overwrite: bool = False,
 ) -> Path:
     """Write ``<leaderboard>/<board>/<name>/``.
 
@@ -185,27 +192,27 @@ def write_submission(
         name: the submission's name; a safe folder name.
         scores: ``build_scores(evaluation, name)``, with its default bootstrap.
         description: what the submitter says about it.
-        replace: replace a submission of this name.
+        overwrite: replace a submission of this name.
 
     Returns:
         The submission's folder.
 
     Raises:
-        LeaderboardError: the name is unsafe, or taken and ``replace`` is not set, or the folder
+        LeaderboardError: the name is unsafe, or taken and ``overwrite`` is not set, or the folder
             cannot be written.
     """
-    require_free(leaderboard, evaluation.board, name, replace=replace)
+    require_free(leaderboard, evaluation.board, name, overwrite=overwrite)
     folder = leaderboard / evaluation.board / name
     metadata = _metadata(evaluation, name, description or SubmissionDescription())
     try:
         require_own(folder.parent)
-        with whole_folder(folder, replace=replace) as partial:
+        with whole_folder(folder, replace=overwrite) as partial:
             _write_files(partial, evaluation, scores, metadata)
     except OSError as error:
         # Somebody may have taken the name since the look above: of two scorers one is told.
         if isinstance(error, FileExistsError) and folder.is_dir():
             raise LeaderboardError(
-                f"{folder}: another scorer wrote it meanwhile; --replace replaces it"
+                f"{folder}: another scorer wrote it meanwhile; --overwrite replaces it"
             ) from error
         raise LeaderboardError(f"{folder}: cannot be written: {error.strerror or error}") from error
     return folder
@@ -215,23 +222,41 @@ def read_submission(folder: Path) -> Submission:
     """Read a submission's folder.
 
     Raises:
-        LeaderboardError: a file is missing or is not what it should be.
+        LeaderboardError: a file is missing or is not what it should be, or the submission is
+            another one than its folder's names say.
     """
     try:
-        metadata = json.loads(read_text(folder / SUBMISSION_FILE))
+        metadata = read_json(folder / SUBMISSION_FILE)
         validate_metadata(metadata)
         scores = read_table(folder / SCORES_FILE, SCORES_SCHEMA)
         histograms = read_table(folder / HISTOGRAMS_FILE, HISTOGRAMS_SCHEMA)
         evaluation = _read_evaluation(metadata, histograms)
+        _require_place(folder, metadata["name"], evaluation.board)
     except FileNotFoundError as error:
         raise LeaderboardError(
             f"{folder}: {Path(error.filename).name} is missing; `autoice-bench score` writes it"
         ) from None
     except OSError as error:
         raise LeaderboardError(f"{folder}: cannot be read: {error}") from error
-    except (KeyError, TypeError, ValueError, LabelError, pa.ArrowException) as error:
+    except (
+        KeyError,
+        TypeError,
+        ValueError,
+        LabelError,
+        LeaderboardError,
+        pa.ArrowException,
+    ) as error:
         raise LeaderboardError(f"{folder}: not a submission of this format: {error}") from error
     return Submission(folder, metadata, scores, evaluation)
+
+
+def _require_place(folder: Path, name: str, board: str) -> None:
+    """Check that a submission lies where its names say: no copy counts for another board."""
+    place = folder.absolute()
+    if name != place.name:
+        raise ValueError(f"is named {name!r}; expected the folder's name")
+    if board != place.parent.name:
+        raise ValueError(f"belongs to {board}; found under {place.parent.name}")
 
 
 def _write_files(

@@ -6,7 +6,10 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from autoice_bench.charts import CHART_NAMES
+from autoice_bench.errors import LeaderboardError
+from autoice_bench.formats.names import require_safe_name
 from autoice_bench.scene_id import is_scene_id
+from autoice_bench.wording import is_printable
 
 _STRINGS: Final = (
     "name",
@@ -16,6 +19,9 @@ _STRINGS: Final = (
     "scorer_version",
     "predictions_sha256",
 )
+_NAMES: Final = ("name", "split", "subset")
+"""Become part of a path, and are printed."""
+_BREAKS: Final = dict.fromkeys(map(ord, "\t\n\r"))
 _TYPES: Final[Mapping[str, type]] = {
     **dict.fromkeys(_STRINGS, str),
     "format": int,
@@ -45,12 +51,18 @@ def validate_metadata(metadata: object) -> None:
     """Check that parsed ``submission.json`` has every field a submission is read by.
 
     Raises:
-        ValueError: a field is missing or has the wrong type.
+        ValueError: a field is missing or has the wrong type, or a text holds control characters.
+        LeaderboardError: a name is unsafe.
     """
     if not isinstance(metadata, dict):
         raise ValueError(f"holds a {type(metadata).__name__}; expected an object")
     for name, expected in _TYPES.items():
         _require(metadata, name, expected)
+    for name in _NAMES:
+        require_safe_name(metadata[name], LeaderboardError, what=name)
+    for name, value in metadata.items():
+        # What is not read may come with a later version; descriptions may have several lines.
+        require_printable(value, name, breaks=name not in _TYPES)
     for name, expected in _LABEL_RULE.items():
         _require(metadata["label_rule"], name, expected, "label_rule.")
     for name in CHART_NAMES:
@@ -69,6 +81,30 @@ def validate_metadata(metadata: object) -> None:
         if scene_id in listed:
             raise ValueError(f"scenes lists {scene_id} twice; expected each scene once")
         listed.add(scene_id)
+
+
+def require_printable(value: object, where: str, *, breaks: bool = False) -> None:
+    """Check that the texts in parsed JSON may be printed; see ``is_printable``.
+
+    Args:
+        value: what was parsed; of objects, the keys are looked at too.
+        where: its name, for the message.
+        breaks: whether lines may end and tabs stand in it.
+
+    Raises:
+        ValueError: one of them may not.
+    """
+    if isinstance(value, str):
+        if not is_printable(value.translate(_BREAKS) if breaks else value):
+            raise ValueError(
+                f"{where} is {value!r}; expected text without control characters or surrogates"
+            )
+    elif isinstance(value, dict):
+        for item in (*value, *value.values()):
+            require_printable(item, where, breaks=breaks)
+    elif isinstance(value, list):
+        for item in value:
+            require_printable(item, where, breaks=breaks)
 
 
 def _require(content: Mapping[str, Any], name: str, expected: type, prefix: str = "") -> Any:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from autoice_bench.charts import CHARTS
 from autoice_bench.formats.plain_files import read_bytes, require_file
+from autoice_bench.wording import is_printable
 
 SCORES_FILE: Final = "scores.parquet"
 HISTOGRAMS_FILE: Final = "histograms.parquet"
@@ -102,6 +103,14 @@ def read_table(path: Path, schema: pa.Schema) -> pd.DataFrame:
     for column in KEY_COLUMNS:
         if column in table.column_names and table[column].null_count:
             raise ValueError(f"{path.name} holds a row without {column}")
+    for column in table.column_names:
+        if pa.types.is_string(table.schema.field(column).type):
+            for text in table[column].unique().to_pylist():
+                if text is not None and not is_printable(text):
+                    raise ValueError(
+                        f"{path.name}: {column} is {text!r}; expected text without control "
+                        "characters"
+                    )
     frame: pd.DataFrame = table.to_pandas()
     return frame.astype({"class_index": "Int64"}) if "class_index" in frame else frame
 

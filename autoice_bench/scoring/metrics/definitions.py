@@ -3,13 +3,16 @@
 A new metric is one entry of ``METRICS``, with its formula in ``formulas``. Everything else follows:
 the rows of ``scores.parquet``, the columns and the order of a board, and what a check asks of a
 submission that was scored before the metric existed.
+
+A metric for another chart is a new entry too, under the same name: ``since`` holds for all charts
+of an entry, so a chart added to an old one would make older submissions invalid.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, Literal
 
@@ -46,7 +49,8 @@ class Metric:
         scale: reported value per computed value.
         direction: which values are better.
         per_class: whether there is one value per class.
-        since: version of the package that it came in; submissions of older ones lack it.
+        since: version of the package that it came in; submissions of older ones lack it. Without a
+            default: one that is left out would say that every submission ever must have it.
     """
 
     name: str
@@ -57,7 +61,7 @@ class Metric:
     scale: float = 100.0
     direction: Direction = "higher"
     per_class: bool = False
-    since: str = FIRST_VERSION
+    since: str = field(kw_only=True)
 
 
 def _on_bands(
@@ -76,7 +80,7 @@ def _on_bands(
 def _within_one(first: int, last: int, chart: Chart) -> Metric:
     compute = partial(formulas.within_one_class, first=first, last=last)
     undefined = f"the truth holds no class {first}-{last}"
-    return Metric("within_one_class", compute, undefined, charts=(chart.name,))
+    return Metric("within_one_class", compute, undefined, charts=(chart.name,), since=FIRST_VERSION)
 
 
 def _concentration(name: str, compute: Callable[[Counts], Values], direction: Direction) -> Metric:
@@ -88,14 +92,18 @@ def _concentration(name: str, compute: Callable[[Counts], Values], direction: Di
         unit=CONCENTRATION,
         scale=formulas.PERCENT_PER_SIC_CLASS,
         direction=direction,
+        since=FIRST_VERSION,
     )
 
 
-_OF_CLASSES: Final = (
-    Metric("precision", formulas.precision, "class never predicted", per_class=True),
-    Metric("recall", formulas.recall, "class absent from the truth", per_class=True),
-    Metric("f1", formulas.f1, "class absent from truth and prediction", per_class=True),
-    Metric("iou", formulas.iou, "class absent from truth and prediction", per_class=True),
+_OF_CLASSES: Final = tuple(
+    Metric(name, compute, undefined, per_class=True, since=FIRST_VERSION)
+    for name, compute, undefined in (
+        ("precision", formulas.precision, "class never predicted"),
+        ("recall", formulas.recall, "class absent from the truth"),
+        ("f1", formulas.f1, "class absent from truth and prediction"),
+        ("iou", formulas.iou, "class absent from truth and prediction"),
+    )
 )
 _OF_BANDS: Final = tuple(
     Metric(
@@ -103,19 +111,26 @@ _OF_BANDS: Final = tuple(
         _on_bands(metric.compute, index),
         metric.undefined.replace("class", "band"),
         charts=(SIC.name,),
+        since=metric.since,
     )
     for index, band in enumerate(SIC_BANDS)
     for metric in _OF_CLASSES
 )
 
 METRICS: tuple[Metric, ...] = (
-    Metric("r2", formulas.r2, "the truth holds one class", charts=(SIC.name,)),
-    Metric("f1_weighted", formulas.f1_weighted, "no valid pixels"),
-    Metric("f1_macro", formulas.f1_macro, "no valid pixels"),
-    Metric("accuracy", formulas.accuracy, "no valid pixels"),
+    Metric("r2", formulas.r2, "the truth holds one class", charts=(SIC.name,), since=FIRST_VERSION),
+    Metric("f1_weighted", formulas.f1_weighted, "no valid pixels", since=FIRST_VERSION),
+    Metric("f1_macro", formulas.f1_macro, "no valid pixels", since=FIRST_VERSION),
+    Metric("accuracy", formulas.accuracy, "no valid pixels", since=FIRST_VERSION),
     _concentration("mae", formulas.mean_absolute_error, "lower"),
     _concentration("bias", formulas.bias, "nearest-zero"),
-    Metric("band_accuracy", _on_bands(formulas.accuracy), "no valid pixels", charts=(SIC.name,)),
+    Metric(
+        "band_accuracy",
+        _on_bands(formulas.accuracy),
+        "no valid pixels",
+        charts=(SIC.name,),
+        since=FIRST_VERSION,
+    ),
     *_OF_BANDS,
     _within_one(0, SOD.n_classes - 1, SOD),
     _within_one(*ORDINAL_FLOES, FLOE),

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from zarr.errors import ZarrUserWarning
 
 from autoice_bench.callbacks import Progress
-from autoice_bench.charts import CHARTS, FILL_VALUE
+from autoice_bench.charts import CHARTS, FILL_VALUE, Chart
 from autoice_bench.errors import PredictionError
+from autoice_bench.formats.store_layout import chart_attributes
 from autoice_bench.formats.variables import STANDARDISED_VARIABLES
 from autoice_bench.formats.whole_files import whole_file, whole_folder
 from autoice_bench.scoring.metrics.histograms import validate_classes
@@ -103,11 +104,7 @@ def build_prediction(
         chart.name: (
             DIMS,
             classes[chart.name],
-            {
-                "long_name": chart.long_name,
-                "flag_values": np.arange(chart.n_classes, dtype=np.uint8),
-                "flag_meanings": " ".join(name.replace(" ", "_") for name in chart.class_names),
-            },
+            _cf_attributes(chart),
         )
         for chart in CHARTS
         if chart.name in classes
@@ -141,7 +138,7 @@ def write_prediction(
         dataset.to_netcdf(
             partial,
             engine="netcdf4",
-            encoding={name: _netcdf_encoding(values.shape) for name, values in classes.items()}
+            encoding={name: netcdf_encoding(values.shape) for name, values in classes.items()}
             | {name: {"_FillValue": None} for name in tie_points or {}},
         )
     return path
@@ -261,12 +258,26 @@ def _explained(path: Path) -> Iterator[None]:
         raise PredictionError(f"{path}: cannot be written: {reason}") from error
 
 
-def _netcdf_encoding(shape: tuple[int, ...]) -> dict[str, Any]:
+def _cf_attributes(chart: Chart) -> dict[str, Any]:
+    """Attributes of a predicted chart: flags, in the type of the classes as CF asks."""
+    attributes = chart_attributes(chart)
+    # With a missing value, xarray would give floats in place of classes.
+    del attributes["missing_value"]
+    return attributes | {"flag_values": np.array(attributes["flag_values"], np.uint8)}
+
+
+def netcdf_encoding(shape: tuple[int, ...]) -> dict[str, Any]:
+    """How uint8 maps are stored in NetCDF files: strips of lines, lightly compressed.
+
+    Args:
+        shape: of the variable; lines and samples come last, each of what comes first is a chunk.
+    """
+    *leading, lines, samples = shape
     return {
         "zlib": True,
         "complevel": _COMPRESSION_LEVEL,
         "shuffle": False,  # bytes have nothing to shuffle
-        "chunksizes": (min(_CHUNK_LINES, shape[0]), shape[1]),
+        "chunksizes": (*(1 for _ in leading), min(_CHUNK_LINES, lines), samples),
     }
 
 
@@ -288,7 +299,7 @@ def _write_upload_package(predictions: Predictions, path: Path, progress: Progre
                 dims = (f"{name}_dim0", f"{name}_dim1")
                 for dim, size in zip(dims, values.shape, strict=True):
                     file.createDimension(dim, size)
-                variable = file.createVariable(name, "u1", dims, **_netcdf_encoding(values.shape))
+                variable = file.createVariable(name, "u1", dims, **netcdf_encoding(values.shape))
                 variable[:] = values
             if progress is not None:
                 progress(done, len(predictions.scene_ids))

@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -53,7 +54,7 @@ class Truth(Protocol):
         """The source in words, for messages."""
         ...
 
-    def split_name(self, split: str) -> str:
+    def split_name(self, split: str | Path) -> str:
         """The name that a split goes by, whether given by name or by its file.
 
         Raises:
@@ -61,7 +62,7 @@ class Truth(Protocol):
         """
         ...
 
-    def select(self, split: str, subset: str) -> tuple[TruthScene, ...]:
+    def select(self, split: str | Path, subset: str) -> tuple[TruthScene, ...]:
         """The scenes of one subset of a split, sorted by id.
 
         Args:

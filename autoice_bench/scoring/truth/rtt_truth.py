@@ -74,11 +74,11 @@ class RttTruth:
         with _open(first.path) as file:
             return bool(int(file.attributes().get("simulated", 0)))
 
-    def split_name(self, split: str) -> str:
+    def split_name(self, split: str | Path) -> str:
         """The name that a split's file gives it; see ``Truth.split_name``."""
-        return read_split(self.path, split).name if is_split_path(split) else split
+        return read_split(self.path, split).name if is_split_path(split) else str(split)
 
-    def select(self, split: str, subset: str) -> tuple[TruthScene, ...]:
+    def select(self, split: str | Path, subset: str) -> tuple[TruthScene, ...]:
         """The scenes of one subset of a split; see ``Truth.select``.
 
         Without a store the only split known by name is ``official``, with ``test`` and ``train``

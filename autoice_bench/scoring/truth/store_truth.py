@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,15 +12,13 @@ import numpy as np
 from autoice_bench.charts import CHART_NAMES
 from autoice_bench.errors import LabelError, SplitError, StoreError
 from autoice_bench.formats.label_rule import LabelRule
-from autoice_bench.formats.plain_files import read_text
+from autoice_bench.formats.plain_files import read_json
 from autoice_bench.formats.shards import ZARR_METADATA, read_shard
 from autoice_bench.formats.split_file import Split, read_split
 from autoice_bench.formats.store_layout import CHARTS_ARRAY, FORMAT_VERSION, SCENES
 from autoice_bench.formats.zarr_safety import require_safe_group
 from autoice_bench.scene_id import is_scene_id
 from autoice_bench.scoring.truth.protocol import Charts, TruthScene
-
-"""Array of a scene that holds the three charts."""
 
 _ROOT_ATTRIBUTES: Final[dict[str, type]] = {
     "label_rule": str,
@@ -65,11 +62,11 @@ class StoreTruth:
         simulated: bool = self._attributes["simulated"]
         return simulated
 
-    def split_name(self, split: str) -> str:
+    def split_name(self, split: str | Path) -> str:
         """The name that a split's file gives it; see ``Truth.split_name``."""
         return self._read_split(split).name
 
-    def select(self, split: str, subset: str) -> tuple[TruthScene, ...]:
+    def select(self, split: str | Path, subset: str) -> tuple[TruthScene, ...]:
         """The scenes of one subset of a split; see ``Truth.select``."""
         scene_ids = self._read_split(split).require_scenes(subset)
         return tuple(self._scene(scene_id) for scene_id in scene_ids)
@@ -114,7 +111,7 @@ class StoreTruth:
                 )
         return attributes
 
-    def _read_split(self, split: str) -> Split:
+    def _read_split(self, split: str | Path) -> Split:
         self._attributes  # noqa: B018  a missing store is a clearer error than a missing split
         return read_split(self.path, split)
 
@@ -155,7 +152,7 @@ def _read_with_xarray(folder: Path) -> Charts:
 
 def _read_json(path: Path) -> dict[str, Any] | None:
     try:
-        content = json.loads(read_text(path))
+        content = read_json(path)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:

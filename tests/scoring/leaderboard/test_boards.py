@@ -39,8 +39,14 @@ from autoice_bench.scoring.metrics.definitions import Metric
 from autoice_bench.scoring.metrics.formulas import accuracy
 from autoice_bench.scoring.scores import build_scores, summarise
 from autoice_bench.scoring.truth.store_truth import StoreTruth
-from autoice_bench.text.leaderboard import board_records, format_board, format_comparison
+from autoice_bench.text.leaderboard import (
+    board_records,
+    format_board,
+    format_comparison,
+    invalid_records,
+)
 from autoice_bench.text.score import format_summary
+from autoice_bench.wording import is_printable
 from tests.scoring.make import SCENES, predictions_of, write_netcdf, write_predictions, write_store
 
 
@@ -58,9 +64,9 @@ def poor(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Evaluation:
     return evaluate_noisy(store, tmp_path_factory.mktemp("poor"), 0.6, seed=1)
 
 
-def submit(evaluation: Evaluation, root: Path, name: str, *, replace: bool = False) -> Path:
+def submit(evaluation: Evaluation, root: Path, name: str, *, overwrite: bool = False) -> Path:
     scores = build_scores(evaluation, name)
-    return write_submission(evaluation, root, name, scores, replace=replace)
+    return write_submission(evaluation, root, name, scores, overwrite=overwrite)
 
 
 @pytest.fixture(scope="module")
@@ -105,10 +111,10 @@ def test_nothing_else_is_left_behind(pristine: Path) -> None:
     assert found == [f"official/{name}/{file}" for name in ("good", "poor") for file in files]
 
 
-def test_same_name_asks_for_replace(good: Evaluation, poor: Evaluation, root: Path) -> None:
-    with pytest.raises(LeaderboardError, match="exists; --replace replaces it"):
+def test_same_name_asks_for_overwrite(good: Evaluation, poor: Evaluation, root: Path) -> None:
+    with pytest.raises(LeaderboardError, match="exists; --overwrite replaces it"):
         submit(poor, root, "good")
-    folder = submit(poor, root, "good", replace=True)
+    folder = submit(poor, root, "good", overwrite=True)
     assert read_submission(folder).evaluation.predictions_sha256 == poor.predictions_sha256
     assert sorted(path.name for path in folder.parent.iterdir()) == ["good", "poor"]
 
@@ -149,7 +155,7 @@ def test_interrupted_replacement_leaves_the_submission_that_was_there(
         "autoice_bench.scoring.leaderboard.submission.build_histogram_table", interrupt
     )
     with pytest.raises(KeyboardInterrupt):
-        submit(poor, root, "good", replace=True)
+        submit(poor, root, "good", overwrite=True)
     assert read_submission(root / "official/good").metadata == before.metadata
     assert sorted(path.name for path in (root / "official").iterdir()) == ["good", "poor"]
 
@@ -163,7 +169,7 @@ def test_what_killed_scorers_left_is_on_no_board_and_goes(poor: Evaluation, root
     assert [submission.folder.name for submission in found.submissions] == ["good", "poor"]
     assert found.invalid == ()
     assert check_leaderboard(root) == []
-    submit(poor, root, "good", replace=True)
+    submit(poor, root, "good", overwrite=True)
     assert sorted(path.name for path in board.iterdir()) == ["good", "poor"]
 
 
@@ -552,7 +558,7 @@ def test_rows_that_the_histograms_do_not_give_are_named(
     with monkeypatch.context() as later:
         metric = Metric("made_up", accuracy, "no valid pixels", charts=("SIC",), since="0.2.0")
         later.setattr(definitions, "METRICS", (*definitions.METRICS, metric))
-        submit(good, root, "good", replace=True)
+        submit(good, root, "good", overwrite=True)
     edit_json(root / "official/good/submission.json", scorer_version="0.2.0")
     (problem,) = check_leaderboard(root)
     assert "holds metrics that autoice-bench 0.1.0 does not know: SIC made_up" in problem
@@ -625,3 +631,76 @@ def test_other_chart_pixels_make_another_truth(store: Path, tmp_path: Path) -> N
     first, second = (evaluate(folder, StoreTruth(path)) for path in (store, other))
     assert first.truth_fingerprint != second.truth_fingerprint
     assert first.predictions_sha256 == second.predictions_sha256
+
+
+@pytest.mark.parametrize("field", ["name", "split", "subset"])
+@pytest.mark.parametrize("text", ["\ud800x", "\x1b[2Jx\nFAKE", "../evil", ""])
+def test_unsafe_names_in_a_submission_are_told(root: Path, field: str, text: str) -> None:
+    edit_json(root / "official/good/submission.json", **{field: text})
+    found = read_leaderboard(root)
+    assert [submission.name for submission in found.submissions] == ["poor"]
+    (invalid,) = found.invalid
+    assert f"official/good: not a submission of this format: {field} {text!r}; expected 1-100" in (
+        invalid.reason
+    )
+    assert invalid.reason in check_leaderboard(root)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"scorer_version": "0.1.0\x1b[2J"},
+        {"truth_fingerprint": "\ud800"},
+        {"missing": ["a\nb"]},
+        {"label_rule": {"name": "\x9b", "sod_threshold": 65, "floe_threshold": 65}},
+        {"files": {"\u202e": "x"}},
+        {"authors": "\x1b[2J"},
+        {"anything": {"a": ["\ud800"]}},
+    ],
+)
+def test_control_characters_are_refused(root: Path, changes: dict[str, object]) -> None:
+    edit_json(root / "official/good/submission.json", **changes)
+    (invalid,) = read_leaderboard(root).invalid
+    assert "expected text without control characters or surrogates" in invalid.reason
+    assert is_printable(invalid.reason)
+
+
+def test_control_characters_in_tables_are_refused(root: Path) -> None:
+    rewrite(root / "official/good", "scores", "group_name", 0, "\x1b[2J")
+    (invalid,) = read_leaderboard(root).invalid
+    assert "scores.parquet: group_name is '\\x1b[2J'; expected text" in invalid.reason
+
+
+def test_names_of_folders_are_made_visible(root: Path) -> None:
+    name = "\x1b[2Jx\nFAKE"
+    shutil.copytree(root / "official/good", root / "official" / name)
+    (invalid,) = read_leaderboard(root).invalid
+    assert is_printable(invalid.reason)
+    (record,) = invalid_records([invalid])
+    assert record["submission"] == r"\x1b[2Jx\nFAKE"
+    assert all(map(is_printable, check_leaderboard(root)))
+    with pytest.raises(LeaderboardError) as caught:
+        find_submission(root, "none")
+    assert is_printable(str(caught.value))
+
+
+def test_descriptions_may_have_lines_but_no_control_characters() -> None:
+    assert parse_description({"description": "one\ntwo"}, "x").description == "one\ntwo"
+    for text in ("\ud800", "\x1b[2J"):
+        with pytest.raises(LeaderboardError, match=r"x: authors is .* without control characters"):
+            parse_description({"authors": text}, "x")
+
+
+def test_submissions_count_where_they_lie_only(root: Path) -> None:
+    shutil.copytree(root / "official/good", root / "official/better")
+    shutil.copytree(root / "official/good", root / "strict/good")
+    found = read_leaderboard(root)
+    assert [submission.folder.name for submission in found.submissions] == ["good", "poor"]
+    better, strict = (each.reason for each in found.invalid)
+    assert better.startswith(f"{root}/official/better: ")
+    assert "is named 'good'; expected the folder's name" in better
+    assert strict.startswith(f"{root}/strict/good: ")
+    assert "belongs to official; found under strict" in strict
+    assert check_leaderboard(root) == [better, strict]
+    with pytest.raises(LeaderboardError, match="belongs to official; found under strict"):
+        find_submission(root, "strict/good")

@@ -28,8 +28,14 @@ def test_each_chart_has_a_metric_once_and_a_name_one_meaning() -> None:
     for metric in METRICS:
         assert set(metric.charts) <= set(CHART_NAMES)
         assert metric.direction == better_direction(metric.name)
+
+
+def test_every_metric_says_since_when() -> None:
+    with pytest.raises(TypeError, match="since"):
+        Metric("made_up", accuracy, "no valid pixels")  # type: ignore[call-arg]
+    for metric in METRICS:
         # A metric comes in with the version that is written now, at the latest.
-        assert parse_version(metric.since) <= parse_version(__version__)
+        assert parse_version(metric.since) <= parse_version(__version__), metric.name
 
 
 def test_every_metric_is_documented() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 from typing import Literal
@@ -10,8 +11,9 @@ import pytest
 import xarray as xr
 import zarr
 
-from autoice_bench.charts import CHART_NAMES
+from autoice_bench.charts import CHART_NAMES, CHARTS
 from autoice_bench.errors import PredictionError
+from autoice_bench.formats.store_layout import chart_attributes
 from autoice_bench.scoring.predictions.reading import (
     NetcdfFolder,
     Predictions,
@@ -218,7 +220,13 @@ def test_written_prediction_opens_as_plain_classes(tmp_path: Path) -> None:
     with xr.open_dataset(path) as dataset:
         assert dataset["SIC"].dtype == np.uint8
         np.testing.assert_array_equal(dataset["SIC"].values, charts["SIC"])
-        assert dataset["SOD"].attrs["flag_meanings"].startswith("open_water new_ice")
+        for chart in CHARTS:
+            # The words of stores: CF allows letters, digits and _ alone.
+            attributes = chart_attributes(chart)
+            assert dataset[chart.name].attrs["flag_meanings"] == attributes["flag_meanings"]
+            assert dataset[chart.name].attrs["flag_values"].tolist() == attributes["flag_values"]
+            assert dataset[chart.name].attrs["flag_values"].dtype == np.uint8
+            assert re.fullmatch(r"\w+( \w+)*", attributes["flag_meanings"])
         assert dataset.attrs["title"] == "mine"
 
 

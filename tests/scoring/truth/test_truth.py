@@ -75,8 +75,8 @@ def test_split_by_path(store: Path, rtt: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("lists", "message"),
     [
-        ({"test": (SCENES[0], SCENES[0])}, "test is not sorted or repeats a scene"),
-        ({"test": (SCENES[1], SCENES[0])}, "test is not sorted or repeats a scene"),
+        ({"test": (SCENES[0], SCENES[0])}, "mine.json: split mine: test lists scene .* twice"),
+        ({"test": (SCENES[1], SCENES[0])}, "split mine: test is not sorted: scene .* comes"),
         ({"train": SCENES[:1], "test": SCENES}, "is in both train and test"),
     ],
 )
