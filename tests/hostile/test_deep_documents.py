@@ -46,6 +46,12 @@ def test_recipe(deep: Path, name: str) -> None:
     assert f"recipe {name}: cannot be parsed (nested too deep" in refused("baseline", name)
 
 
+def test_setting(deep: Path) -> None:
+    result = CliRunner().invoke(main, ["baseline", "aspp", "--set", f"rates={DEEP[:5000]}"])
+    assert result.exit_code == 2
+    assert "expected whole numbers such as 6,12,18" in result.output
+
+
 def test_description(deep: Path) -> None:
     (deep.parent / "preds").mkdir()
     (deep.parent / "preds/20300101T000000_cis.nc").write_text("")

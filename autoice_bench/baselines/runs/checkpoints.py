@@ -23,7 +23,7 @@ from torch.optim import Optimizer
 
 from autoice_bench.errors import BaselineError
 from autoice_bench.formats.own_folders import make_own_folder
-from autoice_bench.formats.plain_files import NotAFileError, require_file
+from autoice_bench.formats.plain_files import NotAFileError, parse_json, require_file
 from autoice_bench.formats.whole_files import whole_file
 
 CheckpointName = Literal["last", "best-loss", "best-combined"]
@@ -110,7 +110,8 @@ def read_checkpoint(path: Path) -> Checkpoint:
         return _read_safetensors(path)
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-        version, metadata, tensors = content["format"], content["metadata"], content["tensors"]
+        version, tensors = content["format"], content["tensors"]
+        metadata = parse_json(content["metadata"])
     except (OSError, RuntimeError, EOFError, ValueError, KeyError, TypeError, UnpicklingError) as e:
         raise BaselineError(
             f"checkpoint {path}: cannot be read ({_first_line(e)}); expected one that "
@@ -121,7 +122,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
             f"checkpoint {path}: format {version}; expected {CHECKPOINT_FORMAT}: use the release "
             "of autoice-bench that wrote it"
         )
-    return Checkpoint(tensors, json.loads(metadata))
+    return Checkpoint(tensors, metadata)
 
 
 def export_safetensors(checkpoint: Path, out: Path) -> None:
@@ -146,7 +147,7 @@ def export_safetensors(checkpoint: Path, out: Path) -> None:
 def _read_safetensors(path: Path) -> Checkpoint:
     try:
         with safe_open(path, framework="pt", device="cpu") as file:
-            metadata = json.loads((file.metadata() or {})[_METADATA_KEY])
+            metadata = parse_json((file.metadata() or {})[_METADATA_KEY])
             tensors = {NETWORK + name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (OSError, SafetensorError, KeyError, ValueError) as error:
         raise BaselineError(

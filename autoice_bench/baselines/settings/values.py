@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import tomllib
 from collections.abc import Iterable
 from difflib import get_close_matches
 from types import NoneType, UnionType
 from typing import Any, Final, Literal, get_args, get_origin
 
 from autoice_bench.errors import BaselineError
+from autoice_bench.formats.plain_files import parse_toml
 
 _NO_FIT: Final = object()
 _WORDS: Final = {
@@ -111,8 +111,8 @@ def _options(hint: Any) -> tuple[Any, ...]:
 
 def _parse_toml(text: str) -> Any:
     try:
-        document = tomllib.loads(f"value = {text}")
-    except tomllib.TOMLDecodeError:
+        document = parse_toml(f"value = {text}")
+    except ValueError:
         return _NO_FIT
     return document["value"] if len(document) == 1 else _NO_FIT
 

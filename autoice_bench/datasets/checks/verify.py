@@ -9,7 +9,6 @@ that wrote the arrays; comparing with the source goes through the netCDF library
 from __future__ import annotations
 
 import hashlib
-import json
 import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -41,7 +40,7 @@ from autoice_bench.datasets.store.root import Store, open_store
 from autoice_bench.datasets.store.scene_writer import count_valid
 from autoice_bench.errors import AutoIceError, SplitError, StoreError
 from autoice_bench.formats.chart_values import count_classes
-from autoice_bench.formats.plain_files import NotAFileError, read_bytes, require_file
+from autoice_bench.formats.plain_files import NotAFileError, parse_json, read_bytes, require_file
 from autoice_bench.formats.rtt_folder import SceneFile
 from autoice_bench.formats.shard_writer import dump_json
 from autoice_bench.formats.shards import ZARR_METADATA
@@ -276,7 +275,7 @@ def _differing_rows(recorded: list[dict[str, Any]], rebuilt: list[dict[str, Any]
 def _read_attributes(folder: Path) -> dict[str, Any]:
     try:
         content = read_bytes(folder / ZARR_METADATA)
-        document = json.loads(content)
+        document = parse_json(content)
         attributes: dict[str, Any] = document["attributes"]
         if not isinstance(attributes["files"], dict) or dump_json(document) != content:
             raise ValueError

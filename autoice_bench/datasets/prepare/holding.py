@@ -25,7 +25,7 @@ from autoice_bench.datasets.store.index import SourceTimes
 from autoice_bench.errors import StoreError
 from autoice_bench.formats.locks import LockedError, hold_lock
 from autoice_bench.formats.own_folders import make_own_folder, require_own
-from autoice_bench.formats.plain_files import read_text
+from autoice_bench.formats.plain_files import parse_json, read_text
 from autoice_bench.formats.store_layout import PARTIAL, SCENES, SPLITS
 
 TOKEN_NAME: Final = "run.json"
@@ -102,7 +102,7 @@ def read_journals(store_path: Path) -> dict[str, SourceTimes]:
     for path in sorted((store_path / PARTIAL).glob(f"*/{_JOURNAL_NAME}")):
         for line in read_text(path).splitlines():
             try:
-                entry = json.loads(line)
+                entry = parse_json(line)
                 times[entry.pop("scene_id")] = SourceTimes(**entry)
             except (ValueError, KeyError, TypeError):
                 continue
