@@ -78,6 +78,5 @@ def write_probabilities(
             },
         )
     except OSError as error:
-        reason = error.strerror or error
-        raise PredictionError(f"{path}: cannot be written: {reason}") from error
+        raise PredictionError(f"{path}: cannot be written: {error.strerror or error}") from error
     return path

@@ -153,17 +153,8 @@ def prepare_job(
         BaselineError: the start weights cannot be had, or the checkpoint is of another network.
     """
     features = parse_features(recipe.features)
-    seed_torch(identity["seed"], "weights")
-    network = recipe.build_network(features.n_channels)
-    if last is None:
-        with fabric.rank_zero_first(local=True):  # one process downloads
-            start_weights = recipe.network.initialise(network)
-    else:
-        restore_network(network, last)
-        start_weights = last.metadata["start_weights"]
-    if recipe.channels_last:
-        network.to(memory_format=torch.channels_last)
-    network.to(fabric.device)
+    seed = identity["seed"]
+    network, start_weights = _make_network(recipe, features.n_channels, seed, fabric, last)
     optimiser = _make_optimiser(recipe.optimiser, network)
     if last is not None:
         restore_optimiser(optimiser, last, last.metadata["optimiser"])
@@ -172,7 +163,7 @@ def prepare_job(
     scenes = PaddedScenes(open_windows(store, share, **_reading(recipe)), share)
     return Job(
         recipe=recipe,
-        seed=identity["seed"],
+        seed=seed,
         fabric=fabric,
         channels=features.channels,
         loader=loader,
@@ -186,17 +177,41 @@ def prepare_job(
         model=fabric.setup(compiled, optimiser)[0],
         optimiser=optimiser,
         provenance={
-            "recipe": recipe.to_dict(),
-            "recipe_fingerprint": recipe.fingerprint(),
-            "channels": list(features.channels),
-            "seed": identity["seed"],
-            "store_fingerprint": store.fingerprint,
+            **_describe_origin(recipe, store, features.channels),
+            "seed": seed,
             "start_weights": start_weights,
-            "autoice_bench": __version__,
-            "torch": torch.__version__,
         },
         identity=identity,
     )
+
+
+def _describe_origin(recipe: Recipe, store: Store, channels: Sequence[str]) -> dict[str, Any]:
+    """What every checkpoint says of the recipe, data and software that it comes from."""
+    return {
+        "recipe": recipe.to_dict(),
+        "recipe_fingerprint": recipe.fingerprint(),
+        "channels": list(channels),
+        "store_fingerprint": store.fingerprint,
+        "autoice_bench": __version__,
+        "torch": torch.__version__,
+    }
+
+
+def _make_network(
+    recipe: Recipe, n_channels: int, seed: int, fabric: Fabric, last: Checkpoint | None
+) -> tuple[nn.Module, str]:
+    """The network on its device, as the checkpoint left it or new; what it started from."""
+    seed_torch(seed, "weights")
+    network = recipe.build_network(n_channels)
+    if last is None:
+        with fabric.rank_zero_first(local=True):  # one process downloads
+            start_weights = recipe.network.initialise(network)
+    else:
+        restore_network(network, last)
+        start_weights = last.metadata["start_weights"]
+    if recipe.channels_last:
+        network.to(memory_format=torch.channels_last)
+    return network.to(fabric.device), start_weights
 
 
 def _make_optimiser(settings: OptimiserSettings, network: nn.Module) -> Optimizer:

@@ -135,9 +135,7 @@ def train(
         PatchError: no training scene has an eligible patch.
         SplitError: there are no training or no validation scenes.
     """
-    for side, scene_ids in (("training", train_ids), ("validation", val_ids)):
-        if not scene_ids:
-            raise SplitError(f"the split has no {side} scenes; choose one that has, or create it")
+    _require_scenes(train_ids, val_ids)
     with ExitStack() as stack:
         stop = stack.enter_context(StopRequest())
         stack.enter_context(determinism(recipe.deterministic))
@@ -156,9 +154,7 @@ def train(
             job = prepare_job(recipe, store, val_ids, fabric, patches, loader, identity, last)
             sums, last = read_sums(last, recipe.task, fabric), None
             if fabric.is_global_zero:
-                run.update(state="running", start_weights=job.provenance["start_weights"])
-                if state.row:  # may be missing after a kill between checkpoint and metrics
-                    run.append_metrics(state.row)
+                _record_start(run, job, state)
             if patches.skipped:
                 log(describe_skipped(patches.skipped, len(train_ids)))
             log(describe_start(job, state, len(patches)))
@@ -168,11 +164,27 @@ def train(
         if result.outcome == "stopped-early":
             log(describe_early_stop(recipe.early_stopping))
         if fabric.is_global_zero:
-            if state.is_over:
-                tested = checkpoint_path(run.checkpoints, result.tested)
-                export_safetensors(tested, run.path / EXPORTED_NETWORK)
-            run.update(**_summarise(state, result))
+            _record_end(run, state, result)
     return result
+
+
+def _require_scenes(train_ids: Sequence[str], val_ids: Sequence[str]) -> None:
+    for subset, scene_ids in (("training", train_ids), ("validation", val_ids)):
+        if not scene_ids:
+            raise SplitError(f"the split has no {subset} scenes; choose one that has, or create it")
+
+
+def _record_start(run: RunFolder, job: Job, state: TrainingState) -> None:
+    run.update(state="running", start_weights=job.provenance["start_weights"])
+    if state.row:  # may be missing after a kill between checkpoint and metrics
+        run.append_metrics(state.row)
+
+
+def _record_end(run: RunFolder, state: TrainingState, result: TrainResult) -> None:
+    if state.is_over:
+        tested = checkpoint_path(run.checkpoints, result.tested)
+        export_safetensors(tested, run.path / EXPORTED_NETWORK)
+    run.update(**_summarise(state, result))
 
 
 def _run_epochs(
@@ -232,14 +244,7 @@ def _run_epochs(
         sums.zero_()
         row = _make_row(job, state, losses, validation, macs, time.perf_counter() - started)
         _end_epoch(recipe, state, validation, row)
-        if state.best_loss.epoch == state.epoch:
-            save(job, "best-loss", state, sums, run)
-        if state.best_combined.epoch == state.epoch:
-            save(job, "best-combined", state, sums, run)
-        # Last: the checkpoint that a killed run goes on from must not be ahead of the others.
-        save(job, "last", state, sums, run)
-        if fabric.is_global_zero:
-            run.append_metrics(state.row)
+        _save_epoch(job, state, sums, run)
         log(describe_epoch(row, recipe.epochs))
 
 
@@ -338,6 +343,18 @@ def _end_epoch(
         state.plateau.step(validation.loss)
     out_of_patience = 0 < recipe.early_stopping <= state.epochs_without_progress
     state.is_over = out_of_patience or state.epoch == recipe.epochs
+
+
+def _save_epoch(job: Job, state: TrainingState, sums: Tensor, run: RunFolder) -> None:
+    """Write the checkpoints that an epoch leaves, and its row of metrics."""
+    if state.best_loss.epoch == state.epoch:
+        save(job, "best-loss", state, sums, run)
+    if state.best_combined.epoch == state.epoch:
+        save(job, "best-combined", state, sums, run)
+    # Last: the checkpoint that a killed run goes on from must not be ahead of the others.
+    save(job, "last", state, sums, run)
+    if job.fabric.is_global_zero:
+        run.append_metrics(state.row)
 
 
 def _conclude(recipe: Recipe, state: TrainingState) -> TrainResult:
