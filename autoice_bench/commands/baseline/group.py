@@ -38,10 +38,10 @@ def baseline() -> None:
 
     \b
     majority         a floor: the most frequent class everywhere
-    amsr2-threshold  a floor: one threshold per chart on the 18.7 GHz polarisation ratio
+    amsr2-threshold  a floor: one threshold per chart on 18.7 GHz polarisation
     aspp             multi-task DeepLab with ASPP (Vahedi et al. 2025)
     aspp-geo         its variant with place, distance to land and weather
-    unet             MMSeaIce U-Net (Chen et al. 2024); --config 2 to 9 are its ablations
+    unet             MMSeaIce U-Net (Chen et al. 2024); --config 2 to 9 ablate it
     unet-16          its variant with incidence angle and distance to land
     demo, unet-demo  small ones that learn on simulated scenes on a CPU
 
