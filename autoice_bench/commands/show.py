@@ -74,14 +74,11 @@ def show(
     With --prediction the predicted charts stand beside them, with a map of the errors and the
     scores of the scene. AUTOICE_STORE overrides the default store.
     """
-    from autoice_bench.errors import PictureError
     from autoice_bench.pictures.channels import DEFAULT_CHANNELS
     from autoice_bench.pictures.show import show as run
 
     path, scene_id = _split_arguments(store_and_scene)
     target = Path(f"{scene_id}.png") if out is None else out
-    if target.exists() and not overwrite:
-        raise PictureError(f"{target} exists; --overwrite replaces it, --out names another")
     run(
         path,
         scene_id,

@@ -50,7 +50,7 @@ def show(
     """
     target = None if out is None else Path(out)
     if target is not None and target.exists() and not overwrite:
-        raise PictureError(f"{target} exists; overwrite replaces it, out names another")
+        raise PictureError(f"{target} exists; --overwrite replaces it, --out names another")
     if window is not None and len(window) != 4:
         raise PictureError(f"window {window}: expected first line, first sample, lines and samples")
     scene = open_scene_reader(open_store(Path(store)), scene_id)
