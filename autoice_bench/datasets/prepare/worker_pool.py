@@ -167,6 +167,9 @@ def _serve(pipe: Connection) -> None:
     """What a worker process does: run the jobs that come, until the pipe ends."""
     # Before numpy is imported with the function: only processes add up.
     os.environ |= dict.fromkeys(_ONE_THREAD, "1")
+    # Locks that libraries make (numcodecs) then have no name in the system, which would outlive a
+    # worker that is killed and have Python warn of a leak.
+    multiprocessing.set_start_method("fork", force=True)
     function = pipe.recv()
     sending = Lock()
 

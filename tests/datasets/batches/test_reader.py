@@ -46,6 +46,12 @@ def open_small(store: Path, **options: Any) -> PatchReader:
     )
 
 
+def worker_processes(parent: int | None = None) -> list[psutil.Process]:
+    """Worker processes of this process, or of another; not Python's resource tracker."""
+    children = psutil.Process(parent).children()
+    return [each for each in children if "batches.worker" in " ".join(each.cmdline())]
+
+
 def copied(batch: NumpyBatch) -> dict[str, Any]:
     arrays = {name: values.copy() for name, values in batch.arrays.items()}
     return {**arrays, "scene_id": list(batch.scene_ids)}
@@ -186,7 +192,7 @@ def test_a_closed_reader_says_so(patches: PatchReader) -> None:
 @pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
 def test_closing_does_not_wait_for_children_of_the_trainer(patches: PatchReader) -> None:
     batches = BatchReader(patches, 4, workers=1)
-    worker = psutil.Process().children()[-1]
+    (worker,) = worker_processes()
     # It inherits the trainer's end of the worker's socket, as a DataLoader's workers do.
     child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(600,))
     child.start()
@@ -248,8 +254,7 @@ def test_a_damaged_chunk_is_named_across_the_process_border(
 
 def test_a_killed_worker_is_an_error_not_a_wait(patches: PatchReader) -> None:
     with BatchReader(patches, 1, workers=1) as batches:
-        worker = psutil.Process().children()[-1]
-        assert "batches.worker" in " ".join(worker.cmdline())
+        (worker,) = worker_processes()
         epoch = batches.epoch(0)
         next(epoch)
         worker.send_signal(signal.SIGKILL)
@@ -260,7 +265,7 @@ def test_a_killed_worker_is_an_error_not_a_wait(patches: PatchReader) -> None:
 def test_workers_leave_the_signals_to_the_trainer(patches: PatchReader) -> None:
     """From the first moment on: they have not begun to import what they need."""
     with BatchReader(patches, 1, workers=1) as batches:
-        worker = psutil.Process().children()[-1]
+        (worker,) = worker_processes()
         for number in (signal.SIGINT, signal.SIGTERM):
             worker.send_signal(number)
         assert len(list(batches.epoch(0))) == len(patches)
@@ -291,7 +296,7 @@ def test_workers_end_when_the_trainer_is_killed(prepared_store: Path) -> None:
     )
     assert trainer.stdout is not None
     assert trainer.stdout.readline() == "ready\n"
-    workers = psutil.Process(trainer.pid).children()
+    workers = worker_processes(trainer.pid)
     assert len(workers) == 2
     trainer.kill()
     trainer.wait()
@@ -308,5 +313,5 @@ def test_closing_gives_descriptors_and_processes_back(patches: PatchReader) -> N
     before = open_descriptors()
     with BatchReader(patches, 1, workers=2) as batches:
         next(batches.epoch(0))
-        assert len(psutil.Process().children()) >= 2
+        assert len(worker_processes()) == 2
     assert open_descriptors() <= before

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -9,6 +10,7 @@ import sys
 import time
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -54,6 +56,14 @@ def raise_awkwardly(number: int) -> int:
 def linger(folder: Path) -> None:
     (folder / str(os.getpid())).touch()
     time.sleep(60)
+
+
+_locks: list[Any] = []
+
+
+def make_lock(number: int) -> bool:
+    _locks.append(multiprocessing.Lock())
+    return number == 0
 
 
 def environment(name: str) -> str | None:
@@ -105,6 +115,22 @@ def test_workers_use_one_thread_of_numeric_libraries(monkeypatch: pytest.MonkeyP
     with worker_pool(environment, 1) as run:
         assert dict(run(["OPENBLAS_NUM_THREADS"])) == {"OPENBLAS_NUM_THREADS": "1"}
     assert "OPENBLAS_NUM_THREADS" not in os.environ
+
+
+def test_killed_workers_leave_nothing_that_python_warns_of(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """Locks of numcodecs, made in a spawned process, are named semaphores by default."""
+    script = (
+        "from autoice_bench.datasets.prepare.worker_pool import worker_pool\n"
+        "from tests.datasets.prepare.test_worker_pool import make_lock\n"
+        "if __name__ == '__main__':\n"
+        "    with worker_pool(make_lock, 1) as run:\n"
+        "        print(list(run([0])))\n"
+    )
+    root = Path(__file__).parents[3]
+    subprocess.run([sys.executable, "-c", script], cwd=root, check=True, timeout=120)
+    assert capfd.readouterr() == ("[(0, True)]\n", "")
 
 
 def test_workers_that_cannot_start_are_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
