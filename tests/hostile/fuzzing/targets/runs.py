@@ -1,0 +1,78 @@
+"""Runs and their checkpoints."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Final
+
+import torch
+
+from autoice_bench.baselines.runs.checkpoints import read_checkpoint
+from tests.hostile.fuzzing.byte_damage import damage_bytes, damage_file
+from tests.hostile.fuzzing.cases import Action, Damage, Rng, Target
+from tests.hostile.fuzzing.checkpoint_damage import damage_checkpoint
+from tests.hostile.fuzzing.document_damage import (
+    damage_json_text,
+    dump_document,
+    edit_document,
+)
+from tests.hostile.fuzzing.material import RUN
+from tests.hostile.fuzzing.sandbox import OUT, Sandbox
+from tests.hostile.fuzzing.table_damage import damage_table
+from tests.hostile.fuzzing.targets.answers import (
+    digest,
+    digest_out,
+)
+
+_RUN: Final = f"runs/{RUN}"
+_TESTED: Final = f"{_RUN}/checkpoints/best-loss.pt"
+
+
+def _damage_run(rng: Rng, sandbox: Sandbox) -> Damage:
+    kind = rng.random()
+    if kind < 0.55:
+        return damage_checkpoint(rng, sandbox, _TESTED, "predict", "read a checkpoint")
+    names = [f"{_RUN}/{name}" for name in ("run.json", "config.json", "metrics.parquet")]
+    name = str(rng.choice([*names, f"{_RUN}/environment.json", _TESTED]))
+    content = sandbox.pristine(name)
+    if kind < 0.65:
+        return Damage(damage_file(rng, sandbox, name), same=name == _TESTED)
+    if name.endswith(".parquet"):
+        changed, words = damage_table(rng, content)
+    elif kind < 0.75 or not name.endswith(".json"):
+        changed, words = damage_bytes(rng, content)
+    elif kind < 0.8:
+        changed, words = damage_json_text(rng, content)
+    else:
+        edit = edit_document(rng, json.loads(content))
+        changed, words = dump_document(edit.document), edit.words
+    sandbox.write(name, changed)
+    return Damage(f"{name}: {words}", same=name == _TESTED)
+
+
+def _read_checkpoint(sandbox: Sandbox) -> object:
+    return _digest_tensors(read_checkpoint(sandbox.root / _TESTED).tensors)
+
+
+def _digest_tensors(tensors: Mapping[str, torch.Tensor]) -> object:
+    return [
+        (name, digest(tensor.float().numpy()))
+        for name, tensor in sorted(tensors.items())
+        if tensor.layout is torch.strided and tensor.numel() < 1_000_000
+    ]
+
+
+_PREDICT: Final = ("predict", _RUN, "--store", "store", "--out", f"{OUT}/preds", "--device", "cpu")
+RUNS = Target(
+    "runs",
+    {"runs": "runs", "store": "store"},
+    _damage_run,
+    (
+        Action("list", ("baseline", "list"), weight=2),
+        Action("list --json", ("baseline", "list", "--json"), weight=1),
+        Action("predict", _PREDICT, weight=3, answer=digest_out),
+        Action("read a checkpoint", call=_read_checkpoint, weight=3),
+    ),
+    share=2,
+)
