@@ -113,15 +113,19 @@ def _work(
         for descriptor in (1, 2):
             os.dup2(file.fileno(), descriptor)
         faulthandler.enable(file, all_threads=False)
-        _limit_memory()
+        limit = _limit_memory()
         try:
             files = Sandbox(sandbox, material, TARGETS[target].folders)
             judge = Judge(TARGETS[target], files, lambda words: _say(writing, {"words": words}))
             os.chdir(sandbox)
             for seed in seeds:
                 _say(writing, {"begin": seed})
-                for finding in judge.judge(seed):
+                found = judge.judge(seed)
+                for finding in found:
                     _say(writing, finding.to_dict())
+                # The next input shall not suffer from what this one has left.
+                if _size() > limit - _MEMORY // 2 or any(f.kind == "hang" for f in found):
+                    break
             _say(writing, {"finished": True})
         except BaseException:
             # A fault of the fuzzer itself: its parent shows the log.
@@ -129,11 +133,18 @@ def _work(
             raise
 
 
-def _limit_memory() -> None:
-    pages = int(Path("/proc/self/statm").read_text().split()[0])
-    limit = pages * resource.getpagesize() + _MEMORY
+def _limit_memory() -> int:
+    """Let this process grow by so much and no more; return the most bytes of address space."""
+    limit = _size() + _MEMORY
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    return limit
+
+
+def _size() -> int:
+    """Bytes of address space of this process."""
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    return pages * resource.getpagesize()
 
 
 def _say(writing: int, message: dict[str, Any]) -> None:

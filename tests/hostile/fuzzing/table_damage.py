@@ -79,7 +79,7 @@ def _put(table: pa.Table, column: int, values: Any) -> pa.Table:
 
 def _find_texts(rng: Rng, table: pa.Table) -> int:
     found = [i for i, field in enumerate(table.schema) if pa.types.is_string(field.type)]
-    return int(rng.choice(found))
+    return int(rng.choice(found or [0]))
 
 
 def _set_value(rng: Rng, table: pa.Table, column: int) -> pa.Table:

@@ -90,7 +90,7 @@ def _array_of(name: str) -> str:
 def _judge_file(name: str, words: str, charts: tuple[str, ...]) -> Damage:
     # Holding another chart's file it may be a prediction like any other.
     if _array_of(name) in charts and " is " in words and not is_metadata(name):
-        return refused(words)
+        return refused(words, "score", same=False) if "gone" in words else refused(words)
     return Damage(words)
 
 
@@ -98,7 +98,9 @@ def _damage_chunk(rng: Rng, sandbox: Sandbox, below: str, charts: tuple[str, ...
     name = str(rng.choice([file for file in sandbox.files(below) if not is_metadata(file)]))
     if rng.random() < 0.2:
         sandbox.remove(name)
-        return _judge_file(name, f"{name} is gone", charts)
+        # Its fill value says that there is no prediction, which only a truth can object to.
+        is_chart = _array_of(name) in charts
+        return Damage(f"{name} is gone", frozenset({"score"} if is_chart else ()))
     changed, words = damage_bytes(rng, sandbox.pristine(name))
     sandbox.write(name, changed)
     # Tie points are no part of a score.
