@@ -10,7 +10,6 @@ import argparse
 import json
 import os
 import sys
-import tempfile
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -41,10 +40,7 @@ def main() -> None:
     names = list(TARGETS) if options.target == "all" else [options.target]
     count = options.count or (1000 if options.first is None else 1)
     found: list[Finding] = []
-    with (
-        tempfile.TemporaryDirectory(prefix="fuzzing-") as scratch,
-        open_fuzzer(Path(scratch)) as fuzzer,
-    ):
+    with open_fuzzer() as fuzzer:
         for name in names:
             started = time.monotonic()
             new = fuzzer.try_seeds(name, options.first or 0, count, options.jobs)

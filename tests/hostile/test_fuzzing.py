@@ -27,8 +27,8 @@ _SHARES: Final = sum(target.share for target in TARGETS.values())
 
 
 @pytest.fixture(scope="session")
-def fuzzer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fuzzer]:
-    with open_fuzzer(tmp_path_factory.mktemp("fuzzing")) as opened:
+def fuzzer() -> Iterator[Fuzzer]:
+    with open_fuzzer() as opened:
         yield opened
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import tomllib
 from importlib.resources import files
 from pathlib import Path
@@ -24,8 +25,8 @@ RUN: Final = "mine-seed0"
 def make_material(root: Path) -> None:
     """Make everything that the targets damage, in the new folder ``root``.
 
-    ``rtt``, ``store``, ``netcdf``, ``package``, ``zarr3``, ``zarr2``, ``board``, ``splits``,
-    ``recipes`` and ``runs``.
+    ``rtt``, ``scenes``, ``store``, ``netcdf``, ``package``, ``zarr3``, ``zarr2``, ``board``,
+    ``splits``, ``recipes`` and ``runs``.
     """
     root.mkdir(parents=True)
     before = Path.cwd()
@@ -38,6 +39,7 @@ def make_material(root: Path) -> None:
 
 def _make() -> None:
     simulate(Path("rtt"), n_train=2, n_test=1, size=SIZE, seed=0, cases="none")
+    _take_two(Path("rtt"), Path("scenes"))
     _run("prepare", "rtt", "store", "--workers", "1")
     _run("baseline", "amsr2-threshold", "--store", "store", "--out", "netcdf")
     _run("baseline", "majority", "--store", "store", "--out", "majority")
@@ -51,6 +53,12 @@ def _make() -> None:
     Path("splits/mine.json").write_bytes(Path("store/splits/official.json").read_bytes())
     _train()
     _write_recipes(Path("recipes"))
+
+
+def _take_two(source: Path, target: Path) -> None:
+    """A smaller source: one scene to train on and one to test."""
+    shutil.copytree(source, target)
+    max((target / "train").iterdir()).unlink()
 
 
 def _run(*arguments: str) -> None:

@@ -56,7 +56,7 @@ def _read_checkpoint(sandbox: Sandbox) -> object:
 
 
 def _digest_tensors(tensors: Any) -> object:
-    """What a checkpoint holds, whatever it is; of tensors that only declare to be huge, the shape."""
+    """What a checkpoint holds, whatever it is; of tensors that declare to be huge, the shape."""
     if not isinstance(tensors, Mapping):
         return f"{tensors!r:.80}"
     return [

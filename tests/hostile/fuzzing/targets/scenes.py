@@ -77,7 +77,7 @@ def _read_scenes(sandbox: Sandbox) -> object:
 _PREPARE: Final = ("prepare", "rtt", f"{OUT}/x.zarr", "--workers", "1")
 SCENES = Target(
     "scenes",
-    {"rtt": "rtt"},
+    {"rtt": "scenes"},
     _damage_scenes,
     (
         Action("read", call=_read_scenes, weight=3),
