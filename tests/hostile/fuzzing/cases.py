@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 import numpy as np
 
+from autoice_bench.wording import make_visible
+
 if TYPE_CHECKING:
     from tests.hostile.fuzzing.sandbox import Sandbox
 
@@ -119,8 +121,9 @@ class Finding:
         return asdict(self)
 
     def __str__(self) -> str:
-        lines = self.detail.strip().splitlines()[-3:]
-        return (
-            f"{self.kind} [{self.target} {self.seed}] {self.signature}\n    {self.words}\n    "
-            + "\n    ".join(line[:300] for line in lines)
-        )
+        lines = [
+            f"{self.kind} [{self.target} {self.seed}] {self.signature}",
+            f"    {self.words}",
+            *(f"    {line:.300}" for line in self.detail.strip().splitlines()[-3:]),
+        ]
+        return "\n".join(map(make_visible, lines))

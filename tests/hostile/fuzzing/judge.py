@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import resource
 import signal
 import traceback
@@ -245,4 +246,5 @@ def _kind_of_damage(words: str) -> str:
     """Words without what differs between inputs of one kind: files, values, numbers."""
     place, _, what = words.partition(": ")
     what = (what or place).partition(": ")[0]
-    return " ".join("N" if any(c.isdigit() for c in part) else part for part in what.split())[:80]
+    what = re.sub(r"\S*(SIC|SOD|FLOE|\d)\S*", "N", what)
+    return what[:80]

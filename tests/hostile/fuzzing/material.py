@@ -25,8 +25,8 @@ RUN: Final = "mine-seed0"
 def make_material(root: Path) -> None:
     """Make everything that the targets damage, in the new folder ``root``.
 
-    ``rtt``, ``scenes``, ``store``, ``netcdf``, ``package``, ``zarr3``, ``zarr2``, ``board``,
-    ``splits``, ``recipes`` and ``runs``.
+    ``rtt``, ``scenes``, ``raw``, ``store``, ``netcdf``, ``package``, ``zarr3``, ``zarr2``,
+    ``board``, ``splits``, ``recipes`` and ``runs``.
     """
     root.mkdir(parents=True)
     before = Path.cwd()
@@ -39,6 +39,7 @@ def make_material(root: Path) -> None:
 
 def _make() -> None:
     simulate(Path("rtt"), n_train=2, n_test=1, size=SIZE, seed=0, cases="none")
+    simulate(Path("one"), n_train=1, n_test=0, size=SIZE, seed=0, cases="none", raw=Path("raw"))
     _take_two(Path("rtt"), Path("scenes"))
     _run("prepare", "rtt", "store", "--workers", "1")
     _run("baseline", "amsr2-threshold", "--store", "store", "--out", "netcdf")

@@ -61,7 +61,12 @@ def _as_classic(path: Path, *, harmless: bool) -> Damage:
         for name, size in sizes.items():
             target.createDimension(name, size)
         for name, (dims, values) in found.items():
-            target.createVariable(name, values.dtype, dims)[...] = values
+            if values.dtype == object:  # NetCDF-3 has characters only
+                chars = netCDF4.stringtochar(np.char.encode(values.astype(str), "utf-8"))
+                target.createDimension(f"{name}_length", chars.shape[-1])
+                target.createVariable(name, "S1", (*dims, f"{name}_length"))[...] = chars
+            else:
+                target.createVariable(name, values.dtype, dims)[...] = values
     return Damage("NetCDF-3", harmless=harmless)
 
 

@@ -12,7 +12,7 @@ from tests.hostile.fuzzing.targets.predictions import (
 )
 from tests.hostile.fuzzing.targets.recipes import RECIPES
 from tests.hostile.fuzzing.targets.runs import RUNS
-from tests.hostile.fuzzing.targets.scenes import SCENES
+from tests.hostile.fuzzing.targets.scenes import RAW_SCENES, SCENES
 from tests.hostile.fuzzing.targets.splits import SPLITS
 from tests.hostile.fuzzing.targets.stores import STORES
 from tests.hostile.fuzzing.targets.submissions import SUBMISSIONS
@@ -21,7 +21,7 @@ TARGETS: Final = {
     target.name: target
     for target in (
         *(SUBMISSIONS, NETCDF_PREDICTIONS, UPLOAD_PACKAGES, ZARR_PREDICTIONS, ZARR2_PREDICTIONS),
-        *(STORES, SCENES, SPLITS, RECIPES, RUNS),
+        *(STORES, SCENES, RAW_SCENES, SPLITS, RECIPES, RUNS),
     )
 }
 """By name: everything that is tried."""

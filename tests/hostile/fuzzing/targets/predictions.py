@@ -82,7 +82,7 @@ def _damage_netcdf_prediction(
         rng, sandbox.root / name, charts, sandbox.root / OUTSIDE, dtype_counts=False
     )
     # Charts that are not there may be converted as they are; a score wants all of them.
-    if any(words in damage.words for words in _ABSENT):
+    if damage.refused_by and any(words in damage.words for words in _ABSENT):
         return refused(damage.words, "score", same=False)
     return damage
 
@@ -97,6 +97,8 @@ def _damage_description(rng: Rng, sandbox: Sandbox) -> Damage:
     edit = edit_document(rng, json.loads(content))
     sandbox.write(name, dump_document(edit.document))
     words = f"{name}: {edit.words}"
+    if not edit.path and edit.new == {}:
+        return Damage(words)
     if edit.kind in ("rename", "add") or not edit.path:
         return refused(words, "score")
     wrong = edit.kind == "replace" and not isinstance(edit.new, str | None)
@@ -121,7 +123,7 @@ NETCDF_PREDICTIONS = Target(
     {"preds": "netcdf", "store": "store"},
     _damage_netcdf_folder,
     _PREDICTION_ACTIONS,
-    share=3,
+    share=2,
 )
 UPLOAD_PACKAGES = Target(
     "upload-packages",

@@ -88,5 +88,5 @@ RECIPES = Target(
     {"recipes": "recipes", "store": "store"},
     _damage_recipe,
     (Action("load", call=_load_chosen), Action("plan", _PLAN, weight=0.1, answer=no_answer)),
-    share=2,
+    share=3,
 )

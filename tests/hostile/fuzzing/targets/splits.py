@@ -55,5 +55,5 @@ SPLITS = Target(
         Action("score", (*SCORE, "--split", _SPLIT), answer=scores),
         Action("majority", (*FLOOR, "--split", _SPLIT), weight=0.3, answer=digest_out),
     ),
-    share=2,
+    share=3,
 )

@@ -146,5 +146,5 @@ STORES = Target(
         Action("read_window", call=_read_window, weight=2),
         Action("show", call=_show_scene, weight=0.06),
     ),
-    share=4,
+    share=3,
 )

@@ -107,5 +107,5 @@ SUBMISSIONS = Target(
         Action("groups", ("leaderboard", "show", *_BOARD, "--group", "region"), weight=0.5),
         Action("compare", ("leaderboard", "compare", "netcdf", "majority", *_BOARD)),
     ),
-    share=4,
+    share=3,
 )
