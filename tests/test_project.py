@@ -44,3 +44,11 @@ def test_base_install_needs_no_torch() -> None:
     assert not [name for name in project["dependencies"] if name.startswith("torch")]
     assert project["license"] == "Apache-2.0"
     assert "Apache License" in (ROOT / "LICENSE").read_text(encoding="utf-8")
+
+
+def test_security_policy_is_found_and_names_what_is_tried() -> None:
+    policy = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
+    assert "(SECURITY.md)" in README
+    assert "Report a vulnerability" in policy
+    for link in re.findall(r"\]\(([^)#]+)\)", policy):
+        assert (ROOT / link).exists(), link
