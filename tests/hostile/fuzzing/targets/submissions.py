@@ -87,6 +87,8 @@ def _judge_submission(name: str, edit: Edit) -> Damage:
         return Damage(words, same=True)
     if edit.kind == "replace" and same_value(edit.old, edit.new):
         return Damage(words, same=True)
+    if "shape" in edit.path and type(edit.new) is int and 0 < edit.new < 10**6:
+        return Damage(words)  # unlabelled pixels are counted nowhere
     if field not in _DESCRIBED and "region" not in edit.path:
         return refused(words, "check")
     if edit.kind == "replace" and type(edit.new) is not type(edit.old) and edit.old is not None:
