@@ -27,6 +27,14 @@ _STRICT_NUMBERS: Final = ("epochs", "downscale", "patch_size", "patches_per_scen
 
 def _damage_recipe(rng: Rng, sandbox: Sandbox) -> Damage:
     name = str(rng.choice(["recipes/own.toml", "recipes/own.toml", "recipes/own.json"]))
+    damage = _damage_file_of_recipe(rng, sandbox, name)
+    # A plan is made of the TOML.
+    if damage.refused_by and name.endswith(".json"):
+        return refused(damage.words, "load")
+    return damage
+
+
+def _damage_file_of_recipe(rng: Rng, sandbox: Sandbox, name: str) -> Damage:
     is_toml = name.endswith(".toml")
     content = sandbox.pristine(name)
     kind = rng.random()
