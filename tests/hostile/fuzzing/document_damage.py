@@ -95,6 +95,7 @@ class Edit:
 
 def edit_document(rng: Rng, document: Any) -> Edit:
     """Change one place of a document of objects, lists and values."""
+    new: Any
     document = copy.deepcopy(document)
     # Short paths as often as long ones: a scene's metadata has thousands of the latter.
     paths = list(_paths(document, ()))
@@ -104,12 +105,13 @@ def edit_document(rng: Rng, document: Any) -> Edit:
     path = paths[int(rng.integers(len(paths)))]
     kind = str(rng.choice(["replace"] * 6 + ["remove", "remove", "rename", "add", "repeat"]))
     if not path:
-        return Edit(odd_value(rng), (), "replace", document)
+        new = odd_value(rng)
+        return Edit(new, (), "replace", document, new)
     parent = document
     for key in path[:-1]:
         parent = parent[key]
     key, old = path[-1], parent[path[-1]]
-    new: Any = None
+    new = None
     if kind == "remove":
         del parent[key]
     elif kind == "rename" and isinstance(parent, dict):
