@@ -22,7 +22,7 @@ def test_citation_names_this_version() -> None:
 def test_readme_has_both_commands_on_one_line_each() -> None:
     commands = re.findall(r"^python3 -m venv .*$", README, re.MULTILINE)
     assert [command for command in commands if command.endswith("autoice-bench demo")]
-    marked = README.partition("<!-- tests:")[2].partition("```\n")[2].partition("\n```")[0]
+    marked = README.partition("<!-- tests:")[2].partition("```sh\n")[2].partition("\n```")[0]
     assert marked in commands
     assert marked.endswith("-m pytest -n auto")
 

@@ -54,6 +54,8 @@ def format_plan(planned: PlannedRun) -> str:
         f"{recipe.batch_size}; at most {format_count(recipe.epochs, 'epoch')}",
         f"  run {format_path(planned.folder)}, predictions {format_path(planned.predictions)}",
     ]
+    if planned.note is not None:
+        lines.append(f"  note: {planned.note}")
     return "\n".join(lines)
 
 

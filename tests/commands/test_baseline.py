@@ -9,14 +9,17 @@ from pathlib import Path
 from typing import Any
 from urllib.error import URLError
 
+import click
 import netCDF4
 import pytest
 from click.testing import CliRunner, Result
 
+from autoice_bench.baselines.experiments import projection
 from autoice_bench.baselines.experiments import run as workflow
 from autoice_bench.baselines.experiments.plan import choose_validation, plan_runs
 from autoice_bench.baselines.runs.folder import RunFolder
 from autoice_bench.cli import main
+from autoice_bench.commands.baseline.work import confirm_long_run
 from autoice_bench.errors import SplitError
 from autoice_bench.formats.split_file import Split, read_split
 
@@ -271,6 +274,60 @@ def test_random_validation_follows_the_seed() -> None:
         assert split.test == SPLIT.test
         assert split.hash != SPLIT.hash
     assert choose_validation(SPLIT, None, 5) is SPLIT
+
+
+def test_a_recipe_that_draws_more_scenes_than_there_are_uses_those_of_the_split(
+    invoke: Invoke,
+) -> None:
+    small = ("--set", "patch_size=32", "--set", "widths=4,4", "--dry-run")
+    (plan,) = read_json(invoke("unet", "--config", "9", *small, "--json"))
+    assert (plan["n_train"], plan["n_val"]) == (3, 1)
+    assert plan["note"] == (
+        "validation scenes are the split's own: the recipe's 20 random ones would leave none of 4 "
+        "to train on"
+    )
+    assert f"note: {plan['note']}" in invoke("unet", "--config", "9", *small).stdout
+    asked = invoke("unet", *small, "--val", "random:20")
+    assert asked.exit_code == 1
+    assert "20 random validation scenes of 4" in asked.stderr
+
+
+def test_more_than_a_day_on_a_cpu_is_refused_where_nobody_can_be_asked(
+    invoke: Invoke, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(projection, "_time_step", lambda *_: 100.0)
+    result = invoke("demo", *SMALL, "--name", "long", "--device", "cpu")
+    assert result.exit_code == 1
+    assert "more than a day; run it where there is a GPU" in result.stderr
+    assert "--yes" in result.stderr
+    assert not list(tmp_path.iterdir())
+    begun = invoke("demo", *SMALL, "--name", "long", "--device", "cpu", "--yes")
+    assert begun.exit_code == 0, begun.output
+
+
+@pytest.mark.parametrize(("answer", "begins"), [("y\n", True), ("n\n", False)])
+def test_more_than_a_day_on_a_cpu_is_asked_on_a_terminal(
+    monkeypatch: pytest.MonkeyPatch, answer: str, begins: bool
+) -> None:
+    @click.command()
+    def begin() -> None:
+        monkeypatch.setattr(sys.stdin, "isatty", lambda: True)
+        confirm_long_run(90_000.0, "cpu", yes=False)
+        click.echo("begun")
+
+    result = CliRunner().invoke(begin, input=answer)
+    assert "more than a day on this CPU. Begin?" in result.output
+    assert ("begun" in result.output, result.exit_code) == (begins, 0 if begins else 1)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "device", "yes"),
+    [(86_400.0, "cpu", False), (1e9, "cuda", False), (1e9, "cpu", True)],
+)
+def test_nobody_is_asked_of_a_day_of_a_gpu_or_after_yes(
+    seconds: float, device: str, yes: bool
+) -> None:
+    confirm_long_run(seconds, device, yes)
 
 
 def test_splits_without_scenes_are_refused() -> None:

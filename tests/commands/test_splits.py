@@ -220,6 +220,15 @@ def test_a_damaged_index_is_rebuilt_as_info_does(
     assert answers() == expected
 
 
+def test_leaks_are_status_1_unless_they_only_warn(prepared_store: Path, tmp_path: Path) -> None:
+    command = ["splits", "check", "official", "--store", str(prepared_store), "--days", "100000"]
+    found = CliRunner().invoke(main, command)
+    warned = CliRunner().invoke(main, [*command, "--warn-only"])
+    assert (found.exit_code, warned.exit_code) == (1, 0)
+    assert found.stdout == warned.stdout
+    assert " leak" in found.stdout
+
+
 def test_a_damaged_index_over_damaged_scenes_is_one_line(
     prepared_store: Path, tmp_path: Path
 ) -> None:

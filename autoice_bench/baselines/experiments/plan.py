@@ -35,6 +35,7 @@ class PlannedRun:
         split_spec: name or path of the split, as given.
         folder: the run's.
         predictions: folder of its predictions.
+        note: where the run differs from its recipe, and why; None where it does not.
     """
 
     recipe: Recipe
@@ -44,6 +45,7 @@ class PlannedRun:
     split_spec: str
     folder: Path
     predictions: Path
+    note: str | None = None
 
     @property
     def name(self) -> str:
@@ -103,6 +105,7 @@ class PlannedRun:
             "n_test": len(self.split.test),
             "features": features.name,
             "channels": list(features.channels),
+            "note": self.note,
             "patches_per_epoch": self.patches_per_epoch,
             "steps_per_epoch": self.steps_per_epoch,
             "recipe_fingerprint": self.recipe.fingerprint(),
@@ -142,12 +145,32 @@ def plan_runs(
     opened = open_store(store, require_complete=True)
     given = read_split(store, split)
     title = name or name_experiment(recipe, load_recipe(recipe_name), given.name)
+    n_random, note = _count_validation(recipe, given, "val" in settings)
     planned = []
     for seed in seeds:
         folder = require_safe_name(f"{title}-seed{seed}", BaselineError, what="run name")
-        used = choose_validation(given, recipe.n_random_val, seed)
-        planned.append(PlannedRun(recipe, seed, opened, used, split, runs / folder, preds / folder))
+        used = choose_validation(given, n_random, seed)
+        planned.append(
+            PlannedRun(recipe, seed, opened, used, split, runs / folder, preds / folder, note)
+        )
     return planned
+
+
+def _count_validation(
+    recipe: Recipe, split: Split, is_asked: bool
+) -> tuple[int | None, str | None]:
+    """How many validation scenes to draw, and a note where the recipe wants more than there are.
+
+    Only who asks for that many in person is refused: a published recipe should run on a few scenes.
+    """
+    n_random = recipe.n_random_val
+    n_pool = len(split.train) + len(split.val)
+    if n_random is None or n_random < n_pool or is_asked or not split.val:
+        return n_random, None
+    return None, (
+        f"validation scenes are the split's own: the recipe's {n_random} random ones would leave "
+        f"none of {n_pool} to train on"
+    )
 
 
 def choose_validation(split: Split, n_random: int | None, seed: int) -> Split:

@@ -24,6 +24,10 @@ def parse_seeds_option(_: click.Context, __: click.Parameter, value: str) -> tup
     return seeds
 
 
+YES_OPTION = click.option(
+    "--yes", is_flag=True, help="Begin without asking where a CPU would take more than a day."
+)
+
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 _STUDY_OPTIONS = (
@@ -67,6 +71,7 @@ _STUDY_OPTIONS = (
     ),
     click.option("--devices", type=click.IntRange(min=1), default=1, help="GPUs per node."),
     click.option("--nodes", type=click.IntRange(min=1), default=1, help="Nodes."),
+    YES_OPTION,
     click.option("--dry-run", is_flag=True, help="List the runs, and where each stands."),
     click.option("--json", "as_json", is_flag=True, help="Print JSON."),
 )

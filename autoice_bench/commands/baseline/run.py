@@ -19,8 +19,8 @@ from autoice_bench.commands.base import (
     echo_json,
     scene_progress,
 )
-from autoice_bench.commands.baseline.options import parse_seeds_option
-from autoice_bench.commands.baseline.work import report_work, require_torch
+from autoice_bench.commands.baseline.options import YES_OPTION, parse_seeds_option
+from autoice_bench.commands.baseline.work import confirm_long_run, report_work, require_torch
 from autoice_bench.errors import AutoIceError, BaselineError
 
 if TYPE_CHECKING:
@@ -95,6 +95,7 @@ def _recipe_option(flag: str, metavar: str, text: str) -> Callable[[Any], Any]:
     is_flag=True,
     help="Begin the run anew; its predictions are replaced when the new ones are complete.",
 )
+@YES_OPTION
 @click.option("--describe", is_flag=True, help="Show the network in figures and exit.")
 @click.option("--dry-run", is_flag=True, help="Show what would be done, and how long it takes.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -118,6 +119,7 @@ def run(
     devices: int,
     nodes: int,
     overwrite: bool,
+    yes: bool,
     describe: bool,
     dry_run: bool,
     as_json: bool,
@@ -157,7 +159,7 @@ def run(
     if dry_run:
         _show_plan(planned, device, devices * nodes, as_json)
         return
-    _do_runs(planned, subset, device, devices, nodes, overwrite, as_json)
+    _do_runs(planned, subset, device, devices, nodes, overwrite, yes, as_json)
 
 
 def _refuse_options_of_networks(ctx: click.Context, recipe: str) -> None:
@@ -293,6 +295,7 @@ def _do_runs(
     devices: int,
     nodes: int,
     overwrite: bool,
+    yes: bool,
     as_json: bool,
 ) -> None:
     from autoice_bench.baselines.experiments.projection import project_runs
@@ -314,14 +317,18 @@ def _do_runs(
         device, precision=planned[0].recipe.precision, devices=devices, num_nodes=nodes
     )
     is_first = fabric.is_global_zero
-    if is_first and any(overwrite or not each.is_finished for each in planned):
+    is_work = any(overwrite or not each.is_finished for each in planned)
+    if is_first and is_work:
         require_start_weights(planned, overwrite=overwrite)
+    if is_first:
+        # Before what takes seconds: a reader sees at once what was understood.
+        click.echo("\n".join(map(format_plan, planned)), err=True)
+    if is_first and is_work:
         projection = project_runs(planned, fabric.device.type, fabric.world_size)
         click.echo(format_projection(projection, planned[0].recipe), err=True)
+        confirm_long_run(projection.seconds, fabric.device.type, yes)
     reports: list[RunReport] = []
     for each in planned:
-        if is_first:
-            click.echo(format_plan(each), err=True)
         reports.append(do_run(each, fabric, report_work, subset=subset, overwrite=overwrite))
         if is_first and not as_json:
             click.echo(format_run_report(reports[-1], subset=subset))

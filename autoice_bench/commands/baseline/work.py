@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
         StudyRun,
     )
     from autoice_bench.baselines.experiments.study_plan import Study
+
+_LONG_RUN_S: Final = 86400.0
 
 
 def require_torch(recipe: str) -> None:
@@ -48,6 +51,25 @@ def report_work(
         yield progress.reach, progress.say
 
 
+def confirm_long_run(seconds: float, device: str, yes: bool) -> None:
+    """Ask before a run that would keep a CPU busy beyond a day; refuse where nobody can be asked.
+
+    Raises:
+        BaselineError: nobody can be asked.
+        click.Abort: the answer is no.
+    """
+    if yes or device != "cpu" or seconds <= _LONG_RUN_S:
+        return
+    if sys.stdin.isatty():
+        click.confirm("That is more than a day on this CPU. Begin?", abort=True, err=True)
+        return
+    raise BaselineError(
+        f"about {format_duration(seconds)} on this CPU, more than a day; run it where there is a "
+        "GPU, train the small network for CPUs (autoice-bench baseline demo), set fewer --epochs, "
+        "or begin all the same with --yes"
+    )
+
+
 def do_study(
     study: Study,
     second: SecondScore | None,
@@ -60,6 +82,7 @@ def do_study(
     device: str,
     devices: int,
     nodes: int,
+    yes: bool,
     dry_run: bool,
     as_json: bool,
 ) -> None:
@@ -81,14 +104,14 @@ def do_study(
         precision = planned[0].planned.recipe.precision
         fabric = open_fabric(device, precision=precision, devices=devices, num_nodes=nodes)
         if fabric.is_global_zero:
-            _announce_study(outcomes, fabric)
+            _announce_study(outcomes, fabric, yes)
         outcomes = run_study(planned, fabric, report_work, second, begin=_announce_run)
         if not fabric.is_global_zero:
             return
     _show_study(StudyResult(study, outcomes, second, incomparable), dry_run, as_json)
 
 
-def _announce_study(outcomes: Sequence[RunOutcome], fabric: Fabric) -> None:
+def _announce_study(outcomes: Sequence[RunOutcome], fabric: Fabric, yes: bool) -> None:
     from autoice_bench.baselines.experiments.study import project_study
     from autoice_bench.text.studies import describe_runs
 
@@ -98,6 +121,7 @@ def _announce_study(outcomes: Sequence[RunOutcome], fabric: Fabric) -> None:
         seconds = project_study(pending, fabric.device.type, fabric.world_size)
         text = f"projected: about {format_duration(seconds)} of training at most"
         click.echo(f"{text}, reading left out", err=True)
+        confirm_long_run(seconds, fabric.device.type, yes)
 
 
 def _announce_run(run: StudyRun) -> None:

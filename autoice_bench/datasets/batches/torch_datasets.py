@@ -25,6 +25,7 @@ from autoice_bench.datasets.patches.opening import open_patches, open_windows, r
 from autoice_bench.datasets.patches.windows import DEFAULT_ARRAYS, allocate
 from autoice_bench.datasets.store.downscaling import DownscaleMethod
 from autoice_bench.datasets.store.root import Store
+from autoice_bench.errors import PatchError
 from autoice_bench.wording import format_count
 
 Batch = dict[str, Any]
@@ -206,8 +207,8 @@ class PatchLoader:
         rank, world_size: this process among those that share the epochs.
 
     Raises:
-        PatchError: an epoch does not fill one batch, the batches do not fit in memory, or an
-            argument is out of its range.
+        PatchError: an epoch does not fill one batch, the batches do not fit in memory, the device
+            cannot be used, or an argument is out of its range.
     """
 
     def __init__(
@@ -221,7 +222,7 @@ class PatchLoader:
         rank: int = 0,
         world_size: int = 1,
     ) -> None:
-        self._device = torch.device(device)
+        self._device = _require_device(device)
         self._batches = BatchReader(
             dataset.reader,
             batch_size,
@@ -380,3 +381,13 @@ def _make_batch(scene_id: str, arrays: Mapping[str, NDArray[Any]]) -> Batch:
     """A batch of one scene, or of one window of it."""
     tensors = {name: torch.from_numpy(values) for name, values in arrays.items()}
     return {**tensors, "scene_id": [scene_id]}
+
+
+def _require_device(device: torch.device | str) -> torch.device:
+    try:
+        torch.empty(0, device=device)
+    # torch says what it misses by any of these, at length.
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0]
+        raise PatchError(f"device {str(device)!r} cannot be used: {reason}") from error
+    return torch.device(device)

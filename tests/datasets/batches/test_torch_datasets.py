@@ -237,3 +237,11 @@ def test_a_window_of_a_scene_is_part_of_it(prepared_store: Path) -> None:
     assert whole["sar"].shape == (1, 3, 300, 327)
     assert torch.equal(part["sar"], whole["sar"][..., 64:114, 32:102])
     assert int(part["line"]) == 64
+
+
+@pytest.mark.parametrize("device", ["tpu", "cuda:99"])
+def test_a_device_that_is_not_there_is_one_line(prepared_store: Path, device: str) -> None:
+    dataset = open_patches(prepared_store)
+    with pytest.raises(PatchError, match=f"device '{device}' cannot be used: ") as caught:
+        PatchLoader(dataset, 2, workers=0, device=device)
+    assert "\n" not in str(caught.value)
