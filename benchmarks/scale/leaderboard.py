@@ -81,7 +81,9 @@ def make_board(root: Path, n_submissions: int, n_scenes: int) -> None:
 
 def make_scene(index: int) -> TruthScene:
     service = ("cis", "dmi")[index % 2]
-    scene_id = f"{2032 + index // 120}{1 + index % 12:02d}{1 + index // 12 % 28:02d}T120000_{service}"
+    scene_id = (
+        f"{2032 + index // 120}{1 + index % 12:02d}{1 + index // 12 % 28:02d}T120000_{service}"
+    )
     digest = hashlib.sha256(json.dumps(scene_id).encode()).hexdigest()
     return TruthScene(scene_id, REGIONS[index % len(REGIONS)], SHAPE, digest)
 

@@ -38,8 +38,9 @@ _FEWEST_DEFINED: Final = 0.95
 class Resampled:
     """The resamples of one evaluation.
 
-    Groups of equal size share their draw. What many metrics need again is kept: the histograms over
-    all scenes, and the chart scores of every group (the combined score is made of them).
+    Groups of equal size share their draw. What many metrics need again is kept: the histograms,
+    asked for over all scenes only, and the chart scores of every group (the combined score is made
+    of them).
     """
 
     def __init__(
@@ -56,37 +57,38 @@ class Resampled:
         self._resamples = resamples
         self._seed = seed
         self._weights: dict[int, NDArray[np.float64]] = {}
-        self._counts: dict[tuple[str, Bands | None], NDArray[np.float64]] = {}
+        self._counts: dict[tuple[Group, str, Bands | None], NDArray[np.float64]] = {}
         self._scores: dict[tuple[Group, str], NDArray[np.float64]] = {}
 
-    def counts(
-        self, group: Group, chart: Chart, bands: Bands | None = None
-    ) -> NDArray[np.float64]:
+    def counts(self, group: Group, chart: Chart, bands: Bands | None = None) -> NDArray[np.float64]:
         """(resamples, C, C + 1) pooled histograms of a group, with classes merged to ``bands``."""
-        if group.kind != "all":
-            return self._draw(group, chart, bands)
-        key = (chart.name, bands)
+        key = (group, chart.name, bands)
         if key not in self._counts:
-            self._counts[key] = self._draw(group, chart, bands)
+            members = self._members(group, chart)
+            if bands is not None:  # fewer sums are drawn sooner, and give the same
+                members = formulas.merge_classes(members, bands)
+            self._counts[key] = resample(members, self._draw_weights(group))
         return self._counts[key]
 
     def chart_scores(self, group: Group, chart: Chart) -> NDArray[np.float64]:
         """(resamples,) scores of a chart, as fractions; see ``formulas.chart_score``."""
         key = (group, chart.name)
         if key not in self._scores:
-            self._scores[key] = formulas.chart_score(self.counts(group, chart), chart)
+            sums = formulas.chart_sums(self._members(group, chart), chart)
+            drawn = resample(sums, self._draw_weights(group))
+            self._scores[key] = formulas.chart_score_of_sums(drawn, chart)
         return self._scores[key]
 
-    def _draw(self, group: Group, chart: Chart, bands: Bands | None) -> NDArray[np.float64]:
+    def _members(self, group: Group, chart: Chart) -> NDArray[np.int64]:
+        return self._histograms[chart.name][list(group.members)]
+
+    def _draw_weights(self, group: Group) -> NDArray[np.float64]:
         n_scenes = len(group.members)
         if n_scenes not in self._weights:
             draw = _draw_again if n_scenes * self._resamples <= _MOST_KEPT else draw_weights
             weights = draw(n_scenes, resamples=self._resamples, seed=self._seed)
             self._weights[n_scenes] = weights
-        members = self._histograms[chart.name][list(group.members)]
-        if bands is not None:  # sums of sums: few classes are drawn sooner than many
-            members = formulas.merge_classes(members, bands)
-        return resample(members, self._weights[n_scenes])
+        return self._weights[n_scenes]
 
 
 @lru_cache(maxsize=32)
@@ -109,15 +111,15 @@ def draw_weights(n_scenes: int, *, resamples: int, seed: int) -> NDArray[np.floa
 
 
 def resample(counts: NDArray[np.int64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Pooled histogram of each resample.
+    """Pooled counts of each resample.
 
     Args:
-        counts: (n_scenes, C, C + 1) of the scenes drawn from.
+        counts: (n_scenes, ...) of the scenes drawn from: histograms, or sums of them.
         weights: (resamples, n_scenes).
 
     Returns:
-        (resamples, C, C + 1) float64; exact, the counts being far below 2**53. The resamples of
-        one cell lie side by side in memory: what follows sums over classes and sorts resamples.
+        (resamples, ...) float64; exact, the counts being far below 2**53. The resamples of one
+        cell lie side by side in memory: what follows sums over classes and sorts resamples.
     """
     flat = counts.reshape(counts.shape[0], -1).astype(np.float64)
     cells = (flat.T @ weights.T).reshape(*counts.shape[1:], weights.shape[0])
@@ -164,4 +166,5 @@ def _take(ordered: NDArray[Any], index: NDArray[np.int64]) -> NDArray[np.float64
     if (index == first).all():  # as good as always: every resample is defined
         taken: NDArray[np.float64] = ordered[first]
         return taken
-    return np.take_along_axis(ordered, index[np.newaxis], axis=0)[0]
+    each: NDArray[np.float64] = np.take_along_axis(ordered, index[np.newaxis], axis=0)[0]
+    return each
