@@ -15,6 +15,7 @@ from autoice_bench.commands.base import (
     STORE_OPTION,
     SUBSET_OPTION,
     ShowingGroup,
+    echo,
     echo_json,
     fail,
     scene_progress,
@@ -99,9 +100,9 @@ def leaderboard_show(
     if as_json:
         echo_json(records)
     elif as_csv:
-        click.echo(format_csv(records))
+        echo(format_csv(records))
     else:
-        click.echo("\n\n".join(format_board(board) for board in boards) or "no submissions")
+        echo("\n\n".join(format_board(board) for board in boards) or "no submissions")
     if invalid:
         fail(format_invalid(invalid))
 
@@ -136,7 +137,7 @@ def leaderboard_compare(
     if as_json:
         echo_json(comparison_records(differences))
     else:
-        click.echo(format_comparison(differences, first.name, second.name))
+        echo(format_comparison(differences, first.name, second.name))
 
 
 @leaderboard.command("check")
@@ -187,7 +188,7 @@ def leaderboard_check(
         answer = {"submissions": n_submissions, "problems": problems, "rescored": rescored}
         echo_json({**answer, "as_stated": AS_STATED})
     else:
-        click.echo(format_check(leaderboard, n_submissions, problems, rescored))
+        echo(format_check(leaderboard, n_submissions, problems, rescored))
     if problems:
         sys.exit(1)
 

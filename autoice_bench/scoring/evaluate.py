@@ -29,6 +29,7 @@ from autoice_bench.scoring.truth.protocol import (
     TruthScene,
     compute_truth_fingerprint,
 )
+from autoice_bench.wording import make_visible
 
 if TYPE_CHECKING:
     from autoice_bench.scoring.predictions.reading import Predictions
@@ -195,6 +196,8 @@ def _count_scene(predictions: Predictions, truth: Truth, scene: TruthScene) -> S
         digest.update(classes.data)
     if scene.truth_sha256 is None:
         scene = replace(scene, truth_sha256=hash_charts(charts))
+    if scene.region is not None:  # of a file that somebody else may have written
+        scene = replace(scene, region=make_visible(scene.region))
     return SceneCounts(scene, histograms, digest.hexdigest())
 
 

@@ -231,7 +231,8 @@ def _split_texts(column: pa.DictionaryArray) -> tuple[list[str | None], NDArray[
 def _split_numbers(column: pa.Array) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
     """The values of a column of numbers, and where there is one; None for everywhere.
 
-    Straight from its memory: ``to_numpy`` would load pandas, which takes as long as 300 submissions.
+    Straight from its memory: ``to_numpy`` would load pandas, which takes as long as hundreds of
+    submissions.
     """
     bits, data = column.buffers()
     dtype = np.dtype(column.type.to_pandas_dtype())
