@@ -125,7 +125,8 @@ def record(fields: Mapping[str, Check], *, others: Check | None = None) -> Check
         for name in value.keys() - fields.keys():
             if others is None:
                 known = ", ".join(sorted(fields))
-                raise ValueError(f"{prefix}unknown field {show(name)}; expected {known}")
+                place = f"{where}: " if where else ""
+                raise ValueError(f"{place}unknown field {show(name)}; expected {known}")
             _require_name(name, where or "the document")
             others(value[name], prefix + name)
 

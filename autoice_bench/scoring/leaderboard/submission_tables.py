@@ -74,6 +74,8 @@ _BASE_BYTES: Final = 1 << 20
 _BYTES_PER_ROW: Final = 100
 _DECODED_BYTES_PER_ROW: Final = 1000
 _LONGEST_TEXT: Final = 1000
+_MOST_PIXELS: Final = 10**10
+"""Of a scene."""
 _NOT_ONCE: Final = HISTOGRAMS_FILE + " does not hold each {} cell once"
 
 
@@ -182,6 +184,10 @@ def read_histograms(
         stop = start + math.prod(shape)
         if (counts[start:stop] < 0).any():
             raise LeaderboardError(f"{HISTOGRAMS_FILE} holds negative counts of {chart.name}")
+        if (counts[start:stop] > _MOST_PIXELS).any():  # sums of more could overflow
+            raise LeaderboardError(
+                f"{HISTOGRAMS_FILE} holds counts of {chart.name} above {_MOST_PIXELS}"
+            )
         histograms[chart.name] = counts[start:stop].reshape(shape)
         start = stop
     return histograms

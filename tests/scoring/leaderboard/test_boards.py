@@ -7,7 +7,6 @@ from functools import reduce
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
@@ -34,7 +33,6 @@ from autoice_bench.scoring.leaderboard.submission import (
     require_submission_name,
     write_submission,
 )
-from autoice_bench.scoring.leaderboard.submission_metadata import compute_checksum
 from autoice_bench.scoring.leaderboard.submission_tables import hash_file
 from autoice_bench.scoring.metrics import definitions
 from autoice_bench.scoring.metrics.definitions import Metric
@@ -49,39 +47,8 @@ from autoice_bench.text.leaderboard import (
 )
 from autoice_bench.text.score import format_summary
 from autoice_bench.wording import is_printable
+from tests.scoring.leaderboard.tools import edit_json, rewrite, submit
 from tests.scoring.make import SCENES, predictions_of, write_netcdf, write_predictions, write_store
-
-
-def evaluate_noisy(store: Path, folder: Path, error: float, seed: int = 0) -> Evaluation:
-    return evaluate(write_predictions(folder, error=error, seed=seed), StoreTruth(store))
-
-
-@pytest.fixture(scope="module")
-def good(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Evaluation:
-    return evaluate_noisy(store, tmp_path_factory.mktemp("good"), 0.1)
-
-
-@pytest.fixture(scope="module")
-def poor(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Evaluation:
-    return evaluate_noisy(store, tmp_path_factory.mktemp("poor"), 0.6, seed=1)
-
-
-def submit(evaluation: Evaluation, root: Path, name: str, *, overwrite: bool = False) -> Path:
-    scores = build_scores(evaluation, name)
-    return write_submission(evaluation, root, name, scores, overwrite=overwrite)
-
-
-@pytest.fixture(scope="module")
-def pristine(good: Evaluation, poor: Evaluation, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("board")
-    submit(poor, root, "poor")
-    submit(good, root, "good")
-    return root
-
-
-@pytest.fixture
-def root(pristine: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(pristine, tmp_path / "leaderboard"))
 
 
 def test_submission_reads_back(good: Evaluation, tmp_path: Path) -> None:
@@ -404,25 +371,6 @@ def test_find_submission(good: Evaluation, root: Path) -> None:
 
 def test_check_accepts_what_the_scorer_writes(root: Path) -> None:
     assert check_leaderboard(root) == []
-
-
-def edit_json(path: Path, **changes: object) -> None:
-    """Change fields and renew the checksum, as a forger would."""
-    content = json.loads(path.read_text()) | changes
-    path.write_text(json.dumps({**content, "checksum": compute_checksum(content)}))
-
-
-def rewrite(folder: Path, table: str, column: str, row: int, value: object) -> None:
-    """Change one cell of a table and renew the file's recorded hash, as a forger would."""
-    path = folder / f"{table}.parquet"
-    arrow = pq.read_table(path)
-    values = arrow[column].to_pylist()
-    values[row] = value
-    index = arrow.schema.get_field_index(column)
-    field = arrow.schema.field(column)
-    pq.write_table(arrow.set_column(index, field, pa.array(values, field.type)), path)
-    files = json.loads((folder / "submission.json").read_text())["files"]
-    edit_json(folder / "submission.json", files=files | {path.name: hash_file(path)})
 
 
 def test_check_finds_changed_scores(root: Path) -> None:
