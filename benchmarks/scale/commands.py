@@ -64,6 +64,14 @@ def run_often(repeats: int, *arguments: object) -> CommandRun:
     return runs[len(runs) // 2]
 
 
+def describe_load() -> str:
+    """What else the machine does: seconds mean little where others wait for its cores."""
+    return (
+        f"Load average of the minutes before: {os.getloadavg()[1]:.1f} on {os.cpu_count()} cores; "
+        "where it is above 1, CPU seconds tell more than seconds."
+    )
+
+
 def format_row(name: str, run: CommandRun) -> list[str]:
     """Cells of a table: name, seconds, CPU seconds and peak memory."""
     return [name, f"{run.seconds:.1f}", f"{run.cpu_seconds:.1f}", f"{run.peak_bytes / 1e6:.0f}"]

@@ -22,7 +22,7 @@ from autoice_bench.scoring.leaderboard.submission import write_submission
 from autoice_bench.scoring.scores import build_scores
 from autoice_bench.scoring.truth.protocol import TruthScene
 from benchmarks.measure import format_table
-from benchmarks.scale.commands import COLUMNS, format_row, run_often
+from benchmarks.scale.commands import COLUMNS, describe_load, format_row, run_often
 
 DESCRIPTION: Final = "a leaderboard of many submissions"
 SHAPE: Final = (5000, 5229)
@@ -49,7 +49,7 @@ def run(options: argparse.Namespace) -> str:
     ]
     return (
         f"{options.submissions} submissions of {options.scenes} scenes each, in the page cache; "
-        f"median of {options.repeats} runs, start of Python included.\n\n"
+        f"median of {options.repeats} runs, start of Python included. {describe_load()}\n\n"
         f"{format_table(COLUMNS, rows)}"
     )
 

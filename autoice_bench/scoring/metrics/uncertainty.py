@@ -31,6 +31,12 @@ Bands = tuple[tuple[int, int], ...]
 _MOST_KEPT: Final = 1 << 18
 """Largest array of weights that is kept for the next evaluation: 2 MB."""
 
+_FEW_PRODUCTS: Final = 250_000
+"""Up to here OpenBLAS multiplies in one thread. More threads gain nothing for so little work, and
+wait for each other actively: the cores are missed by whoever else works."""
+_FEWEST_AT_ONCE: Final = 64
+"""Resamples in one product; fewer would take longer in calls than they save."""
+
 _FEWEST_DEFINED: Final = 0.95
 """Share of the resamples in which a score must be defined for its interval to be given."""
 
@@ -122,8 +128,13 @@ def resample(counts: NDArray[np.int64], weights: NDArray[np.float64]) -> NDArray
         cell lie side by side in memory: what follows sums over classes and sorts resamples.
     """
     flat = counts.reshape(counts.shape[0], -1).astype(np.float64)
-    cells = (flat.T @ weights.T).reshape(*counts.shape[1:], weights.shape[0])
-    return np.moveaxis(cells, -1, 0)
+    cells = np.empty((flat.shape[1], weights.shape[0]))
+    step = _FEW_PRODUCTS // max(1, flat.size)
+    step = step if step >= _FEWEST_AT_ONCE else weights.shape[0]
+    for start in range(0, weights.shape[0], step):
+        some = slice(start, start + step)
+        np.matmul(flat.T, weights[some].T, out=cells[:, some])
+    return np.moveaxis(cells.reshape(*counts.shape[1:], weights.shape[0]), -1, 0)
 
 
 def compute_interval(
