@@ -33,6 +33,7 @@ from autoice_bench.scoring.leaderboard.submission_metadata import (
 from autoice_bench.scoring.leaderboard.submission_tables import (
     HISTOGRAMS_FILE,
     SCORES_FILE,
+    SCORES_SCHEMA,
     build_histogram_table,
     build_scores_table,
     hash_file,
@@ -155,8 +156,6 @@ class Submission:
     @property
     def scores(self) -> pd.DataFrame:
         """The table of scores, as ``build_scores`` makes it."""
-        from autoice_bench.scoring.leaderboard.submission_tables import SCORES_SCHEMA
-
         frame: pd.DataFrame = self.score_table.cast(SCORES_SCHEMA).to_pandas()
         return frame.astype({"class_index": "Int64"})
 

@@ -107,7 +107,7 @@ def test_sizes_are_looked_at_before_anything_is_decoded(
     def read(*_: object, **__: object) -> None:
         raise AssertionError("was decoded")
 
-    monkeypatch.setattr(tables.pq.ParquetFile, "read", read)
+    monkeypatch.setattr(pq.ParquetFile, "read", read)
     record = json.loads((folder / "submission.json").read_text())
     with pytest.raises(LeaderboardError, match="says it has 50000 rows; expected at most 19760"):
         tables.read_scores(folder, record["files"]["scores.parquet"], 4)
