@@ -68,7 +68,7 @@ def describe_load() -> str:
     """What else the machine does: seconds mean little where others wait for its cores."""
     return (
         f"Load average of the minutes before: {os.getloadavg()[1]:.1f} on {os.cpu_count()} cores; "
-        "where it is above 1, CPU seconds tell more than seconds."
+        "where it is above the cores, CPU seconds tell more than seconds."
     )
 
 
