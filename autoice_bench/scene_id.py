@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final
 
 from autoice_bench.errors import SceneError
@@ -84,6 +85,7 @@ def _require_service(service: str, name: str) -> str:
     return service
 
 
+@lru_cache(maxsize=1 << 14)
 def parse_scene_id(name: str) -> SceneId:
     """Read a scene id from a scene name or an RTT file name.
 

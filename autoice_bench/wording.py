@@ -21,6 +21,18 @@ def make_visible(text: str) -> str:
     return _HIDDEN.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
+def make_lines_visible(text: str) -> str:
+    """Lines that may be printed: as ``make_visible``, but the ends of lines stay."""
+    return "\n".join(map(make_visible, text.split("\n")))
+
+
+def escape_json(document: str) -> str:
+    """JSON text that may be printed, and says the same: what would steer a terminal is escaped."""
+    return _HIDDEN.sub(
+        lambda found: found[0] if found[0] == "\n" else f"\\u{ord(found[0]):04x}", document
+    )
+
+
 def format_size(n_bytes: float) -> str:
     """Bytes in decimal units: ``1.25 GB``, ``16.9 MB``."""
     return f"{n_bytes / 1e9:.3g} GB" if n_bytes >= 1e9 else f"{n_bytes / 1e6:.3g} MB"
@@ -36,9 +48,9 @@ def format_duration(seconds: float) -> str:
 def format_path(path: Path) -> str:
     """A path as a user would type it: relative where it lies below the current folder."""
     try:
-        return str(path.relative_to(Path.cwd()))
+        return make_visible(str(path.relative_to(Path.cwd())))
     except ValueError:
-        return str(path)
+        return make_visible(str(path))
 
 
 def format_count(number: int, noun: str, plural: str | None = None) -> str:

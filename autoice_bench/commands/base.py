@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 import click
 
 from autoice_bench.errors import AutoIceError
+from autoice_bench.wording import escape_json, make_lines_visible
 
 PATH = click.Path(path_type=Path)
 
@@ -57,7 +58,7 @@ def _remember_debug(ctx: click.Context, _: click.Parameter, value: bool) -> None
 
 def fail(message: str) -> NoReturn:
     """Print an error on standard error and exit with status 1."""
-    click.echo(f"error: {message}", err=True)
+    click.echo(make_lines_visible(f"error: {message}"), err=True)
     sys.exit(1)
 
 
@@ -91,9 +92,14 @@ class ShowingGroup(ListingGroup):
     default_command = "show"
 
 
+def echo(text: str) -> None:
+    """Print lines on standard output; what would steer a terminal is made visible."""
+    click.echo(make_lines_visible(text))
+
+
 def echo_json(value: object) -> None:
     """Print ``value`` as indented JSON (the form of every ``--json`` answer)."""
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+    click.echo(escape_json(json.dumps(value, indent=2, ensure_ascii=False)))
 
 
 STORE_OPTION = click.option(

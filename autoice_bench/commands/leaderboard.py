@@ -4,10 +4,22 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
-from autoice_bench.commands.base import LEADERBOARD_OPTION, ShowingGroup, echo_json, fail
+from autoice_bench.commands.base import (
+    LEADERBOARD_OPTION,
+    PATH,
+    SPLIT_OPTION,
+    STORE_OPTION,
+    SUBSET_OPTION,
+    ShowingGroup,
+    echo,
+    echo_json,
+    fail,
+    scene_progress,
+)
 
 
 @click.group(cls=ShowingGroup)
@@ -74,13 +86,13 @@ def leaderboard_show(
     if as_json and as_csv:
         raise click.UsageError("--json and --csv exclude each other")
     view = View(metric, group, chart, sort, published)
-    found = read_leaderboard(leaderboard) if leaderboard.exists() else Leaderboard()
+    found = read_leaderboard(leaderboard, view) if leaderboard.exists() else Leaderboard()
     invalid = [each for each in found.invalid if split in (None, each.board)]
     boards = build_boards(found.submissions, view, only=split)
     if not boards:
         boards = published_boards(view, only=split)
     if split is not None and not boards and not invalid:
-        known = sorted({submission.evaluation.board for submission in found.submissions})
+        known = sorted({submission.record.board for submission in found.submissions})
         raise LeaderboardError(
             f"{leaderboard}: no submissions to split {split!r}; found {', '.join(known) or 'none'}"
         )
@@ -88,9 +100,9 @@ def leaderboard_show(
     if as_json:
         echo_json(records)
     elif as_csv:
-        click.echo(format_csv(records))
+        echo(format_csv(records))
     else:
-        click.echo("\n\n".join(format_board(board) for board in boards) or "no submissions")
+        echo("\n\n".join(format_board(board) for board in boards) or "no submissions")
     if invalid:
         fail(format_invalid(invalid))
 
@@ -125,30 +137,81 @@ def leaderboard_compare(
     if as_json:
         echo_json(comparison_records(differences))
     else:
-        click.echo(format_comparison(differences, first.name, second.name))
+        echo(format_comparison(differences, first.name, second.name))
 
 
 @leaderboard.command("check")
 @LEADERBOARD_OPTION
+@click.option(
+    "--predictions",
+    type=PATH,
+    help="Score these again, as `score` takes them, and compare them with their submissions.",
+)
+@STORE_OPTION
+@click.option("--labels", type=PATH, help="Score against RTT files in this folder, not a store.")
+@SPLIT_OPTION
+@SUBSET_OPTION
+@click.option("--name", help="Name of the one submission. [default: that of the folder]")
+@click.option("--workers", type=click.IntRange(min=1), help="Processes. [default: by size]")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def leaderboard_check(leaderboard: Path, as_json: bool) -> None:
+def leaderboard_check(
+    *,
+    leaderboard: Path,
+    predictions: Path | None,
+    store: Path,
+    labels: Path | None,
+    as_json: bool,
+    **options: Any,
+) -> None:
     """Validate every submission.
 
-    Checks schema, hashes and names, recomputes every score from the histograms and finds
-    duplicates. The exit status is 1 when there are problems; a pull request's check can run this.
+    Checks schema, digests and names, derives again every score from the histograms and finds
+    duplicates. What does not follow from the files is said to be as stated; --predictions scores
+    the predictions again and checks that too, with the other options as `score` takes them. The
+    exit status is 1 when there are problems; a pull request's check can run this.
     """
+    from autoice_bench.commands.progress import Progress
     from autoice_bench.scoring.leaderboard.boards import submission_folders
-    from autoice_bench.scoring.leaderboard.check import check_leaderboard
-    from autoice_bench.wording import format_count
+    from autoice_bench.scoring.leaderboard.check import AS_STATED, check_leaderboard
+    from autoice_bench.text.leaderboard import format_check
 
-    problems = check_leaderboard(leaderboard)
     n_submissions = len(submission_folders(leaderboard))
+    with Progress("checking", "submissions") as progress:
+        problems = check_leaderboard(
+            leaderboard, workers=options["workers"], progress=progress.reach
+        )
+    rescored: list[str] = []
+    if predictions is not None:
+        rescored, found = _check_predictions(leaderboard, predictions, store, labels, options)
+        problems = list(dict.fromkeys([*problems, *found]))
     if as_json:
-        echo_json({"submissions": n_submissions, "problems": problems})
+        answer = {"submissions": n_submissions, "problems": problems, "rescored": rescored}
+        echo_json({**answer, "as_stated": AS_STATED})
     else:
-        for problem in problems:
-            click.echo(problem)
-        found = format_count(len(problems), "problem") if problems else "no problems"
-        click.echo(f"{leaderboard}: {format_count(n_submissions, 'submission')}, {found}")
+        echo(format_check(leaderboard, n_submissions, problems, rescored))
     if problems:
         sys.exit(1)
+
+
+def _check_predictions(
+    leaderboard: Path, predictions: Path, store: Path, labels: Path | None, options: dict[str, Any]
+) -> tuple[list[str], list[str]]:
+    """Names of the submissions that were scored again, and the problems found."""
+    from autoice_bench.scoring.leaderboard.rescoring import check_predictions
+    from autoice_bench.scoring.predictions.reading import find_submissions
+    from autoice_bench.scoring.truth.rtt_truth import RttTruth
+    from autoice_bench.scoring.truth.store_truth import StoreTruth
+
+    found = find_submissions(predictions)
+    name = options["name"]
+    if name is not None and len(found) > 1:
+        raise click.UsageError(f"--name names one submission; {predictions} holds {len(found)}")
+    truth = StoreTruth(store) if labels is None else RttTruth(labels)
+    problems: list[str] = []
+    titles = [name or source.name for source in found]
+    for source, title in zip(found, titles, strict=True):
+        with scene_progress(f"scoring {title}") as progress:
+            problems += check_predictions(
+                leaderboard, source, truth, progress=progress, **{**options, "name": title}
+            )
+    return titles, problems

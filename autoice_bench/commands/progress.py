@@ -14,6 +14,8 @@ from rich.console import Console
 from rich.progress import BarColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as RichProgress
 
+from autoice_bench.wording import make_visible
+
 _SECONDS_BETWEEN_LINES: Final = 10.0
 
 
@@ -78,6 +80,7 @@ class Progress:
 
     def say(self, line: str) -> None:
         """Print a line on standard error, above the bar where there is one."""
+        line = make_visible(line)
         if self._bar is None:
             print(line, file=sys.stderr, flush=True)
         else:

@@ -14,6 +14,7 @@ from autoice_bench.commands.base import (
     STORE_OPTION,
     SUBSET_OPTION,
     AutoIceCommand,
+    echo,
     echo_json,
     fail,
     scene_progress,
@@ -72,7 +73,7 @@ def score(
     from autoice_bench.text.score import format_summary
 
     if expect:
-        click.echo(EXPECTED)
+        echo(EXPECTED)
         return
     if old_overwrite:
         click.echo("note: --replace is now --overwrite; the next release drops it", err=True)
@@ -96,7 +97,7 @@ def score(
             continue
         summaries.append(scored.to_dict())
         if not as_json:
-            click.echo(format_summary(summaries[-1]))
+            echo(format_summary(summaries[-1]))
     if as_json:
         echo_json(summaries)
     if failures:

@@ -30,6 +30,7 @@ def splits_list(store: Path, as_json: bool) -> None:
     from autoice_bench.datasets.splits.named import explain_missing_splits
     from autoice_bench.formats.split_file import read_splits
     from autoice_bench.text.splits import format_splits
+    from autoice_bench.wording import make_visible
 
     missing = explain_missing_splits(store, _read_scene_table(store))
     found = read_splits(store)
@@ -38,7 +39,7 @@ def splits_list(store: Path, as_json: bool) -> None:
         return
     click.echo(format_splits(found))
     for name, reason in missing.items():
-        click.echo(f"not here: {name} ({reason.removeprefix(f'split {name}: ')})")
+        click.echo(make_visible(f"not here: {name} ({reason.removeprefix(f'split {name}: ')})"))
 
 
 @splits.command("create")

@@ -60,7 +60,7 @@ def verify(
 
     from autoice_bench.commands.progress import Progress
     from autoice_bench.datasets.checks.verify import verify_store
-    from autoice_bench.wording import format_size
+    from autoice_bench.wording import format_size, make_visible
 
     with Progress("verifying") as progress:
         report = verify_store(
@@ -74,7 +74,7 @@ def verify(
         echo_json(asdict(report))
     else:
         for line in (*report.notes, *report.problems):
-            click.echo(line)
+            click.echo(make_visible(line))
         compared = f", {report.n_compared} compared with {source}" if source is not None else ""
         verdict = f"{len(report.problems)} problems" if report.problems else "no problem"
         click.echo(

@@ -52,6 +52,7 @@ from autoice_bench.pictures.layout import (
 from autoice_bench.pictures.rasters import stretch_limits
 from autoice_bench.pictures.views import ScenePicture, hide_unseen
 from autoice_bench.scoring.metrics import formulas
+from autoice_bench.wording import make_visible
 
 DOTS_PER_INCH: Final = 150
 
@@ -91,7 +92,7 @@ class Canvas:
 
     def write(self, left: float, top: float, text: str, **style: Any) -> None:
         x, y = left / self.layout.width, 1 - top / self.layout.height
-        self.figure.text(x, y, text, **style)
+        self.figure.text(x, y, make_visible(text), **style)
 
 
 def draw_scene(view: ScenePicture, comparison: Comparison | None = None) -> Figure:
@@ -154,6 +155,7 @@ def _reset_defaults() -> None:
     """Make the picture the same whatever the user's matplotlibrc says."""
     mpl.rcdefaults()
     mpl.rcParams["hatch.linewidth"] = 0.6
+    mpl.rcParams["text.parse_math"] = False  # names of others may hold what reads as a formula
 
 
 def _write_texts(

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,13 +24,15 @@ from autoice_bench.errors import PredictionError
 from autoice_bench.formats.label_rule import LabelRule
 from autoice_bench.formats.store_layout import hash_charts
 from autoice_bench.scoring.metrics.histograms import Histogram, joint_histogram, validate_classes
-from autoice_bench.scoring.predictions.reading import Predictions, open_predictions
-from autoice_bench.scoring.scene_map import map_scenes
 from autoice_bench.scoring.truth.protocol import (
     Truth,
     TruthScene,
     compute_truth_fingerprint,
 )
+from autoice_bench.wording import make_visible
+
+if TYPE_CHECKING:
+    from autoice_bench.scoring.predictions.reading import Predictions
 
 _MOST_PROBLEMS: Final = 10
 
@@ -135,7 +137,10 @@ def evaluate(
             fit the truth.
         SplitError: the split is unknown or incomplete.
     """
-    if not isinstance(predictions, Predictions):
+    from autoice_bench.scoring.predictions.reading import open_predictions
+    from autoice_bench.scoring.scene_map import map_scenes
+
+    if isinstance(predictions, str | Path):
         predictions = open_predictions(Path(predictions))
     scenes = truth.select(split, subset)
     missing, problems = _check_structure(predictions, scenes, allow_partial=allow_partial)
@@ -191,6 +196,8 @@ def _count_scene(predictions: Predictions, truth: Truth, scene: TruthScene) -> S
         digest.update(classes.data)
     if scene.truth_sha256 is None:
         scene = replace(scene, truth_sha256=hash_charts(charts))
+    if scene.region is not None:  # of a file that somebody else may have written
+        scene = replace(scene, region=make_visible(scene.region))
     return SceneCounts(scene, histograms, digest.hexdigest())
 
 

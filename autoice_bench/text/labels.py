@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from autoice_bench.charts import CHARTS, FLOE, SIC, Chart
 from autoice_bench.datasets.checks.label_report import ChartCounts, LabelReport, Tally
 from autoice_bench.formats.label_rule import LabelRule
-from autoice_bench.wording import format_count
+from autoice_bench.wording import format_count, make_visible
 
 _INDENT = "  "
 
@@ -33,7 +33,7 @@ def format_class_shares(report: LabelReport) -> str:
 def _format_title(report: LabelReport) -> str:
     everything = report.pixels + report.uncharted_pixels + report.pixels_without_row
     return (
-        f"{report.title}: {format_count(report.polygons, 'polygon')}, "
+        f"{make_visible(report.title)}: {format_count(report.polygons, 'polygon')}, "
         f"{report.pixels} charted pixels at 40 m ({_percent(report.pixels, everything)} %)"
     )
 

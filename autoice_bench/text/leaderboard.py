@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 from autoice_bench.formats.label_rule import AUTOICE_2022
 from autoice_bench.scoring.leaderboard.boards import Board, Cell, Entry, InvalidSubmission
+from autoice_bench.scoring.leaderboard.check import AS_STATED
 from autoice_bench.scoring.leaderboard.compare import Difference
 from autoice_bench.scoring.leaderboard.published import PublishedResult
 from autoice_bench.scoring.metrics.uncertainty import FEWEST_SCENES
 from autoice_bench.text.tables import format_table
-from autoice_bench.wording import make_visible
+from autoice_bench.wording import format_count, make_visible
 
 _MARKS: Final = {"yes": "", "no": "not comparable", "unknown": "protocol not stated"}
 
@@ -54,10 +56,10 @@ def board_records(boards: Iterable[Board]) -> list[dict[str, Any]]:
                 **shared,
                 "rank": entry.rank,
                 "submission": entry.submission.name,
-                "verified": bool(entry.submission.metadata["verified"]),
+                "verified": entry.submission.is_verified,
                 "published": False,
-                "n_scenes": len(entry.submission.evaluation.scenes),
-                "label_rule": str(entry.submission.evaluation.rule),
+                "n_scenes": len(entry.submission.record.scenes),
+                "label_rule": str(entry.submission.record.rule),
             }
             for column, cell in entry.cells.items():
                 record[column] = _none_if_nan(cell.value)
@@ -109,6 +111,29 @@ def format_invalid(invalid: Iterable[InvalidSubmission]) -> str:
     return "\n".join(f"{each.reason} (invalid, left out)" for each in invalid)
 
 
+def format_check(
+    root: Path, n_submissions: int, problems: Sequence[str], rescored: Sequence[str]
+) -> str:
+    """What a check found: a line per problem, how many, and what was not checked.
+
+    Args:
+        root: the leaderboard.
+        n_submissions: folders looked at.
+        problems: lines.
+        rescored: names of the submissions whose predictions were scored again.
+    """
+    found = format_count(len(problems), "problem") if problems else "no problems"
+    again = f"; scored again: {', '.join(rescored)}" if rescored else ""
+    of_others = " of the others" if rescored else ""
+    return "\n".join(
+        [
+            *problems,
+            f"{root}: {format_count(n_submissions, 'submission')}, {found}",
+            f"as stated{of_others}, for --predictions to check: {', '.join(AS_STATED)}{again}",
+        ]
+    )
+
+
 def comparison_records(differences: Iterable[Difference]) -> list[dict[str, Any]]:
     """One flat record per difference; None where there is no value."""
     return [
@@ -144,7 +169,7 @@ def _title(board: Board) -> str:
         return f"split {board.name}: no submissions yet"
     kind = "SIMULATED scenes" if board.simulated else "scenes"
     truth = f"truth {board.truth_fingerprint[:12]}" if board.truth_fingerprint else "partial"
-    rules = {entry.submission.evaluation.rule for entry in board.entries}
+    rules = {entry.submission.record.rule for entry in board.entries}
     labels = sorted(f", labels {rule}" for rule in rules if rule != AUTOICE_2022)
     return (
         f"split {board.name}: {board.n_scenes} {kind}, {truth}{''.join(labels)}; "
@@ -154,11 +179,11 @@ def _title(board: Board) -> str:
 
 def _entry_row(entry: Entry, columns: Sequence[str]) -> list[str]:
     notes = []
-    if not entry.submission.evaluation.rankable:
-        notes.append(f"partial, {len(entry.submission.evaluation.scenes)} scenes: not ranked")
+    if not entry.submission.record.rankable:
+        notes.append(f"partial, {len(entry.submission.record.scenes)} scenes: not ranked")
     elif entry.rank is None:
         notes.append("not ranked")
-    if any(entry.submission.evaluation.mask_class_pixels.values()):
+    if any(entry.submission.metadata["mask_class_pixels"].values()):
         notes.append("predicts the mask class")
     rank = "–" if entry.rank is None else str(entry.rank)
     cells = [format_cell(entry.cells[column]) for column in columns]

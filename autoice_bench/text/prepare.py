@@ -7,7 +7,13 @@ from typing import Final
 
 from autoice_bench.datasets.prepare.estimate import Estimate
 from autoice_bench.datasets.prepare.prepare import PrepareReport
-from autoice_bench.wording import format_count, format_duration, format_path, format_size
+from autoice_bench.wording import (
+    format_count,
+    format_duration,
+    format_path,
+    format_size,
+    make_visible,
+)
 
 _SHOWN_WARNINGS: Final = 10
 
@@ -15,7 +21,7 @@ _SHOWN_WARNINGS: Final = 10
 def format_estimate(estimate: Estimate) -> str:
     """What a run would do, scene by scene, with sizes and time."""
     plan = estimate.plan
-    lines = [*plan.notes]
+    lines = [make_visible(note) for note in plan.notes]
     without = set(estimate.without_charts)
     for scene in plan.to_write:
         marks = ["test"] if scene.subset == "test" else []
@@ -43,8 +49,8 @@ def format_estimate(estimate: Estimate) -> str:
 
 def format_prepare_report(report: PrepareReport) -> str:
     """The outcome of a run as text for a terminal."""
-    lines = [*report.notes, *_warning_lines(report.warnings)]
-    lines += [f"failed: {reason}" for _, reason in sorted(report.failed.items())]
+    lines = [make_visible(line) for line in (*report.notes, *_warning_lines(report.warnings))]
+    lines += [f"failed: {make_visible(reason)}" for _, reason in sorted(report.failed.items())]
     done = f", {len(report.done)} were there already" if report.done else ""
     if report.extended:
         done += f", overviews added to {len(report.extended)}"

@@ -9,7 +9,7 @@ from autoice_bench.formats.variables import PIXEL_SPACING_M
 from autoice_bench.scoring.evaluate import board_name
 from autoice_bench.text.score import format_summary
 from autoice_bench.text.tables import format_table
-from autoice_bench.wording import format_count, format_duration, format_path
+from autoice_bench.wording import format_count, format_duration, format_path, make_visible
 
 if TYPE_CHECKING:  # records of runs that train; a list of runs needs no torch
     from autoice_bench.baselines.experiments.plan import PlannedRun
@@ -44,7 +44,7 @@ def format_plan(planned: PlannedRun) -> str:
     done = planned.epochs_done
     state = "finished" if planned.is_finished else "goes on"
     lines = [
-        f"{planned.name}: {recipe.description or recipe.name}, seed {planned.seed}"
+        f"{planned.name}: {make_visible(recipe.description or recipe.name)}, seed {planned.seed}"
         + (f"; {format_count(done, 'epoch')} done, {state}" if done else ""),
         f"  split {split.name}: {len(split.train)} training, {len(split.val)} validation and "
         f"{len(split.test)} test scenes of {format_path(planned.store.path)}",

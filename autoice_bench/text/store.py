@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from autoice_bench.charts import CHARTS
 from autoice_bench.datasets.checks.store_report import StoreReport
-from autoice_bench.wording import format_size
+from autoice_bench.wording import format_size, make_visible
 
 
 def format_store_report(report: StoreReport) -> str:
@@ -12,7 +12,7 @@ def format_store_report(report: StoreReport) -> str:
     kind = "simulated scenes" if report.simulated else "scenes"
     without = f", {report.n_without_charts} without labels" if report.n_without_charts else ""
     lines = [
-        f"{report.path}  {report.state}",
+        f"{make_visible(report.path)}  {report.state}",
         f"  {report.n_scenes} {kind}{without}; {format_size(report.n_bytes)} "
         f"from {format_size(report.n_source_bytes)} of NetCDF; SAR {report.dtype}",
         f"  labels {report.label_rule}",
@@ -46,7 +46,7 @@ def _group_lines(report: StoreReport) -> list[str]:
         "year": report.by_year,
     }
     return [
-        f"  {title:<12} {', '.join(f'{name} {n}' for name, n in counts.items())}"
+        f"  {title:<12} {', '.join(f'{make_visible(name)} {n}' for name, n in counts.items())}"
         for title, counts in groups.items()
     ]
 

@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from autoice_bench.cli import main
+from autoice_bench.wording import is_printable
 from tests.scoring.make import SCENES, predictions_of, write_netcdf, write_predictions, write_split
 
 
@@ -314,6 +315,43 @@ def test_leaderboard_check(board: Path) -> None:
     assert "2 submissions, 1 problem\n" in result.stdout
     answer = json.loads(run("leaderboard", "check", "--leaderboard", board, "--json").stdout)
     assert len(answer["problems"]) == 1
+
+
+def test_leaderboard_check_scores_predictions_again(
+    store: Path, rtt: Path, board: Path, tmp_path: Path
+) -> None:
+    check = ("leaderboard", "check", "--leaderboard", board)
+    text = ok(*check)
+    assert "as stated, for --predictions to check: predictions_sha256, scorer_version" in text
+    text = ok(*check, "--predictions", tmp_path / "preds", "--store", store)
+    assert "2 submissions, no problems" in text
+    assert "scored again: a, b" in text
+    ok(*check, "--predictions", tmp_path / "preds/a", "--labels", rtt)
+    # Predictions of another model under this name.
+    wrong = (*check, "--predictions", tmp_path / "preds/b", "--store", store, "--name", "a")
+    result = run(*wrong)
+    assert result.exit_code == 1
+    assert f"{board}/official/a: predictions_sha256 is " in result.stdout
+    assert f"scene {SCENES[0]}: the histograms of SIC, SOD, FLOE are not" in result.stdout
+    answer = json.loads(run(*wrong, "--json").stdout)
+    assert answer["rescored"] == ["a"]
+    assert len(answer["problems"]) == 1 + len(SCENES)
+    assert "simulated" in answer["as_stated"]
+    result = run(*check, "--predictions", tmp_path / "preds", "--store", store, "--name", "a")
+    assert result.exit_code == 2
+    assert "--name names one submission" in result.stderr
+    result = run(*check, "--predictions", tmp_path / "none", "--store", store)
+    assert result.exit_code == 1
+    assert "none: " in result.stderr
+
+
+def test_names_of_others_do_not_steer_a_terminal(board: Path) -> None:
+    shutil.copytree(board / "official/a", board / "official" / "\x1b[2J\u202ex\nerror: FAKE")
+    for command in (("show",), ("show", "--json"), ("show", "--csv"), ("check",)):
+        result = run("leaderboard", *command, "--leaderboard", board)
+        assert result.exit_code == 1
+        assert all(map(is_printable, result.output.split("\n"))), command
+        assert not any(line.startswith("error: FAKE") for line in result.output.splitlines())
 
 
 def test_importing_the_scorer_is_light() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import json
 import math
@@ -28,9 +29,10 @@ from autoice_bench.pictures import captions as wordings
 from autoice_bench.pictures import kinds, layout, rasters
 from autoice_bench.pictures.channels import CHANNELS, parse_channels
 from autoice_bench.pictures.comparisons import compare_scene
-from autoice_bench.pictures.drawing import DOTS_PER_INCH
+from autoice_bench.pictures.drawing import DOTS_PER_INCH, draw_scene, save_figure
 from autoice_bench.pictures.views import view_scene
 from autoice_bench.scoring.predictions.writing import write_prediction
+from autoice_bench.wording import is_printable
 
 U8 = NDArray[np.uint8]
 
@@ -293,6 +295,18 @@ def test_a_view_holds_the_units_of_the_store(prepared_store: Path) -> None:
         np.testing.assert_allclose(wind, speed, rtol=1e-4)
         for chart in CHARTS:
             np.testing.assert_array_equal(view.charts[chart.name], part[chart.name].values)
+
+
+@pytest.mark.parametrize("region", ["$\\frac{1$", "$x^", "a\nb\x1b[2J"])
+def test_names_of_others_are_no_formulas(prepared_store: Path, tmp_path: Path, region: str) -> None:
+    scene = open_scene_reader(prepared_store, open_store(prepared_store).scene_ids()[0])
+    view = view_scene(scene, parse_channels("HH"), Window(0, 0, 64, 64))
+    view = dataclasses.replace(view, attributes={**view.attributes, "region": region})
+    figure = draw_scene(view)
+    save_figure(figure, tmp_path / "scene.png")  # would raise for what is no formula
+    shown = next(text for text in figure.texts if "chart of" in text.get_text())
+    assert not shown.get_parse_math()
+    assert is_printable(shown.get_text())
 
 
 # --- the command

@@ -7,13 +7,13 @@ complete predictions.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
-import pandas as pd
 
 from autoice_bench.charts import CHART_NAMES, CHARTS
 from autoice_bench.errors import LeaderboardError
@@ -23,13 +23,21 @@ from autoice_bench.scoring.leaderboard.published import (
     best_of_each_system,
     read_published,
 )
-from autoice_bench.scoring.leaderboard.submission import Submission, read_submission
-from autoice_bench.scoring.metrics.definitions import better_direction, headline_metric
+from autoice_bench.scoring.leaderboard.submission import (
+    Submission,
+    SubmissionRecord,
+    read_record,
+    read_score_columns,
+    read_submission,
+)
+from autoice_bench.scoring.leaderboard.submission_tables import as_array, is_one_of
+from autoice_bench.scoring.metrics.definitions import METRICS, better_direction, headline_metric
 from autoice_bench.scoring.metrics.groups import GROUP_KINDS
 from autoice_bench.scoring.scores import COMBINED, OFFICIAL
 from autoice_bench.wording import make_visible
 
 COLUMNS: Final = (COMBINED, *CHART_NAMES)
+_HEADLINES: Final = {chart.name: headline_metric(chart) for chart in CHARTS}
 ALL: Final = "all"
 """Kind, name and column of the group of all scenes."""
 
@@ -52,6 +60,54 @@ class InvalidSubmission:
         return self.folder.parent.name
 
 
+class Cell(NamedTuple):
+    """One score with its 95 % interval; NaN where there is none."""
+
+    value: float
+    ci_low: float
+    ci_high: float
+
+
+class ScoreKey(NamedTuple):
+    """What a score is of; columns of ``scores.parquet``."""
+
+    group_kind: str
+    group_name: str
+    chart: str
+    metric: str
+
+
+@dataclass(frozen=True)
+class ListedSubmission:
+    """A submission as far as a board shows it.
+
+    Attributes:
+        record: what ``submission.json`` says.
+        scores: those with one value that were asked for.
+    """
+
+    record: SubmissionRecord
+    scores: Mapping[ScoreKey, Cell]
+
+    @property
+    def name(self) -> str:
+        return self.record.name
+
+    @property
+    def folder(self) -> Path:
+        return self.record.folder
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """Content of ``submission.json``."""
+        return self.record.metadata
+
+    @property
+    def is_verified(self) -> bool:
+        """Whether it may have a rank: complete, and said to be scored by this package."""
+        return bool(self.metadata["verified"]) and self.record.rankable
+
+
 @dataclass(frozen=True)
 class Leaderboard:
     """What a leaderboard's folder holds.
@@ -61,17 +117,8 @@ class Leaderboard:
         invalid: the other folders.
     """
 
-    submissions: tuple[Submission, ...] = ()
+    submissions: tuple[ListedSubmission, ...] = ()
     invalid: tuple[InvalidSubmission, ...] = ()
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One score with its 95 % interval; NaN where there is none."""
-
-    value: float
-    ci_low: float
-    ci_high: float
 
 
 @dataclass(frozen=True)
@@ -79,7 +126,7 @@ class Entry:
     """One submission on a board; ``rank`` is None where it is not ranked."""
 
     rank: int | None
-    submission: Submission
+    submission: ListedSubmission
     cells: dict[str, Cell]
 
 
@@ -128,6 +175,11 @@ class View:
     all_published: bool = False
 
     @property
+    def metrics(self) -> tuple[str, ...]:
+        """Metrics that are read for it."""
+        return (OFFICIAL, COMBINED, *_HEADLINES.values()) if self.metric is None else (self.metric,)
+
+    @property
     def shown(self) -> str:
         """What the cells hold, in words."""
         what = self.metric or "official score"
@@ -151,8 +203,12 @@ def submission_folders(root: Path) -> tuple[Path, ...]:
     )
 
 
-def read_leaderboard(root: Path) -> Leaderboard:
+def read_leaderboard(root: Path, view: View | None = None) -> Leaderboard:
     """Read every submission of a leaderboard; those that cannot be read hide no other.
+
+    Args:
+        root: the leaderboard.
+        view: what will be shown of it; None for everything with one value.
 
     Raises:
         LeaderboardError: the folder is missing.
@@ -160,10 +216,28 @@ def read_leaderboard(root: Path) -> Leaderboard:
     submissions, invalid = [], []
     for folder in submission_folders(root):
         try:
-            submissions.append(read_submission(folder))
+            record = read_record(folder)
+            submissions.append(ListedSubmission(record, _read_scores(record, view)))
         except LeaderboardError as error:
             invalid.append(InvalidSubmission(folder, make_visible(str(error))))
     return Leaderboard(tuple(submissions), tuple(invalid))
+
+
+def _read_scores(record: SubmissionRecord, view: View | None) -> dict[ScoreKey, Cell]:
+    """The scores with one value that a view shows."""
+    columns = (*ScoreKey._fields, "class_index", *Cell._fields)
+    table = read_score_columns(record, columns)
+    wanted = np.isnan(as_array(table, "class_index").astype(float))
+    if view is not None:
+        wanted &= is_one_of(table, "group_kind", {ALL, view.group})
+        wanted &= is_one_of(table, "metric", view.metrics)
+    rows = np.flatnonzero(wanted)
+    keys = zip(*(as_array(table, name)[rows] for name in ScoreKey._fields), strict=True)
+    cells = zip(*(as_array(table, name)[rows].tolist() for name in Cell._fields), strict=True)
+    scores: dict[ScoreKey, Cell] = {}
+    for key, cell in zip(keys, cells, strict=True):
+        scores.setdefault(ScoreKey(*key), Cell(*cell))
+    return scores
 
 
 def find_submission(root: Path, name: str, *, board: str | None = None) -> Submission:
@@ -188,12 +262,12 @@ def find_submission(root: Path, name: str, *, board: str | None = None) -> Submi
 
 
 def build_boards(
-    submissions: Iterable[Submission], view: View | None = None, *, only: str | None = None
+    submissions: Iterable[ListedSubmission], view: View | None = None, *, only: str | None = None
 ) -> tuple[Board, ...]:
     """Rank submissions.
 
     Args:
-        submissions: read from a leaderboard.
+        submissions: read from a leaderboard, for this view at least.
         view: columns and order.
         only: name of the one board wanted.
 
@@ -201,13 +275,13 @@ def build_boards(
         LeaderboardError: the view asks for an unknown metric, group or column.
     """
     view = view or View()
-    sets: dict[tuple[str, bool, str], list[Submission]] = {}
+    sets: dict[tuple[str, bool, str], list[ListedSubmission]] = {}
     for submission in submissions:
-        evaluation = submission.evaluation
+        record = submission.record
         # A partial submission covers other scenes; it is listed with those of its split.
-        fingerprint = evaluation.truth_fingerprint if evaluation.rankable else ""
-        key = (evaluation.board, evaluation.simulated, fingerprint)
-        if only is None or evaluation.board == only:
+        fingerprint = record.truth_fingerprint if record.rankable else ""
+        key = (record.board, record.simulated, fingerprint)
+        if only is None or record.board == only:
             sets.setdefault(key, []).append(submission)
     return tuple(_build_board(*key, members, view) for key, members in sorted(sets.items()))
 
@@ -232,7 +306,7 @@ def _published(board: str, view: View) -> tuple[PublishedResult, ...]:
 
 
 def _build_board(
-    name: str, simulated: bool, fingerprint: str, members: list[Submission], view: View
+    name: str, simulated: bool, fingerprint: str, members: list[ListedSubmission], view: View
 ) -> Board:
     columns = _columns(members, view)
     sort = view.sort or columns[0]
@@ -243,11 +317,11 @@ def _build_board(
     ranked = 0
     entries = []
     for member, cells in rows:
-        has_rank = _is_verified(member) and bool(np.isfinite(cells[sort].value))
+        has_rank = member.is_verified and math.isfinite(cells[sort].value)
         ranked += has_rank
         entries.append(Entry(ranked if has_rank else None, member, cells))
-    n_scenes = max(len(member.evaluation.scenes) for member in members)
-    rules = {member.evaluation.rule for member in members}
+    n_scenes = max(len(member.record.scenes) for member in members)
+    rules = {member.record.rule for member in members}
     has_published_rule = bool(fingerprint) and rules == {AUTOICE_2022}
     published = _published(name, view) if has_published_rule else ()
     return Board(
@@ -255,17 +329,15 @@ def _build_board(
     )
 
 
-def _is_verified(submission: Submission) -> bool:
-    return bool(submission.metadata["verified"]) and submission.evaluation.rankable
-
-
-def _sort_key(submission: Submission, value: float, view: View) -> tuple[bool, bool, float, str]:
+def _sort_key(
+    submission: ListedSubmission, value: float, view: View
+) -> tuple[bool, bool, float, str]:
     direction = "higher" if view.metric is None else better_direction(view.metric)
     order = {"higher": -value, "lower": value, "nearest-zero": abs(value)}[direction]
-    return (not _is_verified(submission), bool(np.isnan(value)), order, submission.name)
+    return (not submission.is_verified, math.isnan(value), order, submission.name)
 
 
-def _columns(members: Sequence[Submission], view: View) -> tuple[str, ...]:
+def _columns(members: Sequence[ListedSubmission], view: View) -> tuple[str, ...]:
     if view.group is not None:
         if view.group not in GROUP_KINDS:
             raise LeaderboardError(
@@ -278,10 +350,12 @@ def _columns(members: Sequence[Submission], view: View) -> tuple[str, ...]:
                 raise LeaderboardError(
                     f"{view.chart} has no metric {view.metric!r}; choose --chart {having}"
                 )
-        names: set[str] = set()
-        for member in members:
-            of_kind = member.scores["group_kind"] == view.group
-            names.update(member.scores.loc[of_kind, "group_name"])
+        names = {
+            key.group_name
+            for member in members
+            for key in member.scores
+            if key.group_kind == view.group
+        }
         return (ALL, *sorted(names))
     if view.metric is None:
         return COLUMNS
@@ -289,46 +363,38 @@ def _columns(members: Sequence[Submission], view: View) -> tuple[str, ...]:
     return tuple(column for column in COLUMNS if column in charts)
 
 
-def _charts_with(members: Sequence[Submission], metric: str) -> set[str]:
+def _charts_with(members: Sequence[ListedSubmission], metric: str) -> set[str]:
     """Charts that have a metric with one value, ``combined`` among them.
 
     Raises:
         LeaderboardError: no chart has it.
     """
-    rows = pd.concat([member.scores[["metric", "chart", "class_index"]] for member in members])
-    scalar = rows[rows["class_index"].isna()]
-    charts = set(scalar.loc[scalar["metric"] == metric, "chart"])
-    if not charts:
-        known = ", ".join(sorted(set(scalar["metric"])))
-        per_class = " with one value (it is given per class)" * (metric in set(rows["metric"]))
+    charts = {key.chart for member in members for key in member.scores if key.metric == metric}
+    if charts.isdisjoint(COLUMNS):
+        scalar = {each.name for each in METRICS if not each.per_class}
+        known = ", ".join(sorted({*scalar, COMBINED, OFFICIAL}))
+        is_per_class = any(each.name == metric and each.per_class for each in METRICS)
+        per_class = " with one value (it is given per class)" * is_per_class
         raise LeaderboardError(f"no metric {metric!r}{per_class}; expected one of {known}")
     return charts
 
 
-def _cells(submission: Submission, columns: tuple[str, ...], view: View) -> dict[str, Cell]:
-    scores = submission.scores
-    scores = scores[scores["class_index"].isna()]
+def _cells(submission: ListedSubmission, columns: tuple[str, ...], view: View) -> dict[str, Cell]:
     if view.group is None:
-        rows = scores[scores["group_kind"] == ALL]
-        return {chart: _cell(rows, chart, view.metric) for chart in columns}
-    rows = scores[scores["group_kind"].isin([ALL, view.group])]
+        return {chart: _cell(submission, ALL, ALL, chart, view.metric) for chart in columns}
+    kinds = {name: ALL if name == ALL else view.group for name in columns}
     return {
-        name: _cell(rows[rows["group_name"] == name], view.chart, view.metric) for name in columns
+        name: _cell(submission, kind, name, view.chart, view.metric) for name, kind in kinds.items()
     }
 
 
-def _cell(rows: pd.DataFrame, chart: str, metric: str | None) -> Cell:
+def _cell(
+    submission: ListedSubmission, kind: str, name: str, chart: str, metric: str | None
+) -> Cell:
     """The score of a chart; the official value with the interval of the unrounded one."""
-    of_chart = rows[rows["chart"] == chart]
-    shown = of_chart[of_chart["metric"] == (metric or OFFICIAL)]["value"]
-    source = of_chart[of_chart["metric"] == (metric or _unrounded(chart))]
-    if shown.empty or source.empty:
-        return Cell(np.nan, np.nan, np.nan)
-    return Cell(
-        float(shown.iloc[0]), float(source["ci_low"].iloc[0]), float(source["ci_high"].iloc[0])
-    )
-
-
-def _unrounded(chart_name: str) -> str:
-    headlines = {chart.name: headline_metric(chart) for chart in CHARTS}
-    return headlines.get(chart_name, COMBINED)
+    shown = submission.scores.get(ScoreKey(kind, name, chart, metric or OFFICIAL))
+    unrounded = metric or _HEADLINES.get(chart, COMBINED)
+    source = submission.scores.get(ScoreKey(kind, name, chart, unrounded))
+    if shown is None or source is None:
+        return Cell(math.nan, math.nan, math.nan)
+    return Cell(shown.value, source.ci_low, source.ci_high)

@@ -1,49 +1,54 @@
 """One submission on disk: ``scores.parquet``, ``histograms.parquet`` and ``submission.json``.
 
 The folder appears whole or not at all, and every submission has its own, so that concurrent scorers
-never conflict and git merges cleanly. The tables have plain Parquet types.
+never conflict and git merges cleanly. The tables have plain Parquet types. Whatever is read again
+is looked at first: sizes, the schema of ``submission.json``, the digest of each file.
 """
 
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, Final
-
-import pandas as pd
-import pyarrow as pa
+from typing import TYPE_CHECKING, Any, Final
 
 from autoice_bench import __version__
 from autoice_bench.errors import LabelError, LeaderboardError
+from autoice_bench.formats.decoding import reason_of
 from autoice_bench.formats.label_rule import LabelRule
 from autoice_bench.formats.names import require_safe_name
 from autoice_bench.formats.own_folders import require_own
-from autoice_bench.formats.plain_files import is_there, read_json
+from autoice_bench.formats.plain_files import is_there, read_json, require_file
 from autoice_bench.formats.whole_files import whole_folder
-from autoice_bench.scoring.evaluate import Evaluation
+from autoice_bench.scoring.evaluate import Evaluation, board_name
 from autoice_bench.scoring.leaderboard.submission_metadata import (
-    require_printable,
+    MOST_BYTES,
+    SCHEMA_VERSION,
+    compute_checksum,
+    validate_description,
     validate_metadata,
 )
 from autoice_bench.scoring.leaderboard.submission_tables import (
     HISTOGRAMS_FILE,
-    HISTOGRAMS_SCHEMA,
     SCORES_FILE,
     SCORES_SCHEMA,
     build_histogram_table,
+    build_scores_table,
     hash_file,
-    parse_histogram_table,
-    read_table,
+    read_histograms,
+    read_scores,
+    require_histograms,
     write_table,
 )
 from autoice_bench.scoring.metrics.uncertainty import RESAMPLES, SEED
-from autoice_bench.scoring.predictions.writing import DESCRIPTION_FILE
-from autoice_bench.scoring.truth.protocol import TruthScene
+from autoice_bench.scoring.truth.protocol import TruthScene, compute_truth_fingerprint
 
-SCHEMA_VERSION: Final = 1
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
 SUBMISSION_FILE: Final = "submission.json"
 
 
@@ -80,24 +85,79 @@ DESCRIPTION_FIELDS: Final = tuple(field.name for field in fields(SubmissionDescr
 
 
 @dataclass(frozen=True)
-class Submission:
-    """A submission read back.
+class SubmissionRecord:
+    """What ``submission.json`` says, its form checked; the rest is as its writer states it.
 
     Attributes:
-        folder: where it lies.
-        metadata: content of ``submission.json``.
-        scores: the table of scores.
-        evaluation: its joint histograms, as they were scored.
+        folder: where the submission lies; its name and its parent's are those in the file.
+        metadata: the content.
+        rule: label rule of the truth.
+        scenes: the scenes scored.
     """
 
     folder: Path
     metadata: dict[str, Any]
-    scores: pd.DataFrame
-    evaluation: Evaluation
+    rule: LabelRule
+    scenes: tuple[TruthScene, ...]
 
     @property
     def name(self) -> str:
         return str(self.metadata["name"])
+
+    @property
+    def board(self) -> str:
+        """Leaderboard it belongs to; see ``board_name``."""
+        return board_name(self.metadata["split"], self.metadata["subset"])
+
+    @property
+    def simulated(self) -> bool:
+        """Whether the truth is simulated."""
+        return bool(self.metadata["simulated"])
+
+    @property
+    def rankable(self) -> bool:
+        """Whether every scene and chart of the subset was scored."""
+        return not self.metadata["missing"]
+
+    @property
+    def truth_fingerprint(self) -> str:
+        """Follows from the scenes listed; see ``compute_truth_fingerprint``."""
+        digests = {scene.scene_id: str(scene.truth_sha256) for scene in self.scenes}
+        return compute_truth_fingerprint(self.rule, digests)
+
+
+@dataclass(frozen=True)
+class Submission:
+    """A submission read back whole.
+
+    Attributes:
+        record: what ``submission.json`` says.
+        score_table: the scores, texts as dictionaries.
+        evaluation: its joint histograms, as they were scored.
+    """
+
+    record: SubmissionRecord
+    score_table: pa.Table
+    evaluation: Evaluation
+
+    @property
+    def name(self) -> str:
+        return self.record.name
+
+    @property
+    def folder(self) -> Path:
+        return self.record.folder
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """Content of ``submission.json``."""
+        return self.record.metadata
+
+    @property
+    def scores(self) -> pd.DataFrame:
+        """The table of scores, as ``build_scores`` makes it."""
+        frame: pd.DataFrame = self.score_table.cast(SCORES_SCHEMA).to_pandas()
+        return frame.astype({"class_index": "Int64"})
 
 
 def require_submission_name(name: str) -> str:
@@ -109,31 +169,13 @@ def require_submission_name(name: str) -> str:
     return require_safe_name(name, LeaderboardError, advice="choose with --name")
 
 
-def parse_description(content: Mapping[str, Any], where: str) -> SubmissionDescription:
+def parse_description(content: Any, where: str) -> SubmissionDescription:
     """Read a description from parsed JSON.
 
     Raises:
-        LeaderboardError: a field is unknown, has the wrong type or holds control characters.
+        LeaderboardError: a field is unknown, or has another type, length or range.
     """
-    known = set(DESCRIPTION_FIELDS)
-    unknown = sorted(set(content) - known)
-    if unknown:
-        raise LeaderboardError(
-            f"{where}: unknown field {unknown[0]!r}; expected {', '.join(sorted(known))}"
-        )
-    types: dict[str, tuple[type, ...]] = {"seed": (int,), "training_hours": (int, float)}
-    for name, value in content.items():
-        expected = types.get(name, (str,))
-        if value is not None and (not isinstance(value, expected) or isinstance(value, bool)):
-            raise LeaderboardError(
-                f"{where}: {name} is {value!r}; expected {expected[-1].__name__}"
-            )
-        if isinstance(value, float) and not math.isfinite(value):  # no JSON number
-            raise LeaderboardError(f"{where}: {name} is {value}; expected a finite number")
-        try:
-            require_printable(value, name, breaks=True)
-        except ValueError as error:
-            raise LeaderboardError(f"{where}: {error}") from None
+    validate_description(content, where)
     return SubmissionDescription(**content)
 
 
@@ -143,6 +185,8 @@ def find_description(file: Path | None, predictions: Path) -> SubmissionDescript
     Raises:
         LeaderboardError: the file is missing or not a JSON object of known fields.
     """
+    from autoice_bench.scoring.predictions.writing import DESCRIPTION_FILE
+
     beside = (predictions if predictions.is_dir() else predictions.parent) / DESCRIPTION_FILE
     path = file or beside
     if file is None and not is_there(path):
@@ -151,8 +195,6 @@ def find_description(file: Path | None, predictions: Path) -> SubmissionDescript
         content = read_json(path)
     except (OSError, ValueError) as error:
         raise LeaderboardError(f"{path}: cannot be read as JSON: {error}") from error
-    if not isinstance(content, dict):
-        raise LeaderboardError(f"{path}: holds a {type(content).__name__}; expected an object")
     return parse_description(content, str(path))
 
 
@@ -218,56 +260,108 @@ def write_submission(
     return folder
 
 
-def read_submission(folder: Path) -> Submission:
-    """Read a submission's folder.
+def read_record(folder: Path) -> SubmissionRecord:
+    """Read ``submission.json`` alone.
 
     Raises:
-        LeaderboardError: a file is missing or is not what it should be, or the submission is
-            another one than its folder's names say.
+        LeaderboardError: it is missing, damaged or of another form, or the submission lies
+            elsewhere than its and its board's names say.
     """
-    try:
-        metadata = read_json(folder / SUBMISSION_FILE)
+    with _reading(folder):
+        path = folder / SUBMISSION_FILE
+        size = require_file(path).stat().st_size
+        if size > MOST_BYTES:
+            raise ValueError(f"{path.name} has {size} bytes; expected at most {MOST_BYTES}")
+        metadata = read_json(path)
         validate_metadata(metadata)
-        scores = read_table(folder / SCORES_FILE, SCORES_SCHEMA)
-        histograms = read_table(folder / HISTOGRAMS_FILE, HISTOGRAMS_SCHEMA)
-        evaluation = _read_evaluation(metadata, histograms)
-        _require_place(folder, metadata["name"], evaluation.board)
+        scenes = tuple(
+            TruthScene(
+                scene_id=each["scene_id"],
+                region=each.get("region"),
+                shape=tuple(each["shape"]),
+                truth_sha256=each["truth_sha256"],
+            )
+            for each in metadata["scenes"]
+        )
+        record = SubmissionRecord(folder, metadata, LabelRule(**metadata["label_rule"]), scenes)
+        _require_place(folder, record)
+    return record
+
+
+def read_submission(folder: Path) -> Submission:
+    """Read a submission whole.
+
+    Raises:
+        LeaderboardError: as ``read_record``, or a table is missing, damaged or of another form.
+    """
+    record = read_record(folder)
+    with _reading(folder):
+        digests, scenes = record.metadata["files"], record.scenes
+        table = read_scores(folder, digests[SCORES_FILE], len(scenes))
+        scene_ids = [scene.scene_id for scene in scenes]
+        histograms = read_histograms(folder, digests[HISTOGRAMS_FILE], scene_ids)
+    evaluation = Evaluation(
+        split=record.metadata["split"],
+        subset=record.metadata["subset"],
+        rule=record.rule,
+        simulated=record.simulated,
+        scenes=scenes,
+        histograms=histograms,
+        predictions_sha256=record.metadata["predictions_sha256"],
+        missing=tuple(record.metadata["missing"]),
+    )
+    return Submission(record, table, evaluation)
+
+
+def read_score_columns(record: SubmissionRecord, columns: tuple[str, ...]) -> pa.Table:
+    """Read some columns of a submission's scores; see ``read_scores``.
+
+    Raises:
+        LeaderboardError: the table is missing, damaged or of another form, or the histograms do
+            not have their digest.
+    """
+    with _reading(record.folder):
+        digests, n_scenes = record.metadata["files"], len(record.scenes)
+        require_histograms(record.folder, digests[HISTOGRAMS_FILE], n_scenes)
+        return read_scores(record.folder, digests[SCORES_FILE], n_scenes, columns)
+
+
+@contextmanager
+def _reading(folder: Path) -> Iterator[None]:
+    """Whatever is wrong with a submission, as one line that begins with its folder."""
+    try:
+        yield
     except FileNotFoundError as error:
         raise LeaderboardError(
             f"{folder}: {Path(error.filename).name} is missing; `autoice-bench score` writes it"
         ) from None
     except OSError as error:
         raise LeaderboardError(f"{folder}: cannot be read: {error}") from error
-    except (
-        KeyError,
-        TypeError,
-        ValueError,
-        LabelError,
-        LeaderboardError,
-        pa.ArrowException,
-    ) as error:
+    except (ValueError, LabelError, LeaderboardError) as error:
         raise LeaderboardError(f"{folder}: not a submission of this format: {error}") from error
-    return Submission(folder, metadata, scores, evaluation)
+    except MemoryError as error:
+        raise LeaderboardError(f"{folder}: cannot be read: {reason_of(error)}") from error
 
 
-def _require_place(folder: Path, name: str, board: str) -> None:
+def _require_place(folder: Path, record: SubmissionRecord) -> None:
     """Check that a submission lies where its names say: no copy counts for another board."""
     place = folder.absolute()
-    if name != place.name:
-        raise ValueError(f"is named {name!r}; expected the folder's name")
-    if board != place.parent.name:
-        raise ValueError(f"belongs to {board}; found under {place.parent.name}")
+    if record.name != place.name:
+        raise ValueError(f"is named {record.name!r}; expected the folder's name")
+    if record.board != place.parent.name:
+        raise ValueError(f"belongs to {record.board}; found under {place.parent.name}")
 
 
 def _write_files(
     folder: Path, evaluation: Evaluation, scores: pd.DataFrame, metadata: Mapping[str, Any]
 ) -> None:
-    write_table(scores, SCORES_SCHEMA, folder / SCORES_FILE)
+    write_table(build_scores_table(scores), folder / SCORES_FILE)
     scene_ids = [scene.scene_id for scene in evaluation.scenes]
-    histograms = build_histogram_table(evaluation.histograms, scene_ids)
-    write_table(histograms, HISTOGRAMS_SCHEMA, folder / HISTOGRAMS_FILE)
+    write_table(build_histogram_table(evaluation.histograms, scene_ids), folder / HISTOGRAMS_FILE)
     hashes = {file: hash_file(folder / file) for file in (SCORES_FILE, HISTOGRAMS_FILE)}
-    text = json.dumps({**metadata, "files": hashes}, indent=2, ensure_ascii=False) + "\n"
+    content = {**metadata, "files": hashes}
+    content["checksum"] = compute_checksum(content)
+    text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
     (folder / SUBMISSION_FILE).write_text(text, encoding="utf-8")
 
 
@@ -295,22 +389,3 @@ def _metadata(
         "bootstrap": {"resamples": RESAMPLES, "seed": SEED},
         "scenes": [{**asdict(scene), "shape": list(scene.shape)} for scene in evaluation.scenes],
     }
-
-
-def _read_evaluation(metadata: dict[str, Any], table: pd.DataFrame) -> Evaluation:
-    scenes = tuple(
-        TruthScene(scene["scene_id"], scene["region"], tuple(scene["shape"]), scene["truth_sha256"])
-        for scene in metadata["scenes"]
-    )
-    if metadata["format"] != SCHEMA_VERSION:
-        raise ValueError(f"format {metadata['format']}; expected {SCHEMA_VERSION}")
-    return Evaluation(
-        split=metadata["split"],
-        subset=metadata["subset"],
-        rule=LabelRule(**metadata["label_rule"]),
-        simulated=metadata["simulated"],
-        scenes=scenes,
-        histograms=parse_histogram_table(table, [scene.scene_id for scene in scenes]),
-        predictions_sha256=metadata["predictions_sha256"],
-        missing=tuple(metadata["missing"]),
-    )

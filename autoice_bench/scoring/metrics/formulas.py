@@ -52,17 +52,13 @@ def r2(counts: Counts) -> Values:
     The mask class counts as its number (11 for SIC), as it does in the official evaluation. NaN
     where the truth holds fewer than two classes (``sklearn.metrics.r2_score`` returns 1 or 0).
     """
-    truth_class = np.arange(counts.shape[-2], dtype=np.float64)
-    predicted_class = np.arange(counts.shape[-1], dtype=np.float64)
-    in_truth = support(counts)
-    mean = _divide((in_truth * truth_class).sum(axis=-1), in_truth.sum(axis=-1))
-    # Deviations from the mean, not a difference of sums of squares, which cancels badly.
-    deviation = truth_class - mean[..., np.newaxis]
-    total = (in_truth * deviation**2).sum(axis=-1)
-    residual = (counts * (truth_class[:, np.newaxis] - predicted_class) ** 2).sum(axis=(-2, -1))
-    several = (in_truth > 0).sum(axis=-1) > 1
-    result: Values = np.where(several, 1.0 - _divide(residual, total), np.nan)
-    return result
+    return _r2(support(counts), squared_error(counts))
+
+
+def squared_error(counts: Counts) -> NDArray[Any]:
+    """Sum of (true - predicted)² of the class indices; the mask class counts as its number."""
+    truth_class, predicted_class = np.indices(counts.shape[-2:], np.float64)
+    return _weigh(counts, np.square(truth_class - predicted_class))
 
 
 def precision(counts: Counts) -> Values:
@@ -88,9 +84,7 @@ def iou(counts: Counts) -> Values:
 
 def f1_weighted(counts: Counts) -> Values:
     """F1 averaged over the classes with their support as weight (``average="weighted"``)."""
-    weights = support(counts)
-    scores = np.where(weights > 0, f1(counts), 0.0)
-    return _divide((scores * weights).sum(axis=-1), weights.sum(axis=-1))
+    return _f1_weighted(true_positives(counts), support(counts), predicted(counts))
 
 
 def f1_macro(counts: Counts) -> Values:
@@ -149,6 +143,25 @@ def chart_score(counts: Counts, chart: Chart) -> Values:
     return r2(counts) if chart.metric == "r2" else f1_weighted(counts)
 
 
+def chart_sums(counts: Counts, chart: Chart) -> NDArray[Any]:
+    """The sums that the challenge's metric of a chart follows from: (..., K).
+
+    They add like the histograms they are of, and there are fewer of them.
+    """
+    if chart.metric == "r2":
+        return np.concatenate([support(counts), squared_error(counts)[..., np.newaxis]], axis=-1)
+    return np.concatenate([true_positives(counts), support(counts), predicted(counts)], axis=-1)
+
+
+def chart_score_of_sums(sums: NDArray[Any], chart: Chart) -> Values:
+    """The challenge's metric of a chart, as a fraction, from ``chart_sums``."""
+    if chart.metric == "r2":
+        return _r2(sums[..., :-1], sums[..., -1])
+    return _f1_weighted(
+        *(sums[..., k * chart.n_classes :][..., : chart.n_classes] for k in range(3))
+    )
+
+
 def combined_score(scores: Mapping[str, NDArray[Any] | float]) -> Values:
     """Mean of the three chart scores weighted (2, 2, 1); NaN where one of them is.
 
@@ -172,14 +185,39 @@ def official_combined(official: Mapping[str, NDArray[Any] | float]) -> Values:
     return np.round(combined_score(official), OFFICIAL_DECIMALS)
 
 
+def _r2(in_truth: NDArray[Any], residual: NDArray[Any]) -> Values:
+    truth_class = np.arange(in_truth.shape[-1], dtype=np.float64)
+    mean = _divide((in_truth * truth_class).sum(axis=-1), in_truth.sum(axis=-1))
+    # Deviations from the mean, not a difference of sums of squares, which cancels badly.
+    deviation = truth_class - mean[..., np.newaxis]
+    total = (in_truth * deviation**2).sum(axis=-1)
+    several = (in_truth > 0).sum(axis=-1) > 1
+    result: Values = np.where(several, 1.0 - _divide(residual, total), np.nan)
+    return result
+
+
+def _f1_weighted(hits: NDArray[Any], in_truth: NDArray[Any], in_prediction: NDArray[Any]) -> Values:
+    f1_of_classes = _divide(2 * hits, in_truth + in_prediction)
+    scores = np.where(in_truth > 0, f1_of_classes, 0.0)
+    return _divide((scores * in_truth).sum(axis=-1), in_truth.sum(axis=-1))
+
+
 def _divide(numerator: NDArray[Any], denominator: NDArray[Any]) -> Values:
     """Quotient, NaN where the denominator is 0."""
-    result = np.full(np.broadcast_shapes(numerator.shape, denominator.shape), np.nan)
+    # Laid out in memory as what is divided: resamples lie side by side.
+    result = np.empty_like(np.broadcast_arrays(numerator, denominator)[0], np.float64)
+    result.fill(np.nan)
     np.divide(numerator, denominator, out=result, where=denominator != 0)
     return result
+
+
+def _weigh(counts: Counts, weights: NDArray[Any]) -> NDArray[Any]:
+    """Sum over the cells with a weight for each; exact for whole weights, in any order."""
+    sums: NDArray[Any] = np.tensordot(counts, weights, axes=([-2, -1], [0, 1]))
+    return sums
 
 
 def _mean_of_difference(counts: Counts, *, absolute: bool) -> Values:
     difference = np.arange(counts.shape[-1]) - np.arange(counts.shape[-2])[:, np.newaxis]
     values = np.abs(difference) if absolute else difference
-    return _divide((counts * values).sum(axis=(-2, -1)), counts.sum(axis=(-2, -1)))
+    return _divide(_weigh(counts, values), counts.sum(axis=(-2, -1)))

@@ -9,6 +9,7 @@ the test set the intervals are somewhat too narrow.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
@@ -24,6 +25,18 @@ LEVEL: Final = 0.95
 FEWEST_SCENES: Final = 3
 """No interval is given for fewer scenes: three draws of two scenes tell nothing."""
 
+Bands = tuple[tuple[int, int], ...]
+"""First and last class of each band; see ``formulas.merge_classes``."""
+
+_MOST_KEPT: Final = 1 << 18
+"""Largest array of weights that is kept for the next evaluation: 2 MB."""
+
+_FEW_PRODUCTS: Final = 250_000
+"""Up to here OpenBLAS multiplies in one thread. More threads gain nothing for so little work, and
+wait for each other actively: the cores are missed by whoever else works."""
+_FEWEST_AT_ONCE: Final = 64
+"""Resamples in one product; fewer would take longer in calls than they save."""
+
 _FEWEST_DEFINED: Final = 0.95
 """Share of the resamples in which a score must be defined for its interval to be given."""
 
@@ -31,8 +44,9 @@ _FEWEST_DEFINED: Final = 0.95
 class Resampled:
     """The resamples of one evaluation.
 
-    Groups of equal size share their draw. What many metrics need again is kept: the histograms over
-    all scenes, and the chart scores of every group (the combined score is made of them).
+    Groups of equal size share their draw. What many metrics need again is kept: the histograms,
+    asked for over all scenes only, and the chart scores of every group (the combined score is made
+    of them).
     """
 
     def __init__(
@@ -49,31 +63,46 @@ class Resampled:
         self._resamples = resamples
         self._seed = seed
         self._weights: dict[int, NDArray[np.float64]] = {}
-        self._counts: dict[str, NDArray[np.float64]] = {}
+        self._counts: dict[tuple[Group, str, Bands | None], NDArray[np.float64]] = {}
         self._scores: dict[tuple[Group, str], NDArray[np.float64]] = {}
 
-    def counts(self, group: Group, chart: Chart) -> NDArray[np.float64]:
-        """(resamples, C, C + 1) pooled histograms of a group."""
-        if group.kind != "all":
-            return self._draw(group, chart)
-        if chart.name not in self._counts:
-            self._counts[chart.name] = self._draw(group, chart)
-        return self._counts[chart.name]
+    def counts(self, group: Group, chart: Chart, bands: Bands | None = None) -> NDArray[np.float64]:
+        """(resamples, C, C + 1) pooled histograms of a group, with classes merged to ``bands``."""
+        key = (group, chart.name, bands)
+        if key not in self._counts:
+            members = self._members(group, chart)
+            if bands is not None:  # fewer sums are drawn sooner, and give the same
+                members = formulas.merge_classes(members, bands)
+            self._counts[key] = resample(members, self._draw_weights(group))
+        return self._counts[key]
 
     def chart_scores(self, group: Group, chart: Chart) -> NDArray[np.float64]:
         """(resamples,) scores of a chart, as fractions; see ``formulas.chart_score``."""
         key = (group, chart.name)
         if key not in self._scores:
-            self._scores[key] = formulas.chart_score(self.counts(group, chart), chart)
+            sums = formulas.chart_sums(self._members(group, chart), chart)
+            drawn = resample(sums, self._draw_weights(group))
+            self._scores[key] = formulas.chart_score_of_sums(drawn, chart)
         return self._scores[key]
 
-    def _draw(self, group: Group, chart: Chart) -> NDArray[np.float64]:
+    def _members(self, group: Group, chart: Chart) -> NDArray[np.int64]:
+        return self._histograms[chart.name][list(group.members)]
+
+    def _draw_weights(self, group: Group) -> NDArray[np.float64]:
         n_scenes = len(group.members)
         if n_scenes not in self._weights:
-            weights = draw_weights(n_scenes, resamples=self._resamples, seed=self._seed)
+            draw = _draw_again if n_scenes * self._resamples <= _MOST_KEPT else draw_weights
+            weights = draw(n_scenes, resamples=self._resamples, seed=self._seed)
             self._weights[n_scenes] = weights
-        members = self._histograms[chart.name][list(group.members)]
-        return resample(members, self._weights[n_scenes])
+        return self._weights[n_scenes]
+
+
+@lru_cache(maxsize=32)
+def _draw_again(n_scenes: int, *, resamples: int, seed: int) -> NDArray[np.float64]:
+    """``draw_weights``, kept: every submission to a board has the same draws."""
+    weights = draw_weights(n_scenes, resamples=resamples, seed=seed)
+    weights.setflags(write=False)
+    return weights
 
 
 def draw_weights(n_scenes: int, *, resamples: int, seed: int) -> NDArray[np.float64]:
@@ -88,17 +117,24 @@ def draw_weights(n_scenes: int, *, resamples: int, seed: int) -> NDArray[np.floa
 
 
 def resample(counts: NDArray[np.int64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Pooled histogram of each resample.
+    """Pooled counts of each resample.
 
     Args:
-        counts: (n_scenes, C, C + 1) of the scenes drawn from.
+        counts: (n_scenes, ...) of the scenes drawn from: histograms, or sums of them.
         weights: (resamples, n_scenes).
 
     Returns:
-        (resamples, C, C + 1) float64; exact, the counts being far below 2**53.
+        (resamples, ...) float64; exact, the counts being far below 2**53. The resamples of one
+        cell lie side by side in memory: what follows sums over classes and sorts resamples.
     """
     flat = counts.reshape(counts.shape[0], -1).astype(np.float64)
-    return (weights @ flat).reshape(weights.shape[0], *counts.shape[1:])
+    cells = np.empty((flat.shape[1], weights.shape[0]))
+    step = _FEW_PRODUCTS // max(1, flat.size)
+    step = step if step >= _FEWEST_AT_ONCE else weights.shape[0]
+    for start in range(0, weights.shape[0], step):
+        some = slice(start, start + step)
+        np.matmul(flat.T, weights[some].T, out=cells[:, some])
+    return np.moveaxis(cells.reshape(*counts.shape[1:], weights.shape[0]), -1, 0)
 
 
 def compute_interval(
@@ -117,10 +153,10 @@ def compute_interval(
     n_defined = np.isfinite(ordered).sum(axis=0)
     enough = n_defined >= _FEWEST_DEFINED * values.shape[0]
     tail = (1.0 - level) / 2.0
-    bounds = [
+    low, high = (
         np.where(enough, _order_statistic(ordered, n_defined, q), np.nan) for q in (tail, 1 - tail)
-    ]
-    return bounds[0], bounds[1]
+    )
+    return low, high
 
 
 def _order_statistic(
@@ -130,7 +166,16 @@ def _order_statistic(
     position = quantile * np.maximum(n_defined - 1, 0)
     below = np.floor(position).astype(np.int64)
     above = np.minimum(below + 1, np.maximum(n_defined - 1, 0))
-    low = np.take_along_axis(ordered, below[np.newaxis], axis=0)[0]
-    high = np.take_along_axis(ordered, above[np.newaxis], axis=0)[0]
+    low, high = (_take(ordered, index) for index in (below, above))
     result: NDArray[np.float64] = low + (high - low) * (position - below)
     return result
+
+
+def _take(ordered: NDArray[Any], index: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Entry ``index`` along the first axis, of each column its own."""
+    first = int(index.flat[0]) if index.size else 0
+    if (index == first).all():  # as good as always: every resample is defined
+        taken: NDArray[np.float64] = ordered[first]
+        return taken
+    each: NDArray[np.float64] = np.take_along_axis(ordered, index[np.newaxis], axis=0)[0]
+    return each

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from collections import Counter
@@ -18,6 +19,7 @@ from autoice_bench.datasets.simulate.run import SimulatedSource
 from autoice_bench.datasets.store.root import create_store, open_store
 from autoice_bench.datasets.store.scene_dataset import open_scene
 from autoice_bench.text.store import format_store_report
+from autoice_bench.wording import is_printable
 
 
 def test_counts(prepared_store: Path, simulated_source: SimulatedSource) -> None:
@@ -108,3 +110,11 @@ def test_info_of_a_damaged_scene_is_one_line(prepared_store: Path, tmp_path: Pat
     assert result.exit_code == 1
     assert f"scenes/{scene_id}/zarr.json is damaged" in result.output
     assert len(result.output.strip().splitlines()) == 1
+
+
+def test_regions_of_others_are_made_visible(prepared_store: Path) -> None:
+    report = report_store(open_store(prepared_store))
+    evil = dataclasses.replace(report, by_region={"\x1b[2JEast\nforged": 6})
+    lines = format_store_report(evil).splitlines()
+    assert all(map(is_printable, lines))
+    assert r"  region       \x1b[2JEast\nforged 6" in lines
