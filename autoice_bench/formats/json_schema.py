@@ -7,6 +7,8 @@ all the same: a later version may have written it.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 import re
 from collections.abc import Mapping
@@ -17,6 +19,9 @@ from typing import Any, Final, Protocol
 from autoice_bench.errors import AutoIceError
 from autoice_bench.scene_id import is_scene_id
 from autoice_bench.wording import make_visible
+
+CHECKSUM: Final = "checksum"
+"""The field that holds the digest of the others."""
 
 _LONGEST_SHOWN: Final = 40
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
@@ -251,6 +256,23 @@ def require_document(document: object, schema: Kind, error: type[AutoIceError], 
     if fault is not None:
         raise error(f"{what} is damaged: {fault}")
     return document
+
+
+def digest_json(document: object) -> str:
+    """SHA-256 (hex) of what JSON can hold, however its text is laid out."""
+    text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
+
+
+def take_checksum(document: object) -> bool:
+    """Take the field ``checksum`` out of a document; whether it is the digest of the rest.
+
+    Older versions wrote none, and what a person edits may go without.
+    """
+    if not isinstance(document, dict) or CHECKSUM not in document:
+        return True
+    recorded: object = document.pop(CHECKSUM)
+    return recorded == digest_json(document)
 
 
 def _show(value: object) -> str:

@@ -7,8 +7,6 @@ itself; those that older versions wrote have none, and are checked all the same 
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -31,6 +29,7 @@ from autoice_bench.formats.json_schema import (
     Text,
     Time,
     Whole,
+    digest_json,
     find_fault,
 )
 from autoice_bench.formats.plain_files import parse_json, read_bytes
@@ -228,10 +227,4 @@ def _find_difference(array: SceneArray, node: Mapping[str, Any]) -> str | None:
 def _digest(document: Mapping[str, Any]) -> str:
     """SHA-256 of a document, its own digest left out."""
     attributes = {key: value for key, value in document["attributes"].items() if key != DIGEST}
-    text = json.dumps(
-        {**document, "attributes": attributes},
-        sort_keys=True,
-        separators=(",", ":"),
-        ensure_ascii=False,
-    )
-    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
+    return digest_json({**document, "attributes": attributes})

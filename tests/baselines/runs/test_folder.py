@@ -79,7 +79,12 @@ def test_a_create_that_was_killed_is_repeated(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(None, "has no run.json"), ("{", "cannot be read"), ("[]", "no run's"), ("{}", "no run's")],
+    [
+        (None, "has no run.json"),
+        ("{", "cannot be read"),
+        ("[]", "is damaged: is a list"),
+        ("{}", "is damaged: format is missing"),
+    ],
 )
 def test_what_is_no_run_is_refused(tmp_path: Path, content: str | None, message: str) -> None:
     if content is not None:
@@ -108,8 +113,8 @@ def test_metrics_of_epochs_after_a_resume_are_replaced(tmp_path: Path) -> None:
 
 def test_numbers_that_are_not_finite_become_null(tmp_path: Path) -> None:
     run = create(tmp_path / "r")
-    run.update(scores={"SIC": math.nan, "SOD": 1.5}, losses=(math.inf, 1))
-    assert run.read()["scores"] == {"SIC": None, "SOD": 1.5}
+    run.update(scores={"official": {"SIC": math.nan, "SOD": 1.5}}, losses=(math.inf, 1))
+    assert run.read()["scores"] == {"official": {"SIC": None, "SOD": 1.5}}
     assert run.read()["losses"] == [None, 1]
 
 
