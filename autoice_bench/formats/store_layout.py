@@ -32,6 +32,8 @@ FORMAT_VERSION: Final = 1
 SCENES: Final = "scenes"
 SPLITS: Final = "splits"
 PARTIAL: Final = ".partial"
+CACHE: Final = ".cache"
+"""What readers found out and keep for themselves; no part of the store, may be removed."""
 INDEX_NAME: Final = "scenes.parquet"
 
 TIE_DIMS: Final = ("tie_lines", "tie_samples")

@@ -6,6 +6,7 @@ array's file is opened at its first window (``readers.arrays``).
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ class SceneReader:
     Attributes:
         scene_id: such as ``20180607T184326_dmi``.
         attributes: the scene's attributes (docs/store.md).
+        sha256: of its ``zarr.json``, which holds the digests of its other files.
         shape: lines and samples of the scene, in pixels.
         n_cells: lines and samples of its 2 km grid.
     """
@@ -38,6 +40,7 @@ class SceneReader:
     def __init__(self, path: Path, scene_id: str, document: SceneDocument) -> None:
         self.scene_id = scene_id
         self.attributes = document.attributes
+        self.sha256 = hashlib.sha256(document.content).hexdigest()
         self._path = path
         self._metadata = document.metadata
         self._arrays: dict[str, ArrayReader] = {}

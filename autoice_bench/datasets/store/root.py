@@ -7,8 +7,6 @@ module knows the root: format version, options, state, fingerprint. ``scene_writ
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -31,6 +29,7 @@ from autoice_bench.formats.json_schema import (
     OneOf,
     Text,
     Whole,
+    digest_json,
     require_document,
 )
 from autoice_bench.formats.label_rule import AUTOICE_2022, LabelRule
@@ -291,7 +290,7 @@ def write_root(store: Store) -> None:
         "store_fingerprint": store.fingerprint,
         "index_sha256": store.index_sha256,
     }
-    attributes["attributes_sha256"] = _digest(attributes)
+    attributes["attributes_sha256"] = digest_json(attributes)
     write_whole(store.path / ZARR_METADATA, dump_json(group_metadata(attributes)))
 
 
@@ -314,7 +313,7 @@ def compute_store_fingerprint(
     Returns:
         64 hexadecimal digits.
     """
-    return _digest(
+    return digest_json(
         {
             "format_version": FORMAT_VERSION,
             "options": options.without_overviews.to_attributes(),
@@ -349,7 +348,7 @@ def _read_root(path: Path) -> dict[str, Any]:
             "prepare it again"
         )
     recorded = attributes.get("attributes_sha256")
-    actual = _digest(
+    actual = digest_json(
         {key: value for key, value in attributes.items() if key != "attributes_sha256"}
     )
     if recorded != actual or content != dump_json(group_metadata(attributes)):
@@ -359,9 +358,3 @@ def _read_root(path: Path) -> dict[str, Any]:
     # A digest can be made for anything: a store may come from a stranger.
     require_document(attributes, _ATTRIBUTES, StoreError, f"store {path}: {ZARR_METADATA}")
     return attributes
-
-
-def _digest(document: object) -> str:
-    return hashlib.sha256(
-        json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
-    ).hexdigest()
