@@ -5,9 +5,12 @@ from __future__ import annotations
 import zipfile
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any
+from typing import Any, Final
 
 import torch
+
+_IS_FOLDER: Final = 0x10
+"""The bit of a zip file's attributes."""
 
 
 def load_tensors(path: Path) -> Any:
@@ -24,6 +27,9 @@ def load_tensors(path: Path) -> Any:
             # What torch writes is stored as it is; what is compressed may grow without end.
             if any(part.compress_type != zipfile.ZIP_STORED for part in file.infolist()):
                 raise ValueError("its parts are compressed; expected what torch.save writes")
+            # torch reads nothing of what is marked as a folder, and gives memory as it finds it.
+            if any(part.external_attr & _IS_FOLDER for part in file.infolist()):
+                raise ValueError("it holds a folder; expected what torch.save writes")
             damaged = file.testzip()
         if damaged is not None:
             raise ValueError(f"{damaged} in it is damaged: its checksum differs")
