@@ -25,7 +25,6 @@ from autoice_bench.formats.store_layout import CACHE
 from benchmarks.measure import format_table, measure_alone, write_result
 
 ARRAYS: Final = frozenset({"sar", "charts", "amsr2"})
-PATCH_SIZE: Final = 768
 BLOCKED: Final = "looked for, nothing kept"
 EMPTY: Final = "looked for, then kept"
 FILLED: Final = "from the cache"
@@ -46,12 +45,12 @@ class Start:
     digest: str
 
 
-def start(store: Path) -> Start:
+def start(store: Path, patch_size: int) -> Start:
     """Open the patches of every scene, as a training run does."""
     scene_ids = open_store(store).scene_ids()
     process = psutil.Process()
     before = process.cpu_times()
-    patches = open_patches(store, scene_ids, patch_size=PATCH_SIZE, seed=0, arrays=ARRAYS)
+    patches = open_patches(store, scene_ids, patch_size=patch_size, seed=0, arrays=ARRAYS)
     after = process.cpu_times()
     digest = hashlib.sha256()
     for scene_id, windows in patches.plan.scenes:
@@ -62,7 +61,7 @@ def start(store: Path) -> Start:
     return Start(seconds, digest.hexdigest())
 
 
-def measure(store: Path, repeats: int) -> list[tuple[str, float, float]]:
+def measure(store: Path, patch_size: int, repeats: int) -> list[tuple[str, float, float]]:
     """What each kind of start takes: name, seconds and CPU seconds, the smallest of ``repeats``."""
     cache = store / CACHE
     core = [min(os.sched_getaffinity(0))]
@@ -74,7 +73,7 @@ def measure(store: Path, repeats: int) -> list[tuple[str, float, float]]:
                 _empty(cache)
             if name == BLOCKED:
                 cache.symlink_to("nowhere")  # nothing is written through a link
-            found.append(measure_alone(start, store, cores=core))
+            found.append(measure_alone(start, store, patch_size, cores=core))
         digests |= {each.value.digest for each in found}
         rows.append(
             (
@@ -99,6 +98,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--scenes", type=int, default=24)
     parser.add_argument("--size", default="5000,5000", help="lines,samples")
+    parser.add_argument("--patch-size", type=int, default=768)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--store", type=Path, help="measure this store in place of simulated ones")
     parser.add_argument("--name", default="starts")
@@ -111,7 +111,7 @@ def main() -> None:
             store = Path(folder, "autoice.zarr")
             simulate(Path(folder, "rtt"), n_train=options.scenes, n_test=0, size=(lines, samples))
             prepare(Path(folder, "rtt"), store)
-        rows = measure(store, options.repeats)
+        rows = measure(store, options.patch_size, options.repeats)
         n_bytes = sum(path.stat().st_size for path in (store / CACHE).rglob("*") if path.is_file())
         opened = open_store(store)
         n_scenes = len(opened)
@@ -123,10 +123,10 @@ def main() -> None:
             ],
         )
     text = (
-        f"{n_scenes} simulated scenes, patches of {PATCH_SIZE} x {PATCH_SIZE} pixels, one core; "
-        f"the smallest of {options.repeats} starts. The windows are the same, bit for bit. The "
-        f"cache takes {n_bytes / n_scenes / 1e3:.0f} kB a scene. The last column is the third "
-        f"times {N_TRAINING} / {n_scenes}.\n\n{table}"
+        f"{n_scenes} simulated scenes, patches of {options.patch_size} x {options.patch_size} "
+        f"pixels, one core; the smallest of {options.repeats} starts. The windows are the same, "
+        f"bit for bit. The cache takes {n_bytes / n_scenes / 1e3:.0f} kB a scene. The last column "
+        f"is the third times {N_TRAINING} / {n_scenes}.\n\n{table}"
     )
     write_result(options.name, "The start of a training run", text)
 

@@ -213,6 +213,28 @@ def test_unknown_subset_is_refused(store: Path) -> None:
         StoreTruth(store).select("official", "dev")
 
 
+@pytest.mark.parametrize(
+    ("file", "old", "new"),
+    [
+        ("zarr.json", '"sod_threshold": 65', '"sod_threshold": 66'),
+        ("scene/zarr.json", '"region": "', '"region": "X'),
+        ("scene/charts/zarr.json", '"SIC",', '"SJC",'),
+    ],
+)
+def test_a_changed_character_of_a_prepared_store_is_told(
+    prepared_store: Path, tmp_path: Path, file: str, old: str, new: str
+) -> None:
+    copy = Path(shutil.copytree(prepared_store, tmp_path / "copy.zarr"))
+    scene_id = StoreTruth(copy).select("official", "test")[0].scene_id
+    path = copy / file.replace("scene", f"scenes/{scene_id}")
+    text = path.read_text()
+    path.write_text(text.replace(old, new, 1))
+    assert path.read_text() != text
+    truth = StoreTruth(copy)
+    with pytest.raises(StoreError, match=r"does not match its own digest|differs from what"):
+        _ = truth.rule, truth.select("official", "test")
+
+
 def test_damaged_charts_are_told(store: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy.zarr"
     shutil.copytree(store, copy)
