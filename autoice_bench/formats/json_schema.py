@@ -240,7 +240,9 @@ def find_fault(document: object, schema: Kind) -> str | None:
     return make_visible(f"{place.removeprefix('.')} {what}".strip())
 
 
-def require_document(document: object, schema: Kind, error: type[AutoIceError], what: str) -> Any:
+def require_document(
+    document: object, schema: Kind, error: type[AutoIceError], what: str, hint: str = ""
+) -> Any:
     """Return parsed JSON that follows a schema.
 
     Args:
@@ -248,13 +250,14 @@ def require_document(document: object, schema: Kind, error: type[AutoIceError], 
         schema: what it must hold.
         error: what to raise.
         what: the file; begins the message.
+        hint: what to do; ends the message.
 
     Raises:
         AutoIceError: ``error``, if it does not.
     """
     fault = find_fault(document, schema)
     if fault is not None:
-        raise error(f"{what} is damaged: {fault}")
+        raise error(f"{what} is damaged: {fault}" + (f"; {hint}" if hint else ""))
     return document
 
 

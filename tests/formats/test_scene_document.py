@@ -130,7 +130,7 @@ def test_any_wrong_value_anywhere_is_an_error_or_not_read(
     tmp_path: Path, document: dict[str, Any]
 ) -> None:
     """Every value that the code reads, replaced by ten others."""
-    places = [("attributes", name) for name in document["attributes"]]
+    places: list[tuple[str, ...]] = [("attributes", name) for name in document["attributes"]]
     places += [("consolidated_metadata", "metadata", name) for name in metadata(document)]
     places += [(*place, "shape") for place in places if place[0] != "attributes"]
     for place in places:

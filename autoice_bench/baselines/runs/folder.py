@@ -395,12 +395,16 @@ class RunFolder:
                 f"{where} does not match its checksum: it was damaged or edited (without the field "
                 f"{CHECKSUM} it counts as it is)"
             )
-        document: dict[str, Any] = require_document(content, schema, BaselineError, where)
+        document: dict[str, Any] = require_document(
+            content, schema, BaselineError, where, "copy the run again, or remove its folder"
+        )
         return document
 
     def _write_json(self, name: str, content: Mapping[str, Any]) -> None:
-        whole = {**content, CHECKSUM: digest_json(content)}
-        text = json.dumps(whole, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        # As it will be read: keys become texts, which may sort otherwise.
+        plain = json.loads(json.dumps(content, allow_nan=False))
+        whole = {**plain, CHECKSUM: digest_json(plain)}
+        text = json.dumps(whole, indent=2, ensure_ascii=False) + "\n"
         with self._explained():
             write_whole(self.path / name, text.encode())
 

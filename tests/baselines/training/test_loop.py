@@ -330,7 +330,7 @@ def test_metrics_lost_after_the_last_epoch_come_back(
     run.forget_files()
     (folder / "metrics.parquet").unlink()
     for row in complete.to_dict("records")[:2]:
-        run.append_metrics(row)
+        run.append_metrics({str(name): value for name, value in row.items()})
     run.update(state="running", outcome="interrupted", epochs=2)
     (folder / EXPORTED_NETWORK).unlink()
 
