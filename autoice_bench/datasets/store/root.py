@@ -39,6 +39,7 @@ from autoice_bench.formats.scene_document import OVERVIEWS, OVERVIEWS_ATTRIBUTE
 from autoice_bench.formats.shard_writer import dump_json, group_metadata
 from autoice_bench.formats.shards import ZARR_METADATA
 from autoice_bench.formats.store_layout import (
+    CACHE,
     FORMAT_NAME,
     FORMAT_VERSION,
     INDEX_NAME,
@@ -266,10 +267,10 @@ def create_store(path: Path, options: StoreOptions, grid_anchor: GridAnchor = "c
 
 
 def _may_stay(path: Path) -> bool:
-    """Whether a name in a new store's folder is what an interrupted run leaves, or its splits."""
+    """Whether a name in a new store's folder is what interrupted runs leave, splits or a cache."""
     if path.name == SCENES:
         return path.is_dir() and not any(path.iterdir())
-    return is_partial(path) or path.name in (PARTIAL, SPLITS)
+    return is_partial(path) or path.name in (PARTIAL, SPLITS, CACHE)
 
 
 def write_root(store: Store) -> None:
