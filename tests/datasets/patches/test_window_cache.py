@@ -24,7 +24,9 @@ PATCH, REQUIRED = 64, 3000
 @pytest.fixture
 def store(prepared_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "user"))
-    return copy_store(prepared_store, tmp_path)
+    store = copy_store(prepared_store, tmp_path)
+    shutil.rmtree(store / ".cache", ignore_errors=True)  # of a training in another test
+    return store
 
 
 @pytest.fixture
