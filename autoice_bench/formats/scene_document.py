@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from autoice_bench.charts import CHARTS
 from autoice_bench.errors import StoreError
-from autoice_bench.formats.json_schema import (
+from autoice_bench.formats.document_schema import (
     COUNT,
     SHA256,
     Entries,

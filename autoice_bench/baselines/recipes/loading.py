@@ -18,7 +18,7 @@ from autoice_bench.baselines.recipes.parts import NAME, NETWORK, PARTS, Nested, 
 from autoice_bench.baselines.recipes.recipe import Recipe, field_types, merge
 from autoice_bench.baselines.settings.values import check_keys, parse_text, suggest
 from autoice_bench.errors import AutoIceError, BaselineError
-from autoice_bench.formats.json_schema import CHECKSUM
+from autoice_bench.formats.document_schema import CHECKSUM
 from autoice_bench.formats.names import require_safe_name
 from autoice_bench.formats.plain_files import parse_json, parse_toml, read_text
 

@@ -40,7 +40,7 @@ from autoice_bench.baselines.settings.values import format_value
 from autoice_bench.datasets.store.root import Store
 from autoice_bench.errors import BaselineError
 from autoice_bench.formats.decoding import decoding
-from autoice_bench.formats.json_schema import (
+from autoice_bench.formats.document_schema import (
     CHECKSUM,
     COUNT,
     SHA256,

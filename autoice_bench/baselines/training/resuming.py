@@ -28,7 +28,7 @@ from autoice_bench.baselines.training.schedules import Plateau
 from autoice_bench.baselines.training.state import TrainingState
 from autoice_bench.errors import BaselineError
 from autoice_bench.formats.decoding import decoding
-from autoice_bench.formats.json_schema import (
+from autoice_bench.formats.document_schema import (
     COUNT,
     Entries,
     Fields,

@@ -21,7 +21,7 @@ from autoice_bench.datasets.store.overviews import (
     overviews_to_attribute,
 )
 from autoice_bench.errors import AutoIceError, StoreError
-from autoice_bench.formats.json_schema import (
+from autoice_bench.formats.document_schema import (
     SHA256,
     Fields,
     Flag,

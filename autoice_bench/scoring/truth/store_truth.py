@@ -13,7 +13,7 @@ import numpy as np
 from autoice_bench.charts import CHART_NAMES
 from autoice_bench.errors import LabelError, SplitError, StoreError
 from autoice_bench.formats.decoding import decoding
-from autoice_bench.formats.json_schema import (
+from autoice_bench.formats.document_schema import (
     SHA256,
     Fields,
     Items,

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from autoice_bench.errors import StoreError
-from autoice_bench.formats.json_schema import (
+from autoice_bench.formats.document_schema import (
     COUNT,
     SHA256,
     Entries,
