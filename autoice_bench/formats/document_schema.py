@@ -76,6 +76,16 @@ class Whole(_Leaf):
 
 
 @dataclass(frozen=True)
+class Seed(_Leaf):
+    """A whole number of any size, as seeds may be."""
+
+    expected: str = "a whole number"
+
+    def holds(self, value: object) -> bool:
+        return type(value) is int
+
+
+@dataclass(frozen=True)
 class Number(_Leaf):
     """A finite number, whole or not."""
 

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from autoice_bench.errors import SplitError
-from autoice_bench.formats.document_schema import Fields, Nullable, Text, Whole, find_fault
+from autoice_bench.formats.document_schema import Fields, Nullable, Seed, Text, find_fault
 from autoice_bench.formats.names import require_safe_name
 from autoice_bench.formats.own_folders import make_own_folder
 from autoice_bench.formats.plain_files import (
@@ -41,7 +41,7 @@ Subset = Literal["train", "val", "test"]
 SUBSETS: Final[tuple[Subset, ...]] = ("train", "val", "test")
 SPLIT_FORMAT: Final = 1
 
-_FIELDS: Final = Fields({"name": Text(), "rule": Text(), "seed": Nullable(Whole())})
+_FIELDS: Final = Fields({"name": Text(), "rule": Text(), "seed": Nullable(Seed())})
 """Those beside the lists."""
 
 

@@ -17,6 +17,7 @@ from autoice_bench.formats.document_schema import (
     Number,
     OneOf,
     SceneId,
+    Seed,
     Text,
     Time,
     Whole,
@@ -32,6 +33,7 @@ from autoice_bench.formats.document_schema import (
     [
         (Whole(), [0, -1, 2**63 - 1], [True, 1.0, 1e300, "1", None, [], {}, 2**63]),
         (Whole(1, 3), [1, 3], [0, 4]),
+        (Seed(), [0, -1, 2**64], [True, 1.0, None, "1"]),
         (COUNT, [0, 7], [-1]),
         (Number(), [0, 1.5, -1e300], [True, float("nan"), float("inf"), 10**400, "1", None]),
         (Flag(), [True, False], [0, 1, "true", None]),
