@@ -76,7 +76,7 @@ SCORING_STACK = ARRAYS | NETCDF | DASK | CODECS
 DATASETS_STACK = SCORING_STACK | {"rich", "scipy"}
 OUTSIDE: dict[str, set[str]] = {
     **{name: set() for name in VOCABULARY},
-    "formats": NETCDF | CODECS | {"numpy"},
+    "formats": NETCDF | CODECS | {"numpy", "pyarrow"},
     "scoring": SCORING_STACK,
     "datasets": DATASETS_STACK,
     "pictures": {"matplotlib", "numpy"},

@@ -85,7 +85,7 @@ def parse_layout(metadata: Mapping[str, Any]) -> ShardLayout | None:
             "shape": shape,
             "fill_value": fill_value,
             "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": shard}},
-            "chunk_key_encoding": {"name": "default"},
+            "chunk_key_encoding": {"name": "default"} as encoding,
             "codecs": [
                 {
                     "name": "sharding_indexed",
@@ -103,18 +103,33 @@ def parse_layout(metadata: Mapping[str, Any]) -> ShardLayout | None:
                     } as sharding,
                 }
             ],
-        } if dtype in _DTYPES and _is_number(fill_value):
-            encoding = metadata["chunk_key_encoding"].get("configuration", {})
+        } if dtype in _DTYPES and _is_number(fill_value) and _are_sizes(shape, inner, shard):
             one_shard = all(
                 -(-size // edge) * edge == whole
                 for size, edge, whole in zip(shape, inner, shard, strict=True)
             )
             at_end = sharding.get("index_location", "end") == "end"
-            little = to_bytes.get("configuration", {}).get("endian", "little") == "little"
-            if one_shard and at_end and little and encoding.get("separator", "/") == "/":
+            little = _setting(to_bytes, "endian", "little") == "little"
+            if one_shard and at_end and little and _setting(encoding, "separator", "/") == "/":
                 stored = np.dtype(dtype).newbyteorder("<")
                 return ShardLayout(tuple(shape), tuple(inner), stored, fill_value)
     return None
+
+
+def _setting(extension: Mapping[str, Any], name: str, default: str) -> object:
+    """A setting of a codec or of the names of chunks; None where its settings are no object."""
+    configuration = extension.get("configuration", {})
+    return configuration.get(name, default) if isinstance(configuration, Mapping) else None
+
+
+def _are_sizes(shape: Any, inner: Any, shard: Any) -> bool:
+    """Whether three lists of sizes fit each other: chunks that are larger than the array do not."""
+    lists = (shape, inner, shard)
+    if not all(isinstance(sizes, list) for sizes in lists) or len({*map(len, lists)}) != 1:
+        return False
+    if not all(type(size) is int and size > 0 for sizes in lists for size in sizes):
+        return False
+    return all(edge <= size for edge, size in zip(inner, shape, strict=True))
 
 
 def _is_number(value: object) -> bool:
@@ -122,19 +137,20 @@ def _is_number(value: object) -> bool:
     return isinstance(value, bool | int | float)
 
 
-def parse_index(content: NDArray[np.uint8], layout: ShardLayout) -> NDArray[np.int64]:
+def parse_index(content: NDArray[np.uint8], layout: ShardLayout, n_bytes: int) -> NDArray[np.int64]:
     """Parse the index of a shard.
 
     Args:
         content: its last ``layout.index_bytes`` bytes.
         layout: how the array lies in the shard.
+        n_bytes: size of the shard.
 
     Returns:
         (*grid, 2) int64: offset and length of each inner chunk, checksum included; ``ABSENT`` for
         one that was not written.
 
     Raises:
-        ValueError: the index does not have its checksum.
+        ValueError: the index does not have its checksum, or names bytes outside the shard.
     """
     if content.size < layout.index_bytes:
         raise ValueError(f"the shard holds {content.size} bytes, less than its index")
@@ -142,7 +158,13 @@ def parse_index(content: NDArray[np.uint8], layout: ShardLayout) -> NDArray[np.i
         body = _check_crc32c(content[-layout.index_bytes :])
     except ValueError as error:
         raise ValueError(f"the index of the shard {error}") from None
-    return np.frombuffer(body, "<i8").reshape(*layout.grid, 2)
+    index = np.frombuffer(body, "<i8").reshape(*layout.grid, 2)
+    offset, length = index[..., 0], index[..., 1]
+    # Not their sum, which may overflow.
+    inside = (offset >= 0) & (length >= 0) & (length <= n_bytes) & (offset <= n_bytes - length)
+    if not (inside | (offset == ABSENT)).all():
+        raise ValueError("the index of the shard names bytes outside of it")
+    return index
 
 
 def decode_chunk(content: NDArray[np.uint8], chunk: NDArray[Any]) -> None:
@@ -159,6 +181,9 @@ def decode_chunk(content: NDArray[np.uint8], chunk: NDArray[Any]) -> None:
     # One thread: the threads of blosc do not survive a fork, and one chunk is too small for them.
     # Set each time, since it is a switch of the whole process that other code may have turned on.
     blosc.use_threads = False
+    # What it says of its own size: fewer bytes would leave the rest of the chunk as it was.
+    if int.from_bytes(body[4:8].tobytes(), "little") != chunk.nbytes:
+        raise ValueError(f"cannot be decoded: it is not of {chunk.nbytes} bytes")
     try:
         blosc.decompress(body, chunk)
     except (RuntimeError, ValueError) as error:
@@ -191,11 +216,12 @@ def read_shard(folder: Path, metadata: Mapping[str, Any]) -> NDArray[Any] | None
     if layout is None:
         return None
     content = np.frombuffer(read_bytes(folder / layout.path), np.uint8)
+    # Before memory is asked for: a shape that the file cannot hold is found out here.
+    index = parse_index(content, layout, content.size).reshape(-1, 2).tolist()
     values = np.empty(layout.shape, layout.dtype)
     # Chunks are decoded into one small buffer and copied from there: those at the edges are larger
     # than their place in the array.
     chunk = np.empty(layout.inner, layout.dtype)
-    index = parse_index(content, layout).reshape(-1, 2).tolist()
     for position, (offset, length) in zip(product(*map(range, layout.grid)), index, strict=True):
         window = values[
             tuple(

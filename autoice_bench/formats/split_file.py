@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from autoice_bench.errors import SplitError
+from autoice_bench.formats.document_schema import Fields, Nullable, Seed, Text, find_fault
 from autoice_bench.formats.names import require_safe_name
 from autoice_bench.formats.own_folders import make_own_folder
 from autoice_bench.formats.plain_files import (
@@ -39,6 +40,9 @@ Subset = Literal["train", "val", "test"]
 
 SUBSETS: Final[tuple[Subset, ...]] = ("train", "val", "test")
 SPLIT_FORMAT: Final = 1
+
+_FIELDS: Final = Fields({"name": Text(), "rule": Text(), "seed": Nullable(Seed())})
+"""Those beside the lists."""
 
 
 @dataclass(frozen=True)
@@ -268,12 +272,13 @@ def _split_from_dict(fields: Any, path: Path) -> Split:
                 f"split {path}: {subset} holds {wrong[0]!r}; expected scene ids such as "
                 "20180607T184326_dmi"
             )
-    if fields["seed"] is not None and not isinstance(fields["seed"], int):
-        raise SplitError(f"split {path}: seed {fields['seed']!r}; expected an integer or null")
+    fault = find_fault(fields, _FIELDS)
+    if fault is not None:
+        raise SplitError(f"split {path}: {fault}")
     try:
         split = Split(
-            name=str(fields["name"]),
-            rule=str(fields["rule"]),
+            name=fields["name"],
+            rule=fields["rule"],
             seed=fields["seed"],
             train=tuple(fields["train"]),
             val=tuple(fields["val"]),

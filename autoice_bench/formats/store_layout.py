@@ -32,6 +32,8 @@ FORMAT_VERSION: Final = 1
 SCENES: Final = "scenes"
 SPLITS: Final = "splits"
 PARTIAL: Final = ".partial"
+CACHE: Final = ".cache"
+"""What readers found out and keep for themselves; no part of the store, may be removed."""
 INDEX_NAME: Final = "scenes.parquet"
 
 TIE_DIMS: Final = ("tie_lines", "tie_samples")
@@ -43,6 +45,10 @@ INNER_CHUNK: Final = 128
 """Pixels along a side of an inner chunk."""
 INNER_CHUNK_CELLS: Final = 64
 """The same of the 2 km arrays, in cells."""
+
+MOST_PIXELS: Final = 2**29
+"""Pixels that a scene may have: five times those of the largest product at 40 m. What a file says
+of its size is not believed beyond it; the memory would be asked for before anything is read."""
 
 ArrayGrid = Literal["pixels", "cells", "ties", "chunks"]
 """What the last dimensions of an array count: pixels of 80 m, cells of 2 km, tie points, or inner

@@ -241,7 +241,8 @@ def test_a_damaged_index_over_damaged_scenes_is_one_line(
         assert result.exit_code == 1
         assert result.stdout == ""
         (line,) = result.stderr.splitlines()
-        assert line.startswith(f"error: store {store}: scenes/{scene.name}/zarr.json is damaged; ")
+        path = scene / "zarr.json"
+        assert line.startswith(f"error: scene {scene.name}: {path} is damaged: attributes is miss")
 
 
 def test_an_unfinished_store_is_refused(tmp_path: Path) -> None:

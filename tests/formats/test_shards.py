@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import google_crc32c
 import numpy as np
 import pytest
 import xarray as xr
@@ -13,7 +14,7 @@ from zarr.codecs import BloscCodec, Crc32cCodec, ShardingCodec, ZstdCodec
 
 from autoice_bench.charts import CHART_NAMES
 from autoice_bench.errors import StoreError
-from autoice_bench.formats.shards import read_shard
+from autoice_bench.formats.shards import parse_layout, read_shard
 from autoice_bench.scoring.truth.store_truth import StoreTruth
 
 VALUES = np.random.default_rng(0).integers(0, 256, (3, 21, 34)).astype(np.uint8)
@@ -99,6 +100,63 @@ def test_any_flipped_byte_is_found(tmp_path: Path) -> None:
             read_shard(tmp_path / "a", metadata)
 
 
+@pytest.mark.parametrize(
+    "entry", [(-2, 10), (0, -5), (10**17, 10), (0, 10**17), (2**63 - 1, 2**63 - 1), (-1, 10**17)]
+)
+def test_index_of_bytes_outside_the_shard_is_refused(
+    tmp_path: Path, entry: tuple[int, int]
+) -> None:
+    """With the right checksum, as a stranger may write it."""
+    metadata = write_array(tmp_path / "a")
+    shard = tmp_path / "a/c/0/0/0"
+    content = shard.read_bytes()
+    index = np.frombuffer(content[-15 * 16 - 4 : -4], "<i8").copy()
+    index[:2] = entry
+    body = index.tobytes()
+    shard.write_bytes(
+        content[: -len(body) - 4] + body + google_crc32c.value(body).to_bytes(4, "little")
+    )
+    if entry[0] == -1:  # a chunk that was not written
+        found = read_shard(tmp_path / "a", metadata)
+        assert found is not None
+        assert (found[:, :8, :8] == 255).all()
+        return
+    with pytest.raises(ValueError, match="the index of the shard names bytes outside of it"):
+        read_shard(tmp_path / "a", metadata)
+
+
+def test_a_shape_that_the_file_cannot_hold_asks_for_no_memory(tmp_path: Path) -> None:
+    metadata = write_array(tmp_path / "a")
+    sharding = metadata["codecs"][0]["configuration"]
+    metadata["shape"] = [3, 10**9, 10**9]
+    sharding["chunk_shape"] = [3, 10**9, 10**9 // 8]
+    metadata["chunk_grid"]["configuration"]["chunk_shape"] = [3, 10**9, 10**9]
+    with pytest.raises(ValueError, match="the index of the shard is damaged"):
+        read_shard(tmp_path / "a", metadata)
+
+
+@pytest.mark.parametrize("wrong", [None, [], {}, "x", -1, 0, 1e300, True, [0, 0, 0], [3, 8]])
+def test_wrong_types_are_no_layout_of_ours(tmp_path: Path, wrong: object) -> None:
+    metadata = write_array(tmp_path / "a")
+    sharding = metadata["codecs"][0]["configuration"]
+    spots: list[tuple[dict[str, Any], str]] = [
+        *((metadata, name) for name in ("shape", "data_type", "fill_value", "chunk_grid")),
+        *((metadata, name) for name in ("chunk_key_encoding", "codecs")),
+        (metadata["chunk_grid"]["configuration"], "chunk_shape"),
+        (metadata["chunk_key_encoding"], "configuration"),
+        *((sharding, name) for name in ("chunk_shape", "codecs", "index_codecs")),
+        (sharding["codecs"][0], "configuration"),
+    ]
+    for node, name in spots:
+        before = node.get(name)
+        node[name] = wrong
+        if name not in ("fill_value", "configuration"):
+            assert parse_layout(metadata) is None
+        else:
+            parse_layout(metadata)
+        node[name] = before
+
+
 @pytest.mark.parametrize("n_bytes", [0, 3, 50, 500])
 def test_truncated_shard_is_found(tmp_path: Path, n_bytes: int) -> None:
     metadata = write_array(tmp_path / "a")
@@ -129,5 +187,5 @@ def test_damage_to_a_prepared_scene_is_told(prepared_store: Path, tmp_path: Path
     content = bytearray(shard.read_bytes())
     content[100] ^= 1
     shard.write_bytes(content)
-    with pytest.raises(StoreError, match=f"{scene.scene_id}.*cannot read the charts.*damaged"):
+    with pytest.raises(StoreError, match=f"{scene.scene_id}.*the charts cannot be read.*damaged"):
         StoreTruth(store).read(scene.scene_id)

@@ -143,7 +143,10 @@ def test_missing_split_lists_those_there_are(tmp_path: Path) -> None:
         ({"test": ["../scenes/x"]}, "test holds '../scenes/x'; expected scene ids such as"),
         ({"test": [f"{D}_prep.nc"]}, "expected scene ids such as"),
         ({"test": [f"{D}\n"]}, "expected scene ids such as"),
-        ({"seed": "three"}, "seed 'three'; expected an integer or null"),
+        ({"seed": "three"}, "seed is 'three'; expected a whole number or null"),
+        ({"seed": True}, "seed is true; expected a whole number or null"),
+        ({"rule": None}, "rule is null; expected a text"),
+        ({"rule": "\ud800"}, "rule is '.ud800'; expected a text"),
         (
             {"name": "other", "test": [D, D]},
             rf"mine\.json: split other: test lists scene {D} twice",

@@ -64,7 +64,7 @@ def test_run(deep: Path) -> None:
     run.mkdir(parents=True)
     deep.rename(run / "run.json")
     with pytest.raises(BaselineError, match=r"run.json cannot be read .nested too deep"):
-        RunFolder(run)._read_json("run.json")
+        RunFolder(run).read()
 
 
 def test_store(deep: Path) -> None:

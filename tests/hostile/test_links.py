@@ -17,6 +17,7 @@ from autoice_bench.baselines.runs.folder import RunFolder
 from autoice_bench.cli import main
 from autoice_bench.datasets.store.root import open_store
 from autoice_bench.errors import BaselineError
+from autoice_bench.formats.scene_document import add_digest
 from autoice_bench.formats.shard_writer import dump_json
 from autoice_bench.formats.split_file import read_split
 from tests.datasets.store_tools import copy_store
@@ -236,7 +237,7 @@ def test_verify_opens_no_file_outside_the_scene(
     document = json.loads(path.read_bytes())
     recorded = {"bytes": 6, "sha256": hashlib.sha256(b"secret").hexdigest()}
     document["attributes"]["files"][name] = recorded
-    path.write_bytes(dump_json(document))
+    path.write_bytes(dump_json(add_digest(document)))
     opened: list[str] = []
     open_path = Path.open
 

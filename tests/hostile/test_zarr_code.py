@@ -17,6 +17,7 @@ from autoice_bench.datasets.readers.arrays import ZarrReader
 from autoice_bench.datasets.store.root import open_store
 from autoice_bench.datasets.store.scene_dataset import open_scene
 from autoice_bench.errors import StoreError
+from autoice_bench.formats.scene_document import add_digest
 from autoice_bench.formats.shard_writer import dump_json
 from autoice_bench.scoring.truth.store_truth import StoreTruth
 from tests.datasets.store_tools import copy_store
@@ -88,7 +89,7 @@ def test_an_extra_array_of_a_scene_is_not_decoded(
         content = file.read_bytes()
         digest = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
         document["attributes"]["files"][f"extra/{file.name}"] = digest
-    path.write_bytes(dump_json(document))
+    path.write_bytes(dump_json(add_digest(document)))
     expect_refusal(["verify", store], marker, decoder, "array extra", "Zarr format 2; expected")
 
 
@@ -118,8 +119,8 @@ def test_scenes_of_a_store_are_of_format_3(
     document["consolidated_metadata"]["metadata"]["charts"] = json.loads(
         (scene / "charts" / ".zarray").read_bytes()
     )
-    (scene / "zarr.json").write_bytes(dump_json(document))
-    with pytest.raises(StoreError, match="charts: zarr_format 2; expected 3"):
+    (scene / "zarr.json").write_bytes(dump_json(add_digest(document)))
+    with pytest.raises(StoreError, match=r"metadata\.charts\.node_type is missing"):
         open_scene(store, scene_id)
     assert not marker.exists()
     assert decoder == []
@@ -128,9 +129,13 @@ def test_scenes_of_a_store_are_of_format_3(
 def test_the_truth_is_checked_as_well(prepared_store: Path, tmp_path: Path) -> None:
     store = copy_store(prepared_store, tmp_path)
     scene_id = open_store(store).scene_ids()[0]
-    path = open_store(store).scene_path(scene_id) / "charts" / "zarr.json"
+    scene = open_store(store).scene_path(scene_id)
+    path = scene / "charts" / "zarr.json"
     document = json.loads(path.read_bytes())
     document["codecs"] = [{"name": "numcodecs.pickle", "configuration": PICKLE}]
     path.write_bytes(dump_json(document))
+    group = json.loads((scene / "zarr.json").read_bytes())
+    group["consolidated_metadata"]["metadata"]["charts"] = document
+    (scene / "zarr.json").write_bytes(dump_json(add_digest(group)))
     with pytest.raises(StoreError, match=r"codec 'numcodecs\.pickle'; expected sharding_indexed"):
         StoreTruth(store).read(scene_id)

@@ -113,7 +113,7 @@ def do_run(
             _predict(planned, run, report, subset, fabric.device.type)
             summary = _score(planned, run, report, subset)
     fabric.barrier()
-    return RunReport(planned, record["outcome"], record["epochs"], summary)
+    return RunReport(planned, record.get("outcome", "finished"), record.get("epochs", 0), summary)
 
 
 def require_start_weights(planned: Sequence[PlannedRun], *, overwrite: bool = False) -> None:
@@ -130,9 +130,12 @@ def require_start_weights(planned: Sequence[PlannedRun], *, overwrite: bool = Fa
 def _remove(planned: PlannedRun) -> None:
     if planned.folder.exists():
         # Only what is a run is removed, and only while nobody works on it.
+        try:
+            require_own(planned.folder)
+        except OSError as error:
+            raise BaselineError(f"run {planned.folder}: cannot be removed: {error}") from None
         with RunFolder.open(planned.folder).lock():
             try:
-                require_own(planned.folder)
                 shutil.rmtree(planned.folder)
             except OSError as error:
                 raise BaselineError(f"run {planned.folder}: cannot be removed: {error}") from error

@@ -109,7 +109,8 @@ def _open(
     name: CheckpointName = checkpoint or record.get("tested") or recipe.test_checkpoint
     features = parse_features(recipe.features)
     network = recipe.build_network(features.n_channels)
-    restore_network(network, read_checkpoint(checkpoint_path(run.checkpoints, name)))
+    path = run.require_recorded(checkpoint_path(run.checkpoints, name))
+    restore_network(network, read_checkpoint(path))
     memory_format = torch.channels_last if recipe.channels_last else torch.contiguous_format
     network = network.eval().to(device=device, memory_format=memory_format)  # type: ignore[call-overload]
     geometry = Geometry(

@@ -22,7 +22,9 @@ from torch import Tensor
 
 from autoice_bench.baselines.networks.aspp.constants import ENCODERS
 from autoice_bench.baselines.networks.aspp.network import ResNetEncoder
+from autoice_bench.baselines.networks.tensor_files import load_tensors
 from autoice_bench.errors import BaselineError
+from autoice_bench.formats.decoding import decoding
 from autoice_bench.formats.plain_files import NotAFileError, require_file
 from autoice_bench.wording import format_listing
 
@@ -129,16 +131,8 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         BaselineError: the file is missing, unreadable or holds something else.
     """
     _require_file(path)
-    try:
-        if path.suffix == ".safetensors":
-            state: Any = load_file(path)
-        else:
-            state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # a damaged file raises nearly anything
-        raise BaselineError(
-            f"weights {path}: cannot be read as a state dict of tensors "
-            f"({type(error).__name__}); copy or download it again"
-        ) from error
+    with decoding(BaselineError, f"weights {path}", "copy or download it again"):
+        state: Any = load_file(path) if path.suffix == ".safetensors" else load_tensors(path)
     if not isinstance(state, Mapping) or not all(isinstance(v, Tensor) for v in state.values()):
         raise BaselineError(
             f"weights {path}: holds something else than a state dict; expected one tensor per name"

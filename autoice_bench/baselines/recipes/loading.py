@@ -18,6 +18,7 @@ from autoice_bench.baselines.recipes.parts import NAME, NETWORK, PARTS, Nested, 
 from autoice_bench.baselines.recipes.recipe import Recipe, field_types, merge
 from autoice_bench.baselines.settings.values import check_keys, parse_text, suggest
 from autoice_bench.errors import AutoIceError, BaselineError
+from autoice_bench.formats.document_schema import CHECKSUM
 from autoice_bench.formats.names import require_safe_name
 from autoice_bench.formats.plain_files import parse_json, parse_toml, read_text
 
@@ -114,6 +115,8 @@ def _read_layers(name_or_path: str, seen: tuple[str, ...]) -> Nested:
         raise BaselineError(f"recipe {name_or_path}: extends itself, or more than {_MOST_LAYERS}")
     values = _read(name_or_path)
     where = name_or_path if is_file else f"recipe {name_or_path}"
+    if name_or_path.endswith(_JSON):
+        values.pop(CHECKSUM, None)  # of a run's folder; a copy may be edited
     base = values.pop(_EXTENDS, None)
     values.setdefault(NAME, Path(name_or_path).stem if is_file else name_or_path)
     if base is None:

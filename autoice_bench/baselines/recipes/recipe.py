@@ -26,6 +26,7 @@ from autoice_bench.baselines.settings.values import check_keys, convert_value, r
 from autoice_bench.baselines.tasks.charts import TASKS, ChartTask
 from autoice_bench.baselines.tasks.contract import channels_by_output
 from autoice_bench.errors import BaselineError
+from autoice_bench.formats.decoding import reason_of
 
 if TYPE_CHECKING:
     from torch import nn
@@ -150,9 +151,18 @@ class Recipe:
             (B, n_channels, lines, samples) float to one map per output of the task.
 
         Raises:
-            BaselineError: a field is out of range.
+            BaselineError: a field is out of range, or memory is short.
         """
-        return self.network.build(n_channels, channels_by_output(self.task))
+        try:
+            return self.network.build(n_channels, channels_by_output(self.task))
+        except (MemoryError, RuntimeError, TypeError) as error:
+            # torch says all three of sizes that cannot be: of settings, not of our code.
+            if is_foreign(self.network.name):
+                raise
+            raise BaselineError(
+                f"recipe {self.name}: the network {self.network.name} cannot be built: "
+                f"{reason_of(error)}"
+            ) from error
 
     def to_dict(self) -> dict[str, Any]:
         """Every field, the parts as tables, as JSON and TOML know values (tuples as lists)."""

@@ -8,11 +8,11 @@ to: ``network.``, ``optimiser.`` or ``training.``.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any, Final, Literal, get_args
 
 import torch
@@ -21,7 +21,9 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from autoice_bench.baselines.networks.tensor_files import load_tensors
 from autoice_bench.errors import BaselineError
+from autoice_bench.formats.decoding import decoding
 from autoice_bench.formats.own_folders import make_own_folder
 from autoice_bench.formats.plain_files import NotAFileError, parse_json, require_file
 from autoice_bench.formats.whole_files import whole_file
@@ -39,6 +41,7 @@ OPTIMISER: Final = "optimiser."
 TRAINING: Final = "training."
 _SAFETENSORS: Final = ".safetensors"
 _METADATA_KEY: Final = "autoice_bench"
+_DIGEST_KEY: Final = "tensors_sha256"
 
 
 @dataclass(frozen=True)
@@ -108,21 +111,35 @@ def read_checkpoint(path: Path) -> Checkpoint:
         ) from None
     if path.suffix == _SAFETENSORS:
         return _read_safetensors(path)
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-        version, tensors = content["format"], content["tensors"]
-        metadata = parse_json(content["metadata"])
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError, TypeError, UnpicklingError) as e:
-        raise BaselineError(
-            f"checkpoint {path}: cannot be read ({_first_line(e)}); expected one that "
-            "autoice-bench wrote"
-        ) from e
-    if version != CHECKPOINT_FORMAT:
-        raise BaselineError(
-            f"checkpoint {path}: format {version}; expected {CHECKPOINT_FORMAT}: use the release "
-            "of autoice-bench that wrote it"
-        )
-    return Checkpoint(tensors, metadata)
+    with decoding(BaselineError, f"checkpoint {path}", "expected one that autoice-bench wrote"):
+        content = load_tensors(path)
+        version = content["format"]
+        if version == CHECKPOINT_FORMAT:
+            return Checkpoint(
+                _require_tensors(content["tensors"]), _require_object(content["metadata"])
+            )
+    raise BaselineError(
+        f"checkpoint {path}: format {version}; expected {CHECKPOINT_FORMAT}: use the release "
+        "of autoice-bench that wrote it"
+    )
+
+
+def _require_tensors(tensors: object) -> dict[str, Tensor]:
+    if not isinstance(tensors, dict):
+        raise ValueError("holds no named tensors")
+    for name, tensor in tensors.items():
+        if not isinstance(name, str) or not isinstance(tensor, Tensor):
+            raise ValueError(f"holds something else than tensors under {name!r}")
+        if tensor.layout != torch.strided or tensor.is_quantized:
+            raise ValueError(f"{name} is no plain tensor")
+    return tensors
+
+
+def _require_object(text: str) -> dict[str, Any]:
+    metadata = parse_json(text)
+    if not isinstance(metadata, dict):
+        raise ValueError(f"its metadata are a {type(metadata).__name__}; expected an object")
+    return metadata
 
 
 def export_safetensors(checkpoint: Path, out: Path) -> None:
@@ -138,22 +155,37 @@ def export_safetensors(checkpoint: Path, out: Path) -> None:
     tensors = {name: tensor.contiguous() for name, tensor in content.part(NETWORK).items()}
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
+        described = {_METADATA_KEY: json.dumps(content.metadata), _DIGEST_KEY: _digest(tensors)}
         with whole_file(out) as partial:
-            save_file(tensors, partial, {_METADATA_KEY: json.dumps(content.metadata)})
+            save_file(tensors, partial, described)
     except (OSError, SafetensorError) as error:
         raise BaselineError(f"{out}: cannot be written ({_first_line(error)})") from error
 
 
 def _read_safetensors(path: Path) -> Checkpoint:
-    try:
-        with safe_open(path, framework="pt", device="cpu") as file:
-            metadata = parse_json((file.metadata() or {})[_METADATA_KEY])
-            tensors = {NETWORK + name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (OSError, SafetensorError, KeyError, ValueError) as error:
-        raise BaselineError(
-            f"{path}: no network that autoice-bench exported ({_first_line(error)})"
-        ) from error
-    return Checkpoint(tensors, metadata)
+    hint = "expected a network that autoice-bench exported"
+    with (
+        decoding(BaselineError, f"checkpoint {path}", hint),
+        safe_open(path, framework="pt", device="cpu") as file,
+    ):
+        described = file.metadata() or {}
+        if _METADATA_KEY not in described:
+            raise ValueError(f"its header has no {_METADATA_KEY}")
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        if described.get(_DIGEST_KEY) not in (None, _digest(tensors)):  # older ones have none
+            raise ValueError("its tensors do not match its digest")
+        metadata = _require_object(described[_METADATA_KEY])
+        return Checkpoint({NETWORK + name: tensor for name, tensor in tensors.items()}, metadata)
+
+
+def _digest(tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 over the names, types, shapes and bytes of tensors."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        tensor = tensors[name].contiguous()
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def network_tensors(network: nn.Module) -> dict[str, Tensor]:

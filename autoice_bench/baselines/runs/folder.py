@@ -11,22 +11,25 @@
       checkpoints/
 
 Every file is replaced in one step, so that a reader or a crash sees the old or the new one; the log
-only grows. A name stands for its settings: the same command finds its run again and goes on.
+only grows. JSON and metrics carry a digest of themselves, and the record of a run that is not going
+on has those of its networks: what is read again is known to be as it was written. A name stands for
+its settings: the same command finds its run again and goes on.
 """
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import math
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, Literal, Self
+from typing import Any, Final, Literal, Self, get_args
 
 import pandas as pd
 import pyarrow as pa
@@ -36,11 +39,33 @@ from autoice_bench.baselines.recipes.recipe import Recipe
 from autoice_bench.baselines.settings.values import format_value
 from autoice_bench.datasets.store.root import Store
 from autoice_bench.errors import BaselineError
+from autoice_bench.formats.decoding import decoding
+from autoice_bench.formats.document_schema import (
+    CHECKSUM,
+    COUNT,
+    SHA256,
+    Entries,
+    Fields,
+    Flag,
+    Items,
+    Kind,
+    Nullable,
+    Number,
+    OneOf,
+    Seed,
+    Text,
+    Whole,
+    digest_json,
+    require_document,
+    take_checksum,
+)
 from autoice_bench.formats.locks import LockedError, hold_lock
 from autoice_bench.formats.own_folders import make_own_folder, open_own
-from autoice_bench.formats.plain_files import is_there, read_json, require_file
+from autoice_bench.formats.parquet_files import read_parquet
+from autoice_bench.formats.plain_files import is_there, read_bytes, read_json, require_file
 from autoice_bench.formats.split_file import Split
 from autoice_bench.formats.whole_files import is_partial, write_whole
+from autoice_bench.wording import make_visible
 
 RunState = Literal["new", "running", "interrupted", "failed", "finished"]
 
@@ -53,6 +78,50 @@ LOG_FILE: Final = "log.txt"
 CHECKPOINTS: Final = "checkpoints"
 _LOCK_FILE: Final = "lock"
 _IDENTITY: Final = ("seed", "split_hash", "store_fingerprint")
+_ROWS_DIGEST: Final = b"rows_sha256"
+_MOST_EPOCHS: Final = 1_000_000
+
+_NUMBER_OR_NULL: Final = Nullable(Number())
+_SCORES: Final = Entries(Entries(_NUMBER_OR_NULL))
+_RECORD: Final = Fields(
+    {
+        "format": Whole(),
+        "state": OneOf(get_args(RunState)),
+        "recipe": Text(),
+        "seed": Seed(),
+        "split_hash": Text(),
+        "store_fingerprint": Nullable(Text()),
+    },
+    {
+        **dict.fromkeys(("recipe_fingerprint", "split", "split_spec", "store"), Text()),
+        **dict.fromkeys(("dtype", "grid_anchor", "created", "updated", "start_weights"), Text()),
+        **dict.fromkeys(("train_scenes", "val_scenes", "skipped_scenes"), Items(Text())),
+        **dict.fromkeys(("epochs", "n_channels", "peak_memory_bytes"), COUNT),
+        **dict.fromkeys(("best_loss_epoch", "best_combined_epoch"), Nullable(COUNT)),
+        **dict.fromkeys(("best_loss", "best_combined", "patches_per_second"), _NUMBER_OR_NULL),
+        "tflop_per_second": _NUMBER_OR_NULL,
+        "training_seconds": Number(),
+        "simulated": Flag(),
+        "truth_fingerprints": Entries(Nullable(Text())),
+        "error": Nullable(Text()),
+        "outcome": OneOf(("finished", "stopped-early", "interrupted")),
+        "tested": OneOf(("last", "best-loss", "best-combined")),
+        "scores": _SCORES,
+        "study_scores": _SCORES,
+        "files": Entries(SHA256),
+    },
+)
+"""``run.json``; what is optional is written in the course of a run, or came with later versions."""
+
+_OBJECT: Final = Fields({})
+_ENVIRONMENT: Final = Fields(
+    {},
+    {
+        **dict.fromkeys(("git", "processor"), Nullable(Text())),
+        "gpus": Items(Text()),
+        "earlier": Items(_OBJECT),
+    },
+)
 
 
 @dataclass(frozen=True)
@@ -139,7 +208,7 @@ class RunFolder:
     def recipe(self) -> Recipe:
         """The resolved recipe of the last start."""
         return Recipe.from_dict(
-            self._read_json(CONFIG_FILE), str(self.path / CONFIG_FILE), is_record=True
+            self._read_json(CONFIG_FILE, _OBJECT), str(self.path / CONFIG_FILE), is_record=True
         )
 
     def require_same(self, recipe: Recipe, *, seed: int, split: Split, store: Store) -> None:
@@ -181,10 +250,7 @@ class RunFolder:
         Raises:
             BaselineError: it is missing or damaged.
         """
-        record = self._read_json(RUN_FILE)
-        if not {"format", "state", "recipe", *_IDENTITY} <= record.keys():
-            raise BaselineError(f"run {self.path}: {RUN_FILE} is no run's")
-        return record
+        return self._read_json(RUN_FILE, _RECORD)
 
     def update(self, **values: Any) -> None:
         """Set entries of ``run.json``: ``state``, ``best_epoch``, scores, times and so on.
@@ -198,15 +264,53 @@ class RunFolder:
         now = dict(environment)
         earlier: list[Any] = []
         if (self.path / ENVIRONMENT_FILE).is_file():
-            before = self._read_json(ENVIRONMENT_FILE)
+            before = self.read_environment()
             earlier = before.pop("earlier", [])
             if before != now:
                 earlier.append(before)
         self._write_json(ENVIRONMENT_FILE, {**now, **({"earlier": earlier} if earlier else {})})
 
     def read_environment(self) -> dict[str, Any]:
-        """The content of ``environment.json``."""
-        return self._read_json(ENVIRONMENT_FILE)
+        """The content of ``environment.json``.
+
+        Raises:
+            BaselineError: it is missing or damaged.
+        """
+        return self._read_json(ENVIRONMENT_FILE, _ENVIRONMENT)
+
+    def record_files(self) -> None:
+        """Record the digests of the networks in the folder, which do not change from now on."""
+        paths = [*sorted(self.checkpoints.glob("[!.]*.pt")), *self.path.glob("*.safetensors")]
+        try:
+            digests = {path.relative_to(self.path).as_posix(): _hash_file(path) for path in paths}
+        except OSError as error:
+            raise BaselineError(f"run {self.path}: {error}") from None
+        self.update(files=digests)
+
+    def forget_files(self) -> None:
+        """Take back ``record_files`` before the networks change."""
+        self.update(files={})
+
+    def require_recorded(self, path: Path) -> Path:
+        """Return the path of a network, if the file is still the one that was recorded.
+
+        One that has no digest in the record passes: older versions recorded none, and there is
+        none while a run is going on.
+
+        Raises:
+            BaselineError: it is another.
+        """
+        recorded = self.read().get("files", {}).get(path.relative_to(self.path).as_posix())
+        try:
+            is_same = recorded is None or not path.is_file() or _hash_file(path) == recorded
+        except OSError as error:
+            raise BaselineError(f"checkpoint {path}: cannot be read ({error.strerror})") from None
+        if not is_same:
+            raise BaselineError(
+                f"checkpoint {path}: does not match its SHA-256 in {RUN_FILE}: it was damaged or "
+                "replaced; copy the run again, or train it anew with --overwrite"
+            )
+        return path
 
     def append_metrics(self, row: Mapping[str, Any]) -> None:
         """Add the row of an epoch; rows of it and of later epochs, from before a resume, go.
@@ -218,8 +322,10 @@ class RunFolder:
         rows.append(dict(row))
         names = list(dict.fromkeys(name for each in rows for name in each))
         columns = {name: [each.get(name) for each in rows] for name in names}
+        table = pa.table(columns)
+        metadata = {_ROWS_DIGEST: digest_json(table.to_pylist()).encode()}
         buffer = io.BytesIO()
-        pq.write_table(pa.table(columns), buffer)
+        pq.write_table(table.replace_schema_metadata(metadata), buffer)
         with self._explained():
             write_whole(self.path / METRICS_FILE, buffer.getvalue())
 
@@ -266,14 +372,16 @@ class RunFolder:
         path = self.path / METRICS_FILE
         if not is_there(path):
             return []
-        try:
-            require_file(path)
-            rows: list[dict[str, Any]] = pq.read_table(path, partitioning=None).to_pylist()
-        except (OSError, pa.ArrowException) as error:
-            raise BaselineError(f"run {self.path}: {METRICS_FILE} is damaged ({error})") from error
+        with decoding(BaselineError, f"run {self.path}: {METRICS_FILE}"):
+            table = read_parquet(read_bytes(path), most_rows=_MOST_EPOCHS)
+            rows: list[dict[str, Any]] = table.to_pylist()
+            recorded = (table.schema.metadata or {}).get(_ROWS_DIGEST)
+            if recorded is not None and recorded.decode() != digest_json(rows):
+                raise ValueError("it does not match its own digest")
+            _require_metrics(rows)
         return rows
 
-    def _read_json(self, name: str) -> dict[str, Any]:
+    def _read_json(self, name: str, schema: Kind) -> dict[str, Any]:
         try:
             content = read_json(self.path / name)
         except (FileNotFoundError, NotADirectoryError):
@@ -282,12 +390,22 @@ class RunFolder:
             ) from None
         except (OSError, ValueError) as error:
             raise BaselineError(f"run {self.path}: {name} cannot be read ({error})") from None
-        if not isinstance(content, dict):
-            raise BaselineError(f"run {self.path}: {name} is no run's")
-        return content
+        where = f"run {self.path}: {name}"
+        if not take_checksum(content):
+            raise BaselineError(
+                f"{where} does not match its checksum: it was damaged or edited (without the field "
+                f"{CHECKSUM} it counts as it is)"
+            )
+        document: dict[str, Any] = require_document(
+            content, schema, BaselineError, where, "copy the run again, or remove its folder"
+        )
+        return document
 
     def _write_json(self, name: str, content: Mapping[str, Any]) -> None:
-        text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        # As it will be read: keys become texts, which may sort otherwise.
+        plain = json.loads(json.dumps(content, allow_nan=False))
+        whole = {**plain, CHECKSUM: digest_json(plain)}
+        text = json.dumps(whole, indent=2, ensure_ascii=False) + "\n"
         with self._explained():
             write_whole(self.path / name, text.encode())
 
@@ -308,6 +426,25 @@ def _identify(seed: int, split: Split, store: Store) -> dict[str, Any]:
         "split_hash": split.hash,
         "store_fingerprint": store.fingerprint,
     }
+
+
+def _require_metrics(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Check that a table is one of epochs.
+
+    Raises:
+        ValueError: it has no epochs, or something else than numbers.
+    """
+    for row in rows:
+        if type(row.get("epoch")) is not int:
+            raise ValueError(f"epoch is {row.get('epoch')!r}; expected a whole number")
+        for name, value in row.items():
+            if value is not None and type(value) not in (int, float):
+                raise ValueError(f"{make_visible(name)} is no number")
+
+
+def _hash_file(path: Path) -> str:
+    with require_file(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def find_runs(root: Path) -> list[RunFolder]:

@@ -47,13 +47,13 @@ def list_runs(root: Path) -> list[dict[str, Any]]:
 
 def _find_best(metrics: pd.DataFrame) -> float | None:
     """Highest combined score on the validation scenes; None where it is undefined."""
-    if metrics.empty or metrics["val_combined"].isna().all():
+    if "val_combined" not in metrics or metrics["val_combined"].isna().all():
         return None
     return float(metrics["val_combined"].max())
 
 
 def _add_up_seconds(metrics: pd.DataFrame) -> float | None:
     """Seconds of all epochs, those of earlier starts included; None before the first."""
-    if metrics.empty:
+    if not {"train_seconds", "val_seconds"} <= set(metrics.columns):
         return None
     return float(metrics["train_seconds"].sum() + metrics["val_seconds"].sum())

@@ -10,8 +10,11 @@ from typing import Any, Final, Literal, get_args, get_origin
 
 from autoice_bench.errors import BaselineError
 from autoice_bench.formats.plain_files import parse_toml
+from autoice_bench.wording import make_visible
 
 _NO_FIT: Final = object()
+_LARGEST: Final = 2**63 - 1
+"""Whole number that arrays and files can hold."""
 _WORDS: Final = {
     bool: "true or false",
     int: "a whole number",
@@ -127,10 +130,11 @@ def _fit(value: object, hint: Any) -> Any:
         return value if isinstance(value, str) and value in arguments else _NO_FIT
     if origin is tuple:
         return _fit_items(value, arguments)
-    if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value) if math.isfinite(value) else _NO_FIT
-    if isinstance(value, bool) and hint is not bool:
+    is_too_large = isinstance(value, int) and abs(value) > _LARGEST
+    if is_too_large or (isinstance(value, bool) and hint is not bool):
         return _NO_FIT
+    if hint is float and isinstance(value, int | float):
+        return float(value) if math.isfinite(value) else _NO_FIT
     return value if isinstance(value, hint) else _NO_FIT
 
 
@@ -161,5 +165,5 @@ def require(name: str, value: object, valid: bool, expected: str) -> None:
         BaselineError: it is not ``valid``; the message says what was found and expected.
     """
     if not valid:
-        found = format_value(value) or "empty"
+        found = make_visible(format_value(value)) or "empty"
         raise BaselineError(f"{name} is {found}; expected {expected}")

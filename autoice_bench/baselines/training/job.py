@@ -24,6 +24,7 @@ from autoice_bench.datasets.batches.torch_datasets import PatchDataset, PatchLoa
 from autoice_bench.datasets.patches.opening import open_windows
 from autoice_bench.datasets.store.root import Store
 from autoice_bench.errors import BaselineError
+from autoice_bench.formats.decoding import decoding
 
 
 @dataclass(frozen=True)
@@ -157,7 +158,8 @@ def prepare_job(
     network, start_weights = _make_network(recipe, features.n_channels, seed, fabric, last)
     optimiser = _make_optimiser(recipe.optimiser, network)
     if last is not None:
-        restore_optimiser(optimiser, last, last.metadata["optimiser"])
+        with decoding(BaselineError, "checkpoint last: the state of its optimiser"):
+            restore_optimiser(optimiser, last, last.metadata["optimiser"])
     compiled: Any = torch.compile(network) if recipe.compile else network
     share = share_scenes(val_ids, fabric.global_rank, fabric.world_size)
     scenes = PaddedScenes(open_windows(store, share, **_reading(recipe)), share)

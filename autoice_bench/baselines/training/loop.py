@@ -146,6 +146,9 @@ def train(
         identity = identify_run(recipe, store, train_ids, val_ids, seed)
         last = read_last(run, identity, fabric)
         state = start_state(recipe, last)
+        if fabric.is_global_zero and state.row:
+            # May be missing after a kill between checkpoint and metrics, the last ones included.
+            run.append_metrics(state.row)
         if not state.is_over:
             patches = open_training_patches(recipe, store, train_ids, seed)
             state.skipped = list(patches.skipped)
@@ -154,7 +157,7 @@ def train(
             job = prepare_job(recipe, store, val_ids, fabric, patches, loader, identity, last)
             sums, last = read_sums(last, recipe.task, fabric), None
             if fabric.is_global_zero:
-                _record_start(run, job, state)
+                _record_start(run, job)
             if patches.skipped:
                 log(describe_skipped(patches.skipped, len(train_ids)))
             log(describe_start(job, state, len(patches)))
@@ -174,16 +177,16 @@ def _require_scenes(train_ids: Sequence[str], val_ids: Sequence[str]) -> None:
             raise SplitError(f"the split has no {subset} scenes; choose one that has, or create it")
 
 
-def _record_start(run: RunFolder, job: Job, state: TrainingState) -> None:
+def _record_start(run: RunFolder, job: Job) -> None:
+    run.forget_files()
     run.update(state="running", start_weights=job.provenance["start_weights"])
-    if state.row:  # may be missing after a kill between checkpoint and metrics
-        run.append_metrics(state.row)
 
 
 def _record_end(run: RunFolder, state: TrainingState, result: TrainResult) -> None:
     if state.is_over:
         tested = checkpoint_path(run.checkpoints, result.tested)
         export_safetensors(tested, run.path / EXPORTED_NETWORK)
+    run.record_files()
     run.update(**_summarise(state, result))
 
 

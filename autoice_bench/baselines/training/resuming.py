@@ -27,9 +27,46 @@ from autoice_bench.baselines.training.processes import add_up
 from autoice_bench.baselines.training.schedules import Plateau
 from autoice_bench.baselines.training.state import TrainingState
 from autoice_bench.errors import BaselineError
+from autoice_bench.formats.decoding import decoding
+from autoice_bench.formats.document_schema import (
+    COUNT,
+    Entries,
+    Fields,
+    Flag,
+    Items,
+    Nullable,
+    Number,
+    Text,
+    require_document,
+)
 from autoice_bench.formats.whole_files import remove_partial_files
 
 _SUMS: Final = f"{TRAINING}sums"
+
+_OBJECT: Final = Fields({})
+_BEST: Final = Fields({"epoch": Nullable(COUNT), "value": Nullable(Number())})
+_LAST: Final = Fields(
+    {
+        "identity": _OBJECT,
+        "start_weights": Text(),
+        "optimiser": Fields({"values": Entries(_OBJECT), "groups": Items(_OBJECT)}),
+        "state": Fields(
+            {
+                "plateau": Entries(Nullable(Number())),
+                "epoch": COUNT,
+                "step": COUNT,
+                "seconds": Number(),
+                "data_seconds": Number(),
+                "best_loss": _BEST,
+                "best_combined": _BEST,
+                "is_over": Flag(),
+                "row": Entries(Nullable(Number())),
+                "skipped": Items(Text()),
+            }
+        ),
+    }
+)
+"""What the checkpoint says beside its tensors."""
 
 
 def read_last(run: RunFolder, identity: Mapping[str, Any], fabric: Fabric) -> Checkpoint | None:
@@ -40,7 +77,10 @@ def read_last(run: RunFolder, identity: Mapping[str, Any], fabric: Fabric) -> Ch
     path = checkpoint_path(run.checkpoints, "last")
     if not path.is_file():
         return None
-    last = read_checkpoint(path)
+    last = read_checkpoint(run.require_recorded(path))
+    require_document(last.metadata, _LAST, BaselineError, f"checkpoint {path}")
+    if _SUMS not in last.tensors:
+        raise BaselineError(f"checkpoint {path} is damaged: has no {_SUMS}")
     recorded = last.metadata["identity"]
     for name in sorted(identity):
         if recorded.get(name) != identity[name]:
@@ -54,7 +94,8 @@ def read_last(run: RunFolder, identity: Mapping[str, Any], fabric: Fabric) -> Ch
 def start_state(recipe: Recipe, last: Checkpoint | None) -> TrainingState:
     """Where the run stands."""
     if last is not None:
-        return TrainingState.from_dict(last.metadata["state"])
+        with decoding(BaselineError, "checkpoint last: its state"):
+            return TrainingState.from_dict(last.metadata["state"])
     optimiser = recipe.optimiser
     return TrainingState(
         Plateau(

@@ -63,6 +63,9 @@ class EligibleWindows:
         )
 
 
+Find = Callable[[ScenePixels, int, int], EligibleWindows]
+"""From a scene, the patch size and the valid pixels that a window must have to its windows."""
+
 NO_WINDOWS: Final = EligibleWindows(
     np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0, np.int64)
 )
@@ -74,6 +77,7 @@ def find_scene_windows(
     patch_size: int,
     min_valid_pixels: int,
     progress: Callable[[int, int], None] | None = None,
+    find: Find | None = None,
 ) -> tuple[tuple[tuple[str, EligibleWindows], ...], tuple[str, ...]]:
     """Find the eligible windows of scenes.
 
@@ -83,6 +87,7 @@ def find_scene_windows(
         patch_size: pixels along a side of a window.
         min_valid_pixels: valid SIC pixels that a window must have.
         progress: called with (scenes done, scenes in all).
+        find: what finds the windows of one scene; ``find_windows`` by default.
 
     Returns:
         The scenes that have any, with their windows, and the ids of those that have none.
@@ -93,12 +98,14 @@ def find_scene_windows(
     """
     require_charts(scenes, scene_ids)
 
-    def find(scene_id: str) -> EligibleWindows:
-        return find_windows(scenes.scene(scene_id), patch_size, min_valid_pixels)
+    find = find or find_windows
+
+    def find_one(scene_id: str) -> EligibleWindows:
+        return find(scenes.scene(scene_id), patch_size, min_valid_pixels)
 
     found = []
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as executor:
-        for scene_id, windows in zip(scene_ids, executor.map(find, scene_ids), strict=True):
+        for scene_id, windows in zip(scene_ids, executor.map(find_one, scene_ids), strict=True):
             found.append((scene_id, windows))
             if progress is not None:
                 progress(len(found), len(scene_ids))

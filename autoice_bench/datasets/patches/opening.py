@@ -11,6 +11,7 @@ from autoice_bench.datasets.patches.eligible import find_scene_windows
 from autoice_bench.datasets.patches.geometry import Alignment, Geometry
 from autoice_bench.datasets.patches.patch_rule import choose_required
 from autoice_bench.datasets.patches.plan import PatchPlan
+from autoice_bench.datasets.patches.window_cache import open_window_cache
 from autoice_bench.datasets.patches.windows import PatchReader, SceneWindows
 from autoice_bench.datasets.readers.downscaled import DownscaledOnDemand, DownscaledScenes
 from autoice_bench.datasets.readers.pixels import SceneCollection, require_charts
@@ -132,7 +133,10 @@ def open_patches(
     )
     # Looking for windows among scenes in memory takes no time worth telling.
     progress = progress if downscale == 1 else None
-    scenes, skipped = find_scene_windows(windows.scenes, scene_ids, patch_size, required, progress)
+    find = open_window_cache(_open_complete(store)).find
+    scenes, skipped = find_scene_windows(
+        windows.scenes, scene_ids, patch_size, required, progress, find
+    )
     plan = PatchPlan(seed, scenes, patches_per_scene or 0, patches_per_epoch or 0)
     return PatchReader(windows, plan, patch_size, skipped)
 

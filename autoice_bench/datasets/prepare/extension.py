@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import uuid
 from collections.abc import Sequence
@@ -12,7 +11,6 @@ from autoice_bench.datasets.prepare.holding import holds_token
 from autoice_bench.datasets.readers.scene import open_scene_reader
 from autoice_bench.datasets.store.downscaling import DOWNSCALED_ARRAYS, Downscaling
 from autoice_bench.datasets.store.overviews import (
-    OVERVIEWS,
     extend_document,
     move_overviews,
     overviews_from_attributes,
@@ -20,6 +18,7 @@ from autoice_bench.datasets.store.overviews import (
 )
 from autoice_bench.datasets.store.root import Store
 from autoice_bench.errors import StoreError
+from autoice_bench.formats.scene_document import OVERVIEWS, read_scene_document
 from autoice_bench.formats.shards import ZARR_METADATA
 from autoice_bench.formats.whole_files import sync_folder, sync_tree
 
@@ -44,16 +43,15 @@ def extend_scene(
     """
     scene = open_scene_reader(store, scene_id)
     path = store.scene_path(scene_id)
-    content = (path / ZARR_METADATA).read_bytes()
-    documents = json.loads(content)["consolidated_metadata"]["metadata"]
+    document = read_scene_document(path)
     present = overviews_from_attributes(scene.attributes)
     lacking = [how for how in overviews if how not in present]
     arrays = {name: scene.read_whole(name) for name in DOWNSCALED_ARRAYS if name in scene}
     folder = run_folder / f"{scene_id}-overviews-{uuid.uuid4().hex[:8]}"
     folder.mkdir()
     try:
-        written = list(write_overviews(folder, lacking, arrays, documents))
-        extended = extend_document(content, {*present, *lacking}, written)
+        written = list(write_overviews(folder, lacking, arrays, document.metadata))
+        extended = extend_document(document.content, {*present, *lacking}, written)
         (folder / ZARR_METADATA).write_bytes(extended)
         sync_tree(folder)
         if not holds_token(run_folder):

@@ -12,6 +12,7 @@ every layout, survives forks, and is required anyway.
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 import weakref
@@ -26,6 +27,7 @@ from numpy.typing import NDArray
 
 from autoice_bench.datasets.readers.open_files import OpenFiles
 from autoice_bench.errors import StoreError
+from autoice_bench.formats.decoding import decoding
 from autoice_bench.formats.shards import (
     ABSENT,
     ShardLayout,
@@ -34,10 +36,12 @@ from autoice_bench.formats.shards import (
     parse_layout,
     read_shard,
 )
+from autoice_bench.formats.store_layout import MOST_PIXELS, SCENE_ARRAYS
 from autoice_bench.formats.zarr_safety import require_safe_array
 
 _REMEDY: Final = "remove the scene's folder and run `autoice-bench prepare` again"
 
+_MOST_VALUES: Final = MOST_PIXELS * max(len(array.channels) or 1 for array in SCENE_ARRAYS)
 _MAX_KNOWN: Final = 1024
 """Small chunks that a decoder remembers before it forgets them all."""
 
@@ -116,11 +120,10 @@ def read_array(folder: Path, metadata: Mapping[str, Any], label: str) -> NDArray
         StoreError: the file is missing or damaged.
     """
     try:
-        values = read_shard(folder, metadata)
+        with decoding(StoreError, f"{label}: {folder}", _REMEDY):
+            values = read_shard(folder, metadata)
     except FileNotFoundError as error:
         raise _missing(label, Path(error.filename)) from None
-    except (ValueError, OSError) as error:
-        raise StoreError(f"{label}: {error} ({folder}); {_REMEDY}") from error
     return ZarrReader(folder, label).read_whole() if values is None else values
 
 
@@ -263,7 +266,8 @@ class ShardReader(ArrayReader):
         n_bytes = self._layout.index_bytes
         start = max(0, os.fstat(descriptor).st_size - n_bytes)
         try:
-            index = parse_index(_read_bytes(descriptor, start, n_bytes), self._layout)
+            content = _read_bytes(descriptor, start, n_bytes)
+            index = parse_index(content, self._layout, start + len(content))
         except ValueError as error:
             raise self._damaged(str(error)) from error
         # A copy: the bytes lie in memory that is used again.
@@ -282,10 +286,16 @@ class ZarrReader(ArrayReader):
         self._folder = folder
         self._label = label
         try:
-            require_safe_array(folder, texts=True)
-            self._array = zarr.open_array(folder, mode="r", zarr_format=3)
-        except (ValueError, KeyError, TypeError, OSError) as error:
+            with decoding(StoreError, f"{label}: {folder}", _REMEDY):
+                require_safe_array(folder, texts=True)
+                self._array = zarr.open_array(folder, mode="r", zarr_format=3)
+        except FileNotFoundError as error:
             raise StoreError(f"{label}: {folder} cannot be opened: {error}") from error
+        if math.prod(self._array.shape) > _MOST_VALUES:
+            raise StoreError(
+                f"{label}: {folder}: shape is {self._array.shape}, more than a scene may have; "
+                f"{_REMEDY}"
+            )
         self.shape, self.dtype = self._array.shape, np.dtype(self._array.dtype)
 
     def __reduce__(self) -> tuple[type[ZarrReader], tuple[Path, str]]:
@@ -318,14 +328,10 @@ class ZarrReader(ArrayReader):
             path = self._folder / self._array.metadata.encode_chunk_key(position)
             if not path.is_file():
                 raise _missing(self._label, path)
-        try:
+        where = ", ".join(f"{part.start}:{part.stop}" for part in window)
+        what = f"{self._label}: window [{where}] of {self._folder}"
+        with decoding(StoreError, what, _REMEDY):
             return np.asarray(self._array[window])
-        except (ValueError, RuntimeError, OSError) as error:  # codecs raise the second
-            where = ", ".join(f"{part.start}:{part.stop}" for part in window)
-            raise StoreError(
-                f"{self._label}: window [{where}] cannot be read: {error} ({self._folder}); "
-                f"{_REMEDY}"
-            ) from error
 
 
 def _missing(label: str, path: Path) -> StoreError:

@@ -6,7 +6,7 @@ array's file is opened at its first window (``readers.arrays``).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,7 @@ from autoice_bench.datasets.readers.arrays import ArrayReader, open_array, read_
 from autoice_bench.datasets.readers.pixels import TiePoints
 from autoice_bench.datasets.store.root import Store, open_store
 from autoice_bench.errors import StoreError
-from autoice_bench.formats.plain_files import read_json
-from autoice_bench.formats.shards import ZARR_METADATA
+from autoice_bench.formats.scene_document import SceneDocument, read_scene_document
 from autoice_bench.formats.store_layout import (
     AMSR2_ARRAY,
     SAR_ARRAY,
@@ -33,15 +32,17 @@ class SceneReader:
     Attributes:
         scene_id: such as ``20180607T184326_dmi``.
         attributes: the scene's attributes (docs/store.md).
+        sha256: of its ``zarr.json``, which holds the digests of its other files.
         shape: lines and samples of the scene, in pixels.
         n_cells: lines and samples of its 2 km grid.
     """
 
-    def __init__(self, path: Path, scene_id: str, document: Mapping[str, Any]) -> None:
+    def __init__(self, path: Path, scene_id: str, document: SceneDocument) -> None:
         self.scene_id = scene_id
-        self.attributes: dict[str, Any] = document["attributes"]
+        self.attributes = document.attributes
+        self.sha256 = hashlib.sha256(document.content).hexdigest()
         self._path = path
-        self._metadata: dict[str, Any] = document["consolidated_metadata"]["metadata"]
+        self._metadata = document.metadata
         self._arrays: dict[str, ArrayReader] = {}
         self._tie_points: TiePoints | None = None
         self.shape = self._grid_of(SAR_ARRAY.name)
@@ -188,18 +189,11 @@ def open_scene_reader(store: Store | Path | str, scene_id: str) -> SceneReader:
     store = store if isinstance(store, Store) else open_store(store, require_complete=True)
     path = store.scene_path(scene_id)
     try:
-        return SceneReader(path, scene_id, read_json(path / ZARR_METADATA))
+        return SceneReader(path, scene_id, read_scene_document(path))
     except (FileNotFoundError, NotADirectoryError):
         raise StoreError(
             f"store {store.path}: no scene {scene_id} among its {len(store.scene_ids())} scenes"
         ) from None
-    except OSError as error:
-        raise StoreError(f"scene {scene_id}: {path}: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise StoreError(
-            f"scene {scene_id}: {path / ZARR_METADATA} is damaged: {error!r}; remove the scene's "
-            "folder and run `autoice-bench prepare` again"
-        ) from error
 
 
 class StoreScenes:

@@ -21,8 +21,11 @@ import pyarrow.parquet as pq
 from autoice_bench.charts import CHARTS
 from autoice_bench.datasets.store.root import Store, compute_store_fingerprint
 from autoice_bench.errors import StoreError
-from autoice_bench.formats.plain_files import parse_json, read_bytes
-from autoice_bench.formats.shards import ZARR_METADATA
+from autoice_bench.formats.decoding import decoding
+from autoice_bench.formats.parquet_files import read_parquet
+from autoice_bench.formats.plain_files import read_bytes
+from autoice_bench.formats.scene_document import SceneDocument, read_scene_document
+from autoice_bench.formats.store_layout import INDEX_NAME
 from autoice_bench.formats.whole_files import write_whole
 
 COUNT_COLUMNS: Final = tuple(f"{chart.name}_{value}" for chart in CHARTS for value in chart.values)
@@ -61,10 +64,13 @@ SCHEMA: Final = pa.schema(
 )
 
 
-_REQUIRED: Final = frozenset(
-    {"scene_id", "subset", "acquisition_time", "class_counts", "files", "source", "reference"}
+_COPIED: Final = (
+    *("subset", "ice_service", "region", "platform", "orbit", "data_take", "footprint"),
+    *("sar_lines", "sar_samples", "distance_zones_whole", "rounding_error", "truth_sha256"),
 )
-"""Attributes that the code reads of every scene; any other may be null."""
+"""Columns that are attributes of the scene."""
+_NEVER_NULL: Final = ("scene_id", "subset", "acquisition_time", "has_charts")
+_MOST_SCENES: Final = 10_000_000
 
 
 @dataclass(frozen=True)
@@ -79,17 +85,11 @@ def read_scene_attributes(store: Store, scene_id: str) -> tuple[dict[str, Any], 
     """Attributes of a scene's group, and the bytes of its ``zarr.json``.
 
     Raises:
+        FileNotFoundError: there is no such scene.
         StoreError: the file is damaged.
     """
-    path = store.scene_path(scene_id) / ZARR_METADATA
-    content = path.read_bytes()
-    try:
-        attributes: dict[str, Any] = parse_json(content)["attributes"]
-        if not _REQUIRED.issubset(attributes):
-            raise KeyError
-    except (ValueError, KeyError, TypeError, AttributeError):
-        raise _damaged(store, scene_id) from None
-    return attributes, content
+    document = read_scene_document(store.scene_path(scene_id))
+    return document.attributes, document.content
 
 
 def build_index(store: Store, times: Mapping[str, SourceTimes]) -> pa.Table:
@@ -107,11 +107,8 @@ def build_index(store: Store, times: Mapping[str, SourceTimes]) -> pa.Table:
     """
     rows = []
     for scene_id in store.scene_ids():
-        attributes, content = read_scene_attributes(store, scene_id)
-        try:
-            row = _row(attributes, content, times.get(scene_id, SourceTimes()))
-        except (ValueError, KeyError, TypeError, AttributeError):
-            raise _damaged(store, scene_id) from None
+        document = read_scene_document(store.scene_path(scene_id))
+        row = _row(document, times.get(scene_id, SourceTimes()))
         rows.append({**row, "scene_id": scene_id})
     return pa.Table.from_pylist(rows, schema=SCHEMA)
 
@@ -162,17 +159,22 @@ def read_index_table(store: Store) -> pa.Table | None:
         # A flipped byte of the values decodes to other values without an error.
         if store.index_sha256 not in (None, hashlib.sha256(content).hexdigest()):
             return None
-        table = pq.read_table(pa.BufferReader(content))
-    except (OSError, pa.ArrowException):  # pyarrow raises both for what is no parquet
+        return _parse_index(content)
+    except (OSError, StoreError):
         return None
-    return table if table.schema.equals(SCHEMA) else None
 
 
-def _damaged(store: Store, scene_id: str) -> StoreError:
-    return StoreError(
-        f"store {store.path}: scenes/{scene_id}/{ZARR_METADATA} is damaged; remove the folder "
-        f"scenes/{scene_id} and run `autoice-bench prepare` again"
-    )
+def _parse_index(content: bytes) -> pa.Table | None:
+    """The table that the bytes of an index hold; None where it is none that this module wrote.
+
+    Raises:
+        StoreError: they cannot be decoded.
+    """
+    with decoding(StoreError, INDEX_NAME):
+        table = read_parquet(content, most_rows=_MOST_SCENES)
+    if not table.schema.equals(SCHEMA):
+        return None
+    return None if any(table.column(name).null_count for name in _NEVER_NULL) else table
 
 
 def _times(table: pa.Table | None) -> dict[str, SourceTimes]:
@@ -182,9 +184,10 @@ def _times(table: pa.Table | None) -> dict[str, SourceTimes]:
     return {row.pop("scene_id"): SourceTimes(**row) for row in table.select(columns).to_pylist()}
 
 
-def _row(attributes: Mapping[str, Any], content: bytes, times: SourceTimes) -> dict[str, Any]:
+def _row(document: SceneDocument, times: SourceTimes) -> dict[str, Any]:
+    attributes, content = document.attributes, document.content
     counts = attributes["class_counts"]
-    row = {name: attributes.get(name) for name in SCHEMA.names}
+    row = dict.fromkeys(SCHEMA.names) | {name: attributes.get(name) for name in _COPIED}
     row |= {
         "acquisition_time": datetime.fromisoformat(attributes["acquisition_time"]),
         "has_charts": counts is not None,

@@ -7,7 +7,6 @@ instead of downscaling the scene and get the same values.
 from __future__ import annotations
 
 import hashlib
-import json
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -23,6 +22,8 @@ from autoice_bench.datasets.store.downscaling import (
     downscale_array,
 )
 from autoice_bench.formats.own_folders import make_own_folder, require_own
+from autoice_bench.formats.plain_files import parse_json
+from autoice_bench.formats.scene_document import OVERVIEWS, add_digest
 from autoice_bench.formats.shard_writer import (
     ArraySpec,
     Codec,
@@ -35,7 +36,6 @@ from autoice_bench.formats.shard_writer import (
 from autoice_bench.formats.shards import ZARR_METADATA
 from autoice_bench.formats.variables import PIXEL_SPACING_M
 
-OVERVIEWS: Final = "overviews"
 # Not those of the scene: the groups of a DataTree must agree in the size of a dimension.
 _DIMS: Final = ("overview_lines", "overview_samples")
 # Overviews are read whole, so at 800 m a scene is one chunk; finer ones are cut to fit a cache.
@@ -171,7 +171,7 @@ def extend_document(
         overviews: all overviews that the scene has now.
         written: groups and arrays that are new.
     """
-    document = json.loads(content)
+    document = parse_json(content)
     attributes = document["attributes"]
     attributes[OVERVIEWS] = overviews_to_attribute(overviews)
     attributes["files"] |= {
@@ -182,7 +182,7 @@ def extend_document(
     document["consolidated_metadata"]["metadata"] |= {
         array.name: array.metadata for array in written
     }
-    return dump_json(document)
+    return dump_json(add_digest(document))
 
 
 def move_overviews(folder: Path, scene: Path, ratios: Iterable[int]) -> None:

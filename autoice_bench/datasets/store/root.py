@@ -7,8 +7,6 @@ module knows the root: format version, options, state, fingerprint. ``scene_writ
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -19,17 +17,29 @@ from autoice_bench import __version__
 from autoice_bench.datasets.sources.scene_arrays import SarDtype
 from autoice_bench.datasets.store.downscaling import Downscaling
 from autoice_bench.datasets.store.overviews import (
-    OVERVIEWS,
     overviews_from_attributes,
     overviews_to_attribute,
 )
-from autoice_bench.errors import StoreError
+from autoice_bench.errors import AutoIceError, StoreError
+from autoice_bench.formats.document_schema import (
+    SHA256,
+    Fields,
+    Flag,
+    Nullable,
+    OneOf,
+    Text,
+    Whole,
+    digest_json,
+    require_document,
+)
 from autoice_bench.formats.label_rule import AUTOICE_2022, LabelRule
 from autoice_bench.formats.plain_files import parse_json, read_bytes
 from autoice_bench.formats.rtt_folder import SourceKind
+from autoice_bench.formats.scene_document import OVERVIEWS, OVERVIEWS_ATTRIBUTE
 from autoice_bench.formats.shard_writer import dump_json, group_metadata
 from autoice_bench.formats.shards import ZARR_METADATA
 from autoice_bench.formats.store_layout import (
+    CACHE,
     FORMAT_NAME,
     FORMAT_VERSION,
     INDEX_NAME,
@@ -44,7 +54,7 @@ from autoice_bench.formats.variables import (
 )
 from autoice_bench.formats.whole_files import is_partial, write_whole
 from autoice_bench.scene_id import is_scene_id
-from autoice_bench.wording import format_count
+from autoice_bench.wording import format_count, make_visible
 
 LICENCE: Final = "CC-BY-4.0"
 CITATION: Final = (
@@ -57,6 +67,24 @@ SIMULATED_CITATION: Final = (
 )
 
 StoreState = Literal["preparing", "complete"]
+
+_ATTRIBUTES: Final = Fields(
+    {
+        "simulated": Flag(),
+        "dtype": OneOf(("float16", "float32")),
+        "label_rule": Text(),
+        "sod_threshold": Whole(1, 100),
+        "floe_threshold": Whole(1, 100),
+        "source_kind": OneOf(("rtt", "raw")),
+        "ice_types": Flag(),
+        "state": OneOf(("preparing", "complete")),
+        "store_fingerprint": Nullable(SHA256),
+        "index_sha256": Nullable(SHA256),
+        "grid_anchor": OneOf(("centre", "corner")),
+    },
+    {OVERVIEWS: OVERVIEWS_ATTRIBUTE},
+)
+"""What is read of the root's attributes; the others tell people about the data."""
 
 
 @dataclass(frozen=True)
@@ -204,9 +232,13 @@ def open_store(path: Store | Path | str, *, require_complete: bool = False) -> S
     """
     path = Path(path)
     attributes = _read_root(path)
+    try:
+        options = StoreOptions.from_attributes(attributes)
+    except AutoIceError as error:
+        raise StoreError(f"store {path}: {ZARR_METADATA} is damaged: {error}") from None
     store = Store(
         path=path,
-        options=StoreOptions.from_attributes(attributes),
+        options=options,
         state=attributes["state"],
         fingerprint=attributes["store_fingerprint"],
         index_sha256=attributes["index_sha256"],
@@ -235,10 +267,10 @@ def create_store(path: Path, options: StoreOptions, grid_anchor: GridAnchor = "c
 
 
 def _may_stay(path: Path) -> bool:
-    """Whether a name in a new store's folder is what an interrupted run leaves, or its splits."""
+    """Whether a name in a new store's folder is what interrupted runs leave, splits or a cache."""
     if path.name == SCENES:
         return path.is_dir() and not any(path.iterdir())
-    return is_partial(path) or path.name in (PARTIAL, SPLITS)
+    return is_partial(path) or path.name in (PARTIAL, SPLITS, CACHE)
 
 
 def write_root(store: Store) -> None:
@@ -259,7 +291,7 @@ def write_root(store: Store) -> None:
         "store_fingerprint": store.fingerprint,
         "index_sha256": store.index_sha256,
     }
-    attributes["attributes_sha256"] = _digest(attributes)
+    attributes["attributes_sha256"] = digest_json(attributes)
     write_whole(store.path / ZARR_METADATA, dump_json(group_metadata(attributes)))
 
 
@@ -282,7 +314,7 @@ def compute_store_fingerprint(
     Returns:
         64 hexadecimal digits.
     """
-    return _digest(
+    return digest_json(
         {
             "format_version": FORMAT_VERSION,
             "options": options.without_overviews.to_attributes(),
@@ -310,23 +342,20 @@ def _read_root(path: Path) -> dict[str, Any]:
         raise StoreError(
             f"store {path}: {ZARR_METADATA} is no store's; expected format 1"
         ) from None
-    if version != FORMAT_VERSION:
+    if type(version) is not int or version != FORMAT_VERSION:
         raise StoreError(
-            f"store {path}: format version {version}; autoice-bench {__version__} reads version "
-            f"{FORMAT_VERSION}: install the release that wrote it, or prepare it again"
+            f"store {path}: format version {make_visible(str(version))}; autoice-bench "
+            f"{__version__} reads version {FORMAT_VERSION}: install the release that wrote it, or "
+            "prepare it again"
         )
     recorded = attributes.get("attributes_sha256")
-    actual = _digest(
+    actual = digest_json(
         {key: value for key, value in attributes.items() if key != "attributes_sha256"}
     )
     if recorded != actual or content != dump_json(group_metadata(attributes)):
         raise StoreError(
             f"store {path}: {ZARR_METADATA} does not match its own digest: it was damaged or edited"
         )
+    # A digest can be made for anything: a store may come from a stranger.
+    require_document(attributes, _ATTRIBUTES, StoreError, f"store {path}: {ZARR_METADATA}")
     return attributes
-
-
-def _digest(document: object) -> str:
-    return hashlib.sha256(
-        json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
-    ).hexdigest()

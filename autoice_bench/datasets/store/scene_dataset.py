@@ -10,6 +10,8 @@ import numpy as np
 from autoice_bench.charts import CHART_NAMES, CHARTS, FILL_VALUE
 from autoice_bench.datasets.store.root import Store, open_store
 from autoice_bench.errors import StoreError
+from autoice_bench.formats.decoding import decoding
+from autoice_bench.formats.scene_document import read_scene_document
 from autoice_bench.formats.shards import ZARR_METADATA
 from autoice_bench.formats.store_layout import (
     CHARTS_ARRAY,
@@ -113,9 +115,11 @@ def open_stacked(
             f"store {store.path}: no scene {scene_id} among its {len(store.scene_ids())} scenes"
         )
     try:
-        require_safe_group(path)
-        scene: xr.Dataset = xr.open_zarr(path, chunks=chunks, zarr_format=3)
-    except (ValueError, KeyError, TypeError, OSError) as error:
+        with decoding(StoreError, f"scene {scene_id}: {path}"):
+            read_scene_document(path)
+            require_safe_group(path)
+            scene: xr.Dataset = xr.open_zarr(path, chunks=chunks, zarr_format=3)
+    except FileNotFoundError as error:
         raise StoreError(f"scene {scene_id}: cannot be opened: {error}") from error
     return scene
 

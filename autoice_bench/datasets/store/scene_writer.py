@@ -25,6 +25,7 @@ from autoice_bench.datasets.store.root import StoreOptions
 from autoice_bench.errors import SceneError, StoreError
 from autoice_bench.formats.plain_files import require_file
 from autoice_bench.formats.rtt_folder import SceneFile
+from autoice_bench.formats.scene_document import add_digest
 from autoice_bench.formats.shard_writer import (
     ArraySpec,
     Codec,
@@ -100,7 +101,7 @@ def write_scene(
             path: {"bytes": file.n_bytes, "sha256": file.sha256} for path, file in files.items()
         },
     }
-    (folder / ZARR_METADATA).write_bytes(dump_json(group_metadata(attributes, written)))
+    (folder / ZARR_METADATA).write_bytes(dump_json(add_digest(group_metadata(attributes, written))))
 
 
 def commit_scene(folder: Path, target: Path, *, replace: bool = False) -> bool:

@@ -13,6 +13,7 @@ import netCDF4
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
+from zarr.codecs import Crc32cCodec, ZstdCodec
 from zarr.errors import ZarrUserWarning
 
 from autoice_bench.callbacks import Progress
@@ -317,11 +318,14 @@ def _write_zarr_group(
     with warnings.catch_warnings():
         # Consolidated metadata is no part of the v3 specification yet; xarray opens faster with it.
         warnings.simplefilter("ignore", ZarrUserWarning)
-        # A chunk that gets lost reads as the fill value, which is refused where the truth is valid.
+        # A chunk that gets lost reads as the fill value, which is refused where the truth is valid;
+        # one that is damaged decodes to other classes unnoticed, but for its checksum.
+        compressors = (ZstdCodec(), Crc32cCodec())
         dataset.to_zarr(
             group,
             mode="w",
             zarr_format=3,
             consolidated=True,
-            encoding={name: {"fill_value": FILL_VALUE} for name in classes},
+            encoding={str(name): {"compressors": compressors} for name in dataset.variables}
+            | {name: {"compressors": compressors, "fill_value": FILL_VALUE} for name in classes},
         )

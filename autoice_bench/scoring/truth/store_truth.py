@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,11 +12,28 @@ import numpy as np
 
 from autoice_bench.charts import CHART_NAMES
 from autoice_bench.errors import LabelError, SplitError, StoreError
+from autoice_bench.formats.decoding import decoding
+from autoice_bench.formats.document_schema import (
+    SHA256,
+    Fields,
+    Items,
+    Nullable,
+    Text,
+    Whole,
+    digest_json,
+    require_document,
+)
 from autoice_bench.formats.label_rule import LabelRule
 from autoice_bench.formats.plain_files import read_json
+from autoice_bench.formats.scene_document import DIGEST, has_its_digest
 from autoice_bench.formats.shards import ZARR_METADATA, read_shard
 from autoice_bench.formats.split_file import Split, read_split
-from autoice_bench.formats.store_layout import CHARTS_ARRAY, FORMAT_VERSION, SCENES
+from autoice_bench.formats.store_layout import (
+    CHARTS_ARRAY,
+    FORMAT_VERSION,
+    MOST_PIXELS,
+    SCENES,
+)
 from autoice_bench.formats.zarr_safety import require_safe_group
 from autoice_bench.scene_id import is_scene_id
 from autoice_bench.scoring.truth.protocol import Charts, TruthScene
@@ -26,6 +44,19 @@ _ROOT_ATTRIBUTES: Final[dict[str, type]] = {
     "floe_threshold": int,
     "simulated": bool,
 }
+_ROOT_DIGEST: Final = "attributes_sha256"
+_SCENE_ATTRIBUTES: Final = Fields(
+    {}, {"region": Nullable(Text()), "truth_sha256": Nullable(SHA256)}
+)
+_GROUP: Final = Fields(
+    {"attributes": Fields({})},
+    {"consolidated_metadata": Nullable(Fields({}, {"metadata": Fields({})}))},
+)
+_SIZE: Final = Whole(1, MOST_PIXELS)
+_CHARTS: Final = Fields(
+    {"shape": Items(_SIZE, length=3)},
+    {"attributes": Fields({}, {"channels": Items(Text(), length=len(CHART_NAMES))})},
+)
 
 
 @dataclass(frozen=True)
@@ -78,17 +109,19 @@ class StoreTruth:
             StoreError: the charts are damaged.
         """
         folder = self._folder(scene_id)
-        metadata = _read_json(folder / CHARTS_ARRAY.name / ZARR_METADATA)
+        metadata = _read_charts_metadata(folder)
+        what = f"{folder}: the charts"
         try:
-            if metadata is not None:
-                # The layout that `prepare` writes is decoded directly, several times as fast.
-                values = read_shard(folder / CHARTS_ARRAY.name, metadata)
-                names = metadata.get("attributes", {}).get("channels")
-                if values is not None and names is not None:
-                    return {name: values[names.index(name)] for name in CHART_NAMES}
-            return _read_with_xarray(folder)
-        except (ValueError, KeyError, OSError, RuntimeError) as error:  # codecs raise the last
-            raise StoreError(f"{folder}: cannot read the charts: {error}") from error
+            with decoding(StoreError, what):
+                if metadata is not None:
+                    # The layout that `prepare` writes is decoded directly, several times as fast.
+                    values = read_shard(folder / CHARTS_ARRAY.name, metadata)
+                    names = metadata.get("attributes", {}).get("channels")
+                    if values is not None and names is not None:
+                        return {name: values[names.index(name)] for name in CHART_NAMES}
+                return _read_with_xarray(folder)
+        except FileNotFoundError as error:
+            raise StoreError(f"{what} cannot be read: {error.filename} is missing") from error
 
     @cached_property
     def _attributes(self) -> dict[str, Any]:
@@ -109,6 +142,12 @@ class StoreTruth:
                     f"{self.path}: attribute {name} is {attributes.get(name)!r}; expected "
                     f"{expected.__name__}; prepare the store again"
                 )
+        recorded = attributes.pop(_ROOT_DIGEST, None)
+        if recorded is not None and recorded != digest_json(attributes):
+            raise StoreError(
+                f"{self.path}: {ZARR_METADATA} does not match its own digest: it was damaged or "
+                "edited"
+            )
         return attributes
 
     def _read_split(self, split: str | Path) -> Split:
@@ -125,19 +164,37 @@ class StoreTruth:
         attributes = _read_group_attributes(folder)
         if attributes is None:
             raise SplitError(f"{self.path}: scene {scene_id} of the split is not in the store")
-        metadata = _read_json(folder / CHARTS_ARRAY.name / ZARR_METADATA)
+        require_document(attributes, _SCENE_ATTRIBUTES, StoreError, f"{folder / ZARR_METADATA}")
+        metadata = _read_charts_metadata(folder)
         if metadata is None:
             raise SplitError(f"{self.path}: scene {scene_id} has no charts to score against")
-        try:
-            lines, samples = metadata["shape"][-2:]
-        except (KeyError, TypeError, ValueError):
-            raise StoreError(
-                f"{folder / CHARTS_ARRAY.name / ZARR_METADATA}: damaged: shape is "
-                f"{metadata.get('shape')!r}; expected chart, lines, samples"
-            ) from None
+        lines, samples = metadata["shape"][-2:]
         return TruthScene(
             scene_id, attributes.get("region"), (lines, samples), attributes.get("truth_sha256")
         )
+
+
+def _read_charts_metadata(folder: Path) -> dict[str, Any] | None:
+    """Metadata of a scene's charts, of a size that a scene may have; None without charts.
+
+    The digest in the scene's own document, where it has one, covers them too.
+    """
+    path = folder / CHARTS_ARRAY.name / ZARR_METADATA
+    metadata = _read_json(path)
+    if metadata is None:
+        return None
+    require_document(metadata, _CHARTS, StoreError, str(path))
+    group = _read_group(folder)
+    if group is not None and DIGEST in group["attributes"]:
+        consolidated = group.get("consolidated_metadata") or {}
+        if consolidated.get("metadata", {}).get(CHARTS_ARRAY.name) != metadata:
+            raise StoreError(f"{path} differs from what the scene's {ZARR_METADATA} says of it")
+    if math.prod(metadata["shape"]) > len(CHART_NAMES) * MOST_PIXELS:
+        raise StoreError(
+            f"{path}: damaged: shape is {metadata['shape']}, more than the {MOST_PIXELS:,} pixels "
+            "that a scene may have"
+        )
+    return metadata
 
 
 def _read_with_xarray(folder: Path) -> Charts:
@@ -165,5 +222,16 @@ def _read_json(path: Path) -> dict[str, Any] | None:
 
 
 def _read_group_attributes(folder: Path) -> dict[str, Any] | None:
-    metadata = _read_json(folder / ZARR_METADATA)
-    return None if metadata is None else dict(metadata.get("attributes", {}))
+    group = _read_group(folder)
+    return None if group is None else dict(group["attributes"])
+
+
+def _read_group(folder: Path) -> dict[str, Any] | None:
+    path = folder / ZARR_METADATA
+    metadata = _read_json(path)
+    if metadata is None:
+        return None
+    require_document(metadata, _GROUP, StoreError, str(path))
+    if not has_its_digest(metadata):
+        raise StoreError(f"{path} does not match its own digest: it was damaged or edited")
+    return metadata

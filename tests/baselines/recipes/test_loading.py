@@ -170,6 +170,20 @@ def test_unknown_recipes_name_the_nearest() -> None:
         load_recipe("asp")
 
 
+def test_a_chain_of_recipes_that_goes_on_and_on_is_refused(tmp_path: Path) -> None:
+    for k in range(3000):
+        (tmp_path / f"{k}.toml").write_text(f'extends = "{k + 1}.toml"\n')
+    with pytest.raises(BaselineError, match="extends itself, or more than 20"):
+        load_recipe(str(tmp_path / "0.toml"))
+
+
+def test_recipes_that_extend_each_other_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.toml").write_text('extends = "b.toml"\n')
+    (tmp_path / "b.toml").write_text('extends = "a.toml"\n')
+    with pytest.raises(BaselineError, match="extends itself"):
+        load_recipe(str(tmp_path / "a.toml"))
+
+
 def test_a_recipe_of_ones_own_extends_published_and_own_ones(tmp_path: Path) -> None:
     (tmp_path / "a.toml").write_text('extends = "aspp"\nlr = 1e-3\npatches_per_epoch = 64\n')
     (tmp_path / "b.toml").write_text('extends = "a.toml"\nrates = [3, 6]\n')

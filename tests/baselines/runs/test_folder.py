@@ -3,17 +3,23 @@ from __future__ import annotations
 import errno
 import json
 import math
+import re
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from autoice_bench.baselines.recipes.loading import load_recipe
 from autoice_bench.baselines.runs import folder as run_folder
 from autoice_bench.baselines.runs.environment import describe_environment, read_git_revision
 from autoice_bench.baselines.runs.folder import RunFolder, find_runs
+from autoice_bench.baselines.runs.listing import list_runs
 from autoice_bench.baselines.runs.naming import name_experiment
 from autoice_bench.datasets.store.root import Store, StoreOptions
 from autoice_bench.errors import BaselineError
@@ -79,13 +85,120 @@ def test_a_create_that_was_killed_is_repeated(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(None, "has no run.json"), ("{", "cannot be read"), ("[]", "no run's"), ("{}", "no run's")],
+    [
+        (None, "has no run.json"),
+        ("{", "cannot be read"),
+        ("[]", "is damaged: is a list"),
+        ("{}", "is damaged: format is missing"),
+    ],
 )
 def test_what_is_no_run_is_refused(tmp_path: Path, content: str | None, message: str) -> None:
     if content is not None:
         (tmp_path / "run.json").write_text(content)
     with pytest.raises(BaselineError, match=message):
         RunFolder.open(tmp_path)
+
+
+def rewrite(path: Path, edit: Callable[[dict[str, Any]], object]) -> None:
+    """Change a JSON file; without its checksum, as somebody who edits it."""
+    document = json.loads(path.read_text())
+    del document["checksum"]
+    edit(document)
+    path.write_text(json.dumps(document))
+
+
+@pytest.mark.parametrize("name", ["run.json", "config.json", "environment.json"])
+def test_a_changed_digit_is_found(tmp_path: Path, name: str) -> None:
+    run = create(tmp_path / "r")
+    run.write_environment({"cores": 8, "gpus": []})
+    path = run.path / name
+    digit = {
+        "run.json": '"seed": 0',
+        "config.json": '"lr": 0.002',
+        "environment.json": '"cores": 8',
+    }
+    before = path.read_text()
+    path.write_text(before.replace(digit[name], digit[name][:-1] + "1"))
+    assert path.read_text() != before
+    with pytest.raises(BaselineError, match=f"{name} does not match its checksum"):
+        _ = run.read(), run.recipe, run.read_environment()
+    rewrite(path, lambda document: None)
+    _ = run.read(), run.recipe, run.read_environment()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("state", "done", "state is 'done'; expected 'new' or 'running'"),
+        ("state", [], "state is a list of 0"),
+        ("seed", None, "seed is null; expected a whole number"),
+        ("scores", [1], "scores is a list of 1; expected an object"),
+        (
+            "scores",
+            {"official": {"combined": "x"}},
+            "scores.official.combined is 'x'; expected a n",
+        ),
+        ("train_scenes", "ab", "train_scenes is 'ab'; expected a list"),
+        ("training_seconds", "long", "training_seconds is 'long'; expected a number"),
+        ("tested", "../../evil", "tested is '../../evil'; expected 'last' or 'best-loss' or"),
+        ("recipe", {}, "recipe is an object; expected a text"),
+        ("error", 3, "error is 3; expected a text or null"),
+    ],
+)
+def test_wrong_types_in_a_record_are_one_line(
+    tmp_path: Path, name: str, value: object, message: str
+) -> None:
+    run = create(tmp_path / "r")
+    rewrite(run.path / "run.json", lambda document: document.update({name: value}))
+    for read in (run.read, run.read_state, lambda: list_runs(tmp_path)):
+        with pytest.raises(BaselineError, match=re.escape(f"run.json is damaged: {message}")):
+            read()
+
+
+def test_every_flipped_bit_of_the_metrics_is_found_or_changes_nothing(tmp_path: Path) -> None:
+    run = create(tmp_path / "r")
+    for epoch in (1, 2, 3):
+        run.append_metrics({"epoch": epoch, "val_combined": 50.0 + epoch, "none": None})
+    expected = run.read_metrics()
+    path = run.path / "metrics.parquet"
+    content = path.read_bytes()
+    for at in range(len(content)):
+        damaged = bytearray(content)
+        damaged[at] ^= 1 << at % 8
+        path.write_bytes(damaged)
+        with suppress(BaselineError):
+            pd.testing.assert_frame_equal(run.read_metrics(), expected)
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        pa.table({"epoch": ["x"]}),
+        pa.table({"lr": [0.1]}),
+        pa.table({"epoch": [1], "lr": [[1.0]]}),
+        pa.table({"epoch": [1.5]}),
+    ],
+)
+def test_metrics_that_are_none_are_one_line(tmp_path: Path, table: pa.Table) -> None:
+    run = create(tmp_path / "r")
+    pq.write_table(table, run.path / "metrics.parquet")
+    with pytest.raises(BaselineError, match=r"metrics\.parquet cannot be read: "):
+        run.read_metrics()
+
+
+def test_networks_are_compared_with_the_record(tmp_path: Path) -> None:
+    run = create(tmp_path / "r")
+    path = run.checkpoints / "last.pt"
+    path.write_bytes(b"weights")
+    assert run.require_recorded(path) == path  # nothing recorded yet, as by older versions
+    run.record_files()
+    assert list(run.read()["files"]) == ["checkpoints/last.pt"]
+    assert run.require_recorded(path) == path
+    path.write_bytes(b"weightz")
+    with pytest.raises(BaselineError, match=r"last\.pt: does not match its SHA-256 in run\.json"):
+        run.require_recorded(path)
+    run.forget_files()
+    assert run.require_recorded(path) == path
 
 
 def test_a_run_of_another_format_is_refused(tmp_path: Path) -> None:
@@ -108,8 +221,8 @@ def test_metrics_of_epochs_after_a_resume_are_replaced(tmp_path: Path) -> None:
 
 def test_numbers_that_are_not_finite_become_null(tmp_path: Path) -> None:
     run = create(tmp_path / "r")
-    run.update(scores={"SIC": math.nan, "SOD": 1.5}, losses=(math.inf, 1))
-    assert run.read()["scores"] == {"SIC": None, "SOD": 1.5}
+    run.update(scores={"official": {"SIC": math.nan, "SOD": 1.5}}, losses=(math.inf, 1))
+    assert run.read()["scores"] == {"official": {"SIC": None, "SOD": 1.5}}
     assert run.read()["losses"] == [None, 1]
 
 

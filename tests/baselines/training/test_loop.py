@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -316,6 +317,40 @@ def test_metrics_lost_between_checkpoint_and_table_come_back(
     (tmp_path / "metrics.parquet").unlink()
     run_training(tmp_path, UNET, store)
     assert list(RunFolder(tmp_path).read_metrics()["epoch"]) == [2, 3]
+
+
+def test_metrics_lost_after_the_last_epoch_come_back(
+    store: Store, tmp_path: Path, uninterrupted: Callable[..., Path]
+) -> None:
+    """As after a kill between the last checkpoint and its row: nothing is left to train."""
+    folder = Path(shutil.copytree(uninterrupted(UNET), tmp_path / "run"))
+    run = RunFolder(folder)
+    complete = run.read_metrics()
+    assert complete["epoch"].tolist() == [1, 2, 3]
+    run.forget_files()
+    (folder / "metrics.parquet").unlink()
+    for row in complete.to_dict("records")[:2]:
+        run.append_metrics({str(name): value for name, value in row.items()})
+    run.update(state="running", outcome="interrupted", epochs=2)
+    (folder / EXPORTED_NETWORK).unlink()
+
+    assert run_training(folder, UNET, store).outcome == "finished"
+    assert run.read_metrics().equals(complete)
+    assert run.read()["epochs"] == 3
+    assert (folder / EXPORTED_NETWORK).is_file()
+
+
+def test_a_finished_run_knows_its_networks(
+    store: Store, tmp_path: Path, uninterrupted: Callable[..., Path]
+) -> None:
+    folder = Path(shutil.copytree(uninterrupted(UNET), tmp_path / "run"))
+    run = RunFolder(folder)
+    names = [f"checkpoints/{name}.pt" for name in CHECKPOINT_NAMES]
+    assert sorted(run.read()["files"]) == sorted([*names, EXPORTED_NETWORK])
+    # Sound, but of another epoch: only the record can tell.
+    shutil.copy(folder / "checkpoints/best-loss.pt", folder / "checkpoints/last.pt")
+    with pytest.raises(BaselineError, match=r"last\.pt: does not match its SHA-256 in run\.json"):
+        run_training(folder, UNET, store)
 
 
 def test_finished_run_is_left_as_it_is(store: Store, uninterrupted: Callable[..., Path]) -> None:

@@ -22,6 +22,7 @@ from autoice_bench.datasets.batches.torch_datasets import (
 from autoice_bench.datasets.patches.geometry import Window, cell_indices, count_cells
 from autoice_bench.datasets.store.root import create_store, open_store
 from autoice_bench.errors import PatchError, StoreError
+from autoice_bench.formats.scene_document import add_digest
 from autoice_bench.formats.shard_writer import ArraySpec, Codec, write_array
 from tests.datasets.store_tools import copy_store
 
@@ -162,7 +163,7 @@ def test_zones_of_both_dtypes_in_one_batch(prepared_store: Path, tmp_path: Path)
     document["consolidated_metadata"]["metadata"]["distance_map"] = write_array(
         path, zones, spec
     ).metadata
-    (path / "zarr.json").write_text(json.dumps(document))
+    (path / "zarr.json").write_text(json.dumps(add_digest(document)))
     dataset = PatchDataset(
         store, scene_ids=scene_ids, patch_size=320, min_valid_pixels=1, patches_per_scene=1,
         arrays={"distance_map"},
@@ -208,7 +209,7 @@ def test_a_scene_without_labels_cannot_train(prepared_store: Path, tmp_path: Pat
     for name in ("charts", "valid_counts"):
         del document["consolidated_metadata"]["metadata"][name]
         shutil.rmtree(path.parent / name)
-    path.write_text(json.dumps(document))
+    path.write_text(json.dumps(add_digest(document)))
     with pytest.raises(PatchError, match=f"scene {scene_id}: has no labels"):
         open_patches(store, scene_ids=[scene_id])
     scene = SceneDataset(store, [scene_id])[0]

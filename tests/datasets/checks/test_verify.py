@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from dataclasses import replace
@@ -16,6 +17,8 @@ from autoice_bench.cli import main
 from autoice_bench.datasets.checks.verify import VerifyReport, check_scene, verify_store
 from autoice_bench.datasets.store.root import StoreState, open_store, write_root
 from autoice_bench.errors import StoreError
+from autoice_bench.formats.scene_document import add_digest
+from autoice_bench.formats.shard_writer import dump_json
 from tests.datasets.store_tools import copy_source, scene_files
 
 
@@ -162,8 +165,53 @@ def test_flipped_bit_that_renames_an_attribute(store: Path, key: str) -> None:
     renamed = key[:-1] + chr(ord(key[-1]) ^ 1)
     path.write_bytes(path.read_bytes().replace(f'"{key}"'.encode(), f'"{renamed}"'.encode(), 1))
     (problem,) = check_scene(opened, scene_id, None).problems
-    assert problem == f"scene {scene_id}: zarr.json is damaged (KeyError: '{key}')"
+    found = {"truth_sha256": "it does not match its own digest: it was damaged or edited"}
+    assert f"zarr.json is damaged: {found.get(key, f'attributes.{key} is missing')}; " in problem
     assert problem in verify_store(store).problems
+
+
+def test_wrong_types_are_listed_scene_by_scene(store: Path) -> None:
+    opened = open_store(store)
+    wrong = {"class_counts": 3, "files": [], "sar_lines": None, "overviews": {"x": 1}}
+    edits = dict(zip(opened.scene_ids(), wrong.items(), strict=False))
+    for scene_id, (name, value) in edits.items():
+        path = opened.scene_path(scene_id) / "zarr.json"
+        document = json.loads(path.read_bytes())
+        document["attributes"][name] = value
+        path.write_bytes(dump_json(add_digest(document)))
+    last = opened.scene_ids()[-1]
+    flip_byte(opened.scene_path(last) / "charts" / "c" / "0" / "0" / "0", 0.5)
+    report = verify_store(store)
+    assert report.n_scenes == 6
+    for scene_id, (name, _) in edits.items():
+        assert any(
+            problem.startswith(f"scene {scene_id}: ") and f"attributes.{name}" in problem
+            for problem in report.problems
+        )
+    assert any(problem.startswith(f"scene {last}: charts/c/0/0/0") for problem in report.problems)
+    result = CliRunner().invoke(main, ["verify", str(store)])
+    assert result.exit_code == 1
+    assert "5 problems" in result.output
+
+
+def test_an_array_described_in_two_ways(store: Path) -> None:
+    """Its digests are right, as a stranger may write them."""
+    opened = open_store(store)
+    scene_id = opened.scene_ids()[0]
+    folder = opened.scene_path(scene_id)
+    own = json.loads((folder / "sar" / "zarr.json").read_bytes())
+    own["shape"] = [3, 10**9, 10**9]
+    content = dump_json(own)
+    (folder / "sar" / "zarr.json").write_bytes(content)
+    document = json.loads((folder / "zarr.json").read_bytes())
+    document["attributes"]["files"]["sar/zarr.json"] = {
+        "bytes": len(content),
+        "sha256": hashlib.sha256(content).hexdigest(),
+    }
+    (folder / "zarr.json").write_bytes(dump_json(add_digest(document)))
+    assert check_scene(opened, scene_id, None).problems == (
+        f"scene {scene_id}: array sar: its zarr.json differs from the scene's",
+    )
 
 
 def test_folder_in_place_of_a_shard(store: Path) -> None:

@@ -300,6 +300,9 @@ def test_array_of_another_codec(
         folder / "zarr.json",
         lambda document: document["consolidated_metadata"]["metadata"].update(sar=metadata),
     )
+    edit_metadata(
+        folder / "zarr.json", lambda document: document["attributes"].pop("document_sha256")
+    )
     scene = open_scene_reader(copied_store, scene_id)
     assert isinstance(scene.array("sar"), ZarrReader)
     window = read_window(copied_store, scene_id, 100, 200, 300, 60)

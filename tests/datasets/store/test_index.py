@@ -189,7 +189,7 @@ def test_damaged_scene_is_named(store: Store, edit: object) -> None:
     before = path.read_text()
     path.write_text(edit(before))
     assert path.read_text() != before
-    with pytest.raises(StoreError, match=rf"scenes/{scene_id}/zarr\.json is damaged; remove the f"):
+    with pytest.raises(StoreError, match=rf"{scene_id}/zarr\.json is damaged: .*; remove the sc"):
         build_index(store, {})
 
 

@@ -33,6 +33,7 @@ from autoice_bench.datasets.store.root import (
     open_store,
 )
 from autoice_bench.errors import StoreError
+from autoice_bench.formats.scene_document import add_digest
 from autoice_bench.formats.shard_writer import dump_json
 from autoice_bench.text.store import format_store_report
 from tests.datasets.store_tools import copy_source, digest_scenes, scene_files
@@ -266,7 +267,7 @@ def seal(scene: Path) -> None:
         if (scene / name).exists()
         for content in [(scene / name).read_bytes()]
     }
-    (scene / "zarr.json").write_bytes(dump_json(document))
+    (scene / "zarr.json").write_bytes(dump_json(add_digest(document)))
 
 
 @pytest.mark.parametrize("name", DOWNSCALED_ARRAYS)

@@ -30,6 +30,7 @@ from autoice_bench.errors import StoreError
 from autoice_bench.formats.label_rule import LabelRule
 from autoice_bench.formats.netcdf import open_netcdf
 from autoice_bench.formats.rtt_folder import find_scenes
+from autoice_bench.formats.scene_document import add_digest
 from autoice_bench.formats.variables import STANDARDISED_VARIABLES, VARIABLES
 from autoice_bench.formats.whole_files import write_whole
 
@@ -350,7 +351,7 @@ def test_open_scene_without_charts(prepared_store: Path, tmp_path: Path) -> None
     for name in ("charts", "chart", "valid_counts"):
         shutil.rmtree(folder / name)
         del document["consolidated_metadata"]["metadata"][name]
-    (folder / "zarr.json").write_text(json.dumps(document))
+    (folder / "zarr.json").write_text(json.dumps(add_digest(document)))
     scene = open_scene(store, scene_id)
     assert set(scene.data_vars) == set(VARIABLES)
 

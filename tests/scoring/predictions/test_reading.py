@@ -108,6 +108,21 @@ def test_lost_parts_of_converted_zarr_do_not_read_as_open_water(
     assert set(converted.read_shapes(SCENES[0])) == {"SOD", "FLOE"}
 
 
+def test_a_flipped_bit_of_converted_zarr_is_found(predictions: Path, tmp_path: Path) -> None:
+    convert(open_predictions(predictions), tmp_path / "p.zarr", format_name="zarr")
+    converted = open_predictions(tmp_path / "p.zarr")
+    for chunk in (tmp_path / "p.zarr" / SCENES[0] / "SIC" / "c").rglob("*"):
+        if not chunk.is_file():
+            continue
+        content = chunk.read_bytes()
+        for at in range(0, len(content), 3):
+            damaged = bytearray(content)
+            damaged[at] ^= 1 << at % 8
+            chunk.write_bytes(damaged)
+            with pytest.raises(PredictionError):
+                converted.read(SCENES[0], "SIC")
+
+
 @pytest.mark.parametrize("zarr_format", [2, 3])
 def test_zarr_groups(tmp_path: Path, zarr_format: Literal[2, 3]) -> None:
     found = open_predictions(zarr_groups(tmp_path / "team.zarr", zarr_format))

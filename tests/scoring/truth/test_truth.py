@@ -204,13 +204,35 @@ def test_damaged_shape_of_charts_is_told(store: Path, tmp_path: Path) -> None:
     path = copy / "scenes" / SCENES[0] / "charts" / "zarr.json"
     for shape in (None, [3], "x"):
         path.write_text(json.dumps(json.loads(path.read_text()) | {"shape": shape}))
-        with pytest.raises(StoreError, match=r"charts/zarr\.json: damaged: shape is "):
+        with pytest.raises(StoreError, match=r"charts/zarr\.json is damaged: shape is "):
             StoreTruth(copy).select("official", "test")
 
 
 def test_unknown_subset_is_refused(store: Path) -> None:
     with pytest.raises(SplitError, match="subset 'dev'; expected one of train, val, test"):
         StoreTruth(store).select("official", "dev")
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new"),
+    [
+        ("zarr.json", '"sod_threshold": 65', '"sod_threshold": 66'),
+        ("scene/zarr.json", '"region": "', '"region": "X'),
+        ("scene/charts/zarr.json", '"SIC",', '"SJC",'),
+    ],
+)
+def test_a_changed_character_of_a_prepared_store_is_told(
+    prepared_store: Path, tmp_path: Path, file: str, old: str, new: str
+) -> None:
+    copy = Path(shutil.copytree(prepared_store, tmp_path / "copy.zarr"))
+    scene_id = StoreTruth(copy).select("official", "test")[0].scene_id
+    path = copy / file.replace("scene", f"scenes/{scene_id}")
+    text = path.read_text()
+    path.write_text(text.replace(old, new, 1))
+    assert path.read_text() != text
+    truth = StoreTruth(copy)
+    with pytest.raises(StoreError, match=r"does not match its own digest|differs from what"):
+        _ = truth.rule, truth.select("official", "test")
 
 
 def test_damaged_charts_are_told(store: Path, tmp_path: Path) -> None:
@@ -220,7 +242,7 @@ def test_damaged_charts_are_told(store: Path, tmp_path: Path) -> None:
     while chunk.is_dir():
         chunk = next(chunk.iterdir())
     chunk.write_bytes(b"garbage")
-    with pytest.raises(StoreError, match="cannot read the charts"):
+    with pytest.raises(StoreError, match="the charts cannot be read"):
         StoreTruth(copy).read(SCENES[0])
 
 
