@@ -11,19 +11,22 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, Protocol
 
 from autoice_bench.errors import AutoIceError
+from autoice_bench.formats.names import NAME_RULE, is_safe_name
 from autoice_bench.scene_id import is_scene_id
-from autoice_bench.wording import make_visible
+from autoice_bench.wording import is_printable, make_visible
 
 CHECKSUM: Final = "checksum"
 """The field that holds the digest of the others."""
 
 _LONGEST_SHOWN: Final = 40
+_LONGEST_KEY: Final = 100
+_BREAKS: Final = dict.fromkeys(map(ord, "\t\n\r"))
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 """JSON can hold one alone; no file, table or terminal takes it."""
 _MOST: Final = 2**63 - 1
@@ -53,7 +56,7 @@ class _Leaf:
         raise NotImplementedError
 
     def find_fault(self, value: object) -> tuple[str, str] | None:
-        return None if self.holds(value) else ("", f"is {_show(value)}; expected {self.expected}")
+        return None if self.holds(value) else ("", f"is {show(value)}; expected {self.expected}")
 
 
 @dataclass(frozen=True)
@@ -87,12 +90,21 @@ class Seed(_Leaf):
 
 @dataclass(frozen=True)
 class Number(_Leaf):
-    """A finite number, whole or not."""
+    """A finite number, whole or not, in a range; both ends included."""
 
-    expected: str = "a number"
+    least: float = -math.inf
+    most: float = math.inf
+
+    @property
+    def expected(self) -> str:  # type: ignore[override]
+        if (self.least, self.most) == (-math.inf, math.inf):
+            return "a number"
+        return f"a number from {self.least:,} to {self.most:,}"
 
     def holds(self, value: object) -> bool:
-        return (type(value) is float and math.isfinite(value)) or Whole().holds(value)
+        if type(value) is not float and not Whole().holds(value):
+            return False
+        return math.isfinite(value) and self.least <= value <= self.most  # type: ignore[arg-type,operator]
 
 
 @dataclass(frozen=True)
@@ -116,6 +128,34 @@ class Text(_Leaf):
         if not isinstance(value, str) or _SURROGATE.search(value) is not None:
             return False
         return not self.pattern or re.fullmatch(self.pattern, value) is not None
+
+
+@dataclass(frozen=True)
+class Line(_Leaf):
+    """A text that may be shown as it is; with ``breaks``, lines may end and tabs stand in it."""
+
+    longest: int | None = None
+    breaks: bool = False
+
+    @property
+    def expected(self) -> str:  # type: ignore[override]
+        words = "a text without control characters"
+        return words if self.longest is None else f"{words}, of at most {self.longest:,}"
+
+    def holds(self, value: object) -> bool:
+        if not isinstance(value, str) or len(value) > (self.longest or len(value)):
+            return False
+        return is_printable(value.translate(_BREAKS) if self.breaks else value)
+
+
+@dataclass(frozen=True)
+class Name(_Leaf):
+    """A name that may become part of a path."""
+
+    expected: str = NAME_RULE
+
+    def holds(self, value: object) -> bool:
+        return isinstance(value, str) and is_safe_name(value)
 
 
 @dataclass(frozen=True)
@@ -168,24 +208,47 @@ class Nullable:
     def find_fault(self, value: object) -> tuple[str, str] | None:
         fault = None if value is None else self.kind.find_fault(value)
         if fault is not None and not fault[0]:
-            return "", f"is {_show(value)}; expected {self.expected}"
+            return "", f"is {show(value)}; expected {self.expected}"
         return fault
 
 
 @dataclass(frozen=True)
+class Anything:
+    """Whatever JSON holds, its texts such that they may be shown: fields of later versions."""
+
+    expected: str = "anything that may be shown"
+
+    def find_fault(self, value: object) -> tuple[str, str] | None:
+        if isinstance(value, str):
+            return Line(breaks=True).find_fault(value)
+        if isinstance(value, Mapping):
+            return Entries(self, keys=Line(_LONGEST_KEY)).find_fault(value)
+        return Items(self).find_fault(value) if isinstance(value, list) else None
+
+
+@dataclass(frozen=True)
 class Items:
-    """A list of values of a kind; with ``length``, of so many."""
+    """A list of values of a kind; with ``length``, of so many, else of ``fewest`` to ``most``."""
 
     kind: Kind
     length: int | None = None
+    fewest: int = 0
+    most: int | None = None
 
     @property
     def expected(self) -> str:
-        return "a list" if self.length is None else f"a list of {self.length}"
+        if self.length is not None:
+            return f"a list of {self.length}"
+        return "a list" if self.most is None else f"a list of {self.fewest} to {self.most:,}"
+
+    def _has_its_length(self, n: int) -> bool:
+        if self.length is not None:
+            return n == self.length
+        return self.fewest <= n and (self.most is None or n <= self.most)
 
     def find_fault(self, value: object) -> tuple[str, str] | None:
-        if not isinstance(value, list) or self.length not in (None, len(value)):
-            return "", f"is {_show(value)}; expected {self.expected}"
+        if not isinstance(value, list) or not self._has_its_length(len(value)):
+            return "", f"is {show(value)}; expected {self.expected}"
         for index, item in enumerate(value):
             if (fault := self.kind.find_fault(item)) is not None:
                 return f"[{index}]{fault[0]}", fault[1]
@@ -197,15 +260,15 @@ class Entries:
     """An object with any keys and values of one kind."""
 
     kind: Kind
-    keys: Text = field(default_factory=Text)
+    keys: Text | Line = field(default_factory=Text)
     expected: str = "an object"
 
     def find_fault(self, value: object) -> tuple[str, str] | None:
         if not isinstance(value, Mapping):
-            return "", f"is {_show(value)}; expected {self.expected}"
+            return "", f"is {show(value)}; expected {self.expected}"
         for key, item in value.items():
             if not self.keys.holds(key):
-                return "", f"has the key {_show(key)}; expected {self.keys.expected}"
+                return "", f"has the key {show(key)}; expected {self.keys.expected}"
             if (fault := self.kind.find_fault(item)) is not None:
                 return f".{key}{fault[0]}", fault[1]
         return None
@@ -218,15 +281,17 @@ class Fields:
     Attributes:
         required: kind of each key that must be there.
         optional: kind of each that may be.
+        others: kind of the values of all other keys; None if there may be none of them.
     """
 
     required: Mapping[str, Kind]
     optional: Mapping[str, Kind] = field(default_factory=dict)
+    others: Entries | None = field(default_factory=lambda: _UNREAD)
     expected: str = "an object"
 
     def find_fault(self, value: object) -> tuple[str, str] | None:
         if not isinstance(value, Mapping):
-            return "", f"is {_show(value)}; expected {self.expected}"
+            return "", f"is {show(value)}; expected {self.expected}"
         for key in self.required:
             if key not in value:
                 return f".{key}", "is missing"
@@ -234,8 +299,20 @@ class Fields:
             fault = kind.find_fault(value[key]) if key in value else None
             if fault is not None:
                 return f".{key}{fault[0]}", fault[1]
+        return self._find_fault_of_others(value)
+
+    def _find_fault_of_others(self, value: Mapping[object, object]) -> tuple[str, str] | None:
+        known = self.required.keys() | self.optional.keys()
+        others = {key: item for key, item in value.items() if key not in known}
+        if self.others is not None:
+            return None if self.others is _UNREAD else self.others.find_fault(others)
+        if others:
+            return "", f"unknown field {show(min(others, key=str))}; expected {_listed(known)}"
         return None
 
+
+_UNREAD: Final = Entries(Text())
+"""Of fields that nobody reads: they may hold what they like."""
 
 SHA256: Final = Text("[0-9a-f]{64}", "64 hexadecimal digits")
 COUNT: Final = Whole(0)
@@ -288,7 +365,12 @@ def take_checksum(document: object) -> bool:
     return recorded == digest_json(document)
 
 
-def _show(value: object) -> str:
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names))
+
+
+def show(value: object) -> str:
+    """A value for a message: short, on one line, as JSON calls it."""
     if isinstance(value, Mapping):
         return "an object"
     if isinstance(value, list):

@@ -23,6 +23,18 @@ _RESERVED = {
 }
 
 
+NAME_RULE: Final = (
+    f"1-{LONGEST_NAME} letters, digits and . _ + -, beginning with a letter or digit, not ending "
+    "with a dot and no device name of Windows"
+)
+
+
+def is_safe_name(name: str) -> bool:
+    """Whether a name can be that of a file or folder everywhere; ``NAME_RULE`` in words."""
+    reserved = name.split(".", maxsplit=1)[0].upper() in _RESERVED
+    return _SAFE_NAME.fullmatch(name) is not None and not name.endswith(".") and not reserved
+
+
 def require_safe_name(
     name: str, error: type[AutoIceError], *, what: str = "name", advice: str = ""
 ) -> str:
@@ -39,11 +51,6 @@ def require_safe_name(
             ``._+-``, starts with one of these marks, ends with a dot, is longer than 100, or names
             a device.
     """
-    reserved = name.split(".", maxsplit=1)[0].upper() in _RESERVED
-    if _SAFE_NAME.fullmatch(name) is None or name.endswith(".") or reserved:
-        raise error(
-            f"{what} {name!r}; expected 1-{LONGEST_NAME} letters, digits and . _ + -, beginning "
-            "with a letter or digit, not ending with a dot and no device name of Windows"
-            + (f" ({advice})" if advice else "")
-        )
+    if not is_safe_name(name):
+        raise error(f"{what} {name!r}; expected {NAME_RULE}" + (f" ({advice})" if advice else ""))
     return name

@@ -6,27 +6,31 @@ their texts must be printable, and nothing else is asked of them.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from typing import Any, Final
 
 from autoice_bench.charts import CHART_NAMES
 from autoice_bench.errors import LeaderboardError
-from autoice_bench.formats.json_schema import (
-    Check,
-    Optional,
-    anything,
-    flag,
-    number,
-    record,
-    sequence,
-    show,
-    text,
-    whole,
+from autoice_bench.formats.document_schema import (
+    CHECKSUM,
+    SHA256,
+    Anything,
+    Entries,
+    Fields,
+    Flag,
+    Items,
+    Kind,
+    Line,
+    Name,
+    Nullable,
+    Number,
+    SceneId,
+    Seed,
+    Text,
+    Whole,
+    digest_json,
+    find_fault,
 )
-from autoice_bench.formats.names import require_safe_name
-from autoice_bench.scene_id import is_scene_id
 from autoice_bench.scoring.leaderboard.submission_tables import HISTOGRAMS_FILE, SCORES_FILE
 
 SCHEMA_VERSION: Final = 1
@@ -42,73 +46,64 @@ _MOST_RESAMPLES: Final = 10_000
 _LONGEST_LINE: Final = 1_000
 _LONGEST_TEXT: Final = 10_000
 
-_sha256: Final = text(64, pattern="[0-9a-f]{64}", words="a SHA-256: 64 hexadecimal digits")
-_line: Final = text(_LONGEST_LINE)
-_lines: Final = text(_LONGEST_TEXT, breaks=True)
-_pixels: Final = whole(0, MOST_SCENES * LARGEST_SIDE**2)
+_LINE: Final = Line(_LONGEST_LINE)
+_LINES: Final = Nullable(Line(_LONGEST_TEXT, breaks=True))
+_PIXELS: Final = Whole(0, MOST_SCENES * LARGEST_SIDE**2)
+_LATER: Final = Entries(Anything(), keys=Line(100))
+"""Fields of later versions."""
 
-
-def _name(value: Any, where: str) -> None:
-    """Becomes part of a path, and is printed."""
-    if not isinstance(value, str):
-        raise ValueError(f"{where} is {show(value)}; expected a string")
-    require_safe_name(value, LeaderboardError, what=where)
-
-
-def _scene_id(value: Any, where: str) -> None:
-    if not isinstance(value, str) or not is_scene_id(value):
-        raise ValueError(f"{where}: {show(value)} is no scene id")
-
-
-DESCRIPTION: Final[Mapping[str, Check]] = {
-    "authors": Optional(_lines),
-    "description": Optional(_lines),
-    "paper": Optional(_lines),
-    "code_revision": Optional(_lines),
-    "recipe": Optional(_lines),
-    "seed": Optional(whole(-(2**63), 2**64 - 1)),
-    "store_fingerprint": Optional(_lines),
-    "trained_on_test": Optional(_lines),
-    "hardware": Optional(_lines),
-    "training_hours": Optional(number(0, 10_000_000)),
+DESCRIPTION: Final[Mapping[str, Kind]] = {
+    "authors": _LINES,
+    "description": _LINES,
+    "paper": _LINES,
+    "code_revision": _LINES,
+    "recipe": _LINES,
+    "seed": Nullable(Seed()),
+    "store_fingerprint": _LINES,
+    "trained_on_test": _LINES,
+    "hardware": _LINES,
+    "training_hours": Nullable(Number(0, 10_000_000)),
 }
 """What only the submitter knows; every field may be left out."""
 
-_SCENE: Final = record(
+_DESCRIPTION: Final = Fields({}, DESCRIPTION, others=None)
+_SCENE: Final = Fields(
     {
-        "scene_id": _scene_id,
-        "region": Optional(_line),
-        "shape": sequence(whole(1, LARGEST_SIDE), 2, 2),
-        "truth_sha256": _sha256,
+        "scene_id": SceneId(),
+        "shape": Items(Whole(1, LARGEST_SIDE), length=2),
+        "truth_sha256": SHA256,
     },
-    others=anything,
+    {"region": Nullable(_LINE)},
+    others=_LATER,
 )
-_SUBMISSION: Final = record(
+_PERCENT: Final = Whole(1, 100)
+_SUBMISSION: Final = Fields(
     {
-        "format": whole(SCHEMA_VERSION, SCHEMA_VERSION),
-        "name": _name,
-        "split": _name,
-        "subset": _name,
-        **DESCRIPTION,
-        "truth_fingerprint": _sha256,
-        "label_rule": record(
-            {"name": _line, "sod_threshold": whole(1, 100), "floe_threshold": whole(1, 100)}
+        "format": Whole(SCHEMA_VERSION, SCHEMA_VERSION),
+        "name": Name(),
+        "split": Name(),
+        "subset": Name(),
+        "truth_fingerprint": SHA256,
+        "label_rule": Fields(
+            {"name": _LINE, "sod_threshold": _PERCENT, "floe_threshold": _PERCENT}, others=None
         ),
-        "simulated": flag,
-        "scorer_version": text(
-            100, pattern=r"\d{1,9}\.\d{1,9}\.\d{1,9}([^\d].*)?", words="a version"
+        "simulated": Flag(),
+        "scorer_version": Text(r"[0-9]{1,9}(\.[0-9]{1,9}){2}([!-/:-~][ -~]{0,60})?", "a version"),
+        "predictions_sha256": SHA256,
+        "verified": Flag(),
+        "rankable": Flag(),
+        "missing": Items(_LINE, most=MOST_SCENES * len(CHART_NAMES)),
+        "mask_class_pixels": Fields(dict.fromkeys(CHART_NAMES, _PIXELS), others=None),
+        "bootstrap": Fields(
+            {"resamples": Whole(1, _MOST_RESAMPLES), "seed": Whole(0)}, others=None
         ),
-        "predictions_sha256": _sha256,
-        "verified": flag,
-        "rankable": flag,
-        "missing": sequence(_line, 0, MOST_SCENES * len(CHART_NAMES)),
-        "mask_class_pixels": record(dict.fromkeys(CHART_NAMES, _pixels)),
-        "bootstrap": record({"resamples": whole(1, _MOST_RESAMPLES), "seed": whole(0, 2**63)}),
-        "scenes": sequence(_SCENE, 1, MOST_SCENES),
-        "files": record({SCORES_FILE: _sha256, HISTOGRAMS_FILE: _sha256}, others=_sha256),
-        "checksum": Optional(_sha256),
+        "scenes": Items(_SCENE, fewest=1, most=MOST_SCENES),
+        "files": Fields(
+            {SCORES_FILE: SHA256, HISTOGRAMS_FILE: SHA256}, others=Entries(SHA256, keys=Line(100))
+        ),
     },
-    others=anything,
+    {**DESCRIPTION, CHECKSUM: Nullable(SHA256)},
+    others=_LATER,
 )
 
 
@@ -117,9 +112,10 @@ def validate_metadata(metadata: Any) -> None:
 
     Raises:
         ValueError: a field is missing, or has another type, length or range than it may have.
-        LeaderboardError: a name is unsafe.
     """
-    _SUBMISSION(metadata, "")
+    fault = find_fault(metadata, _SUBMISSION)
+    if fault is not None:
+        raise ValueError(fault)
     listed: set[str] = set()
     for scene in metadata["scenes"]:
         if scene["scene_id"] in listed:
@@ -129,7 +125,7 @@ def validate_metadata(metadata: Any) -> None:
     if draws > _MOST_DRAWS:
         raise ValueError(f"bootstrap asks for {draws} scenes to be drawn; expected {_MOST_DRAWS}")
     # The first submissions have none.
-    if metadata.get("checksum") not in (None, compute_checksum(metadata)):
+    if metadata.get(CHECKSUM) not in (None, compute_checksum(metadata)):
         raise ValueError(
             "submission.json does not match its checksum: it was damaged or edited; score it "
             "again, or remove the field checksum if the change is yours"
@@ -142,16 +138,11 @@ def validate_description(content: Any, where: str) -> None:
     Raises:
         LeaderboardError: a field is unknown, or has another type, length or range.
     """
-    if not isinstance(content, dict):
-        raise LeaderboardError(f"{where}: holds a {type(content).__name__}; expected an object")
-    try:
-        record(DESCRIPTION)(content, "")
-    except ValueError as error:
-        raise LeaderboardError(f"{where}: {error}") from None
+    fault = find_fault(content, _DESCRIPTION)
+    if fault is not None:
+        raise LeaderboardError(f"{where}: {fault}")
 
 
 def compute_checksum(metadata: Mapping[str, Any]) -> str:
     """SHA-256 over every field but ``checksum`` itself, as hexadecimal."""
-    fields = {name: value for name, value in metadata.items() if name != "checksum"}
-    canonical = json.dumps(fields, separators=(",", ":"), sort_keys=True)
-    return hashlib.sha256(canonical.encode("ascii")).hexdigest()
+    return digest_json({name: value for name, value in metadata.items() if name != CHECKSUM})

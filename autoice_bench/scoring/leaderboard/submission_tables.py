@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from autoice_bench.charts import CHARTS
 from autoice_bench.errors import LeaderboardError
 from autoice_bench.formats.decoding import decoding
-from autoice_bench.formats.json_schema import show
+from autoice_bench.formats.document_schema import show
 from autoice_bench.formats.plain_files import read_bytes, require_file
 from autoice_bench.wording import is_printable
 

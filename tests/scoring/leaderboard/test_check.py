@@ -28,16 +28,21 @@ from tests.scoring.make import SCENES
         ({"scorer_version": "9.9.9"}, "scorer_version is 9.9.9; this is autoice-bench"),
         ({"scorer_version": "0.0.1"}, "scorer_version is 0.0.1; the first was 0.1.0"),
         ({"scorer_version": "new"}, "scorer_version is 'new'; expected a version"),
-        ({"predictions_sha256": ""}, "predictions_sha256 is ''; expected a SHA-256"),
-        ({"training_hours": -1}, "training_hours is -1; expected 0 to"),
-        ({"training_hours": 1e300}, "training_hours is 1e+300; expected 0 to"),
-        ({"authors": "x" * 20_000}, "authors has 20000 characters; expected at most 10000"),
+        (
+            {"scorer_version": "0.1.0\x1b[2J"},
+            "scorer_version is '0.1.0\\x1b[2J'; expected a version",
+        ),
+        ({"truth_fingerprint": "\ud800"}, "truth_fingerprint is '\\ud800'; expected 64 hex"),
+        ({"predictions_sha256": ""}, "predictions_sha256 is ''; expected 64 hexadecimal"),
+        ({"training_hours": -1}, "training_hours is -1; expected a number from 0 to"),
+        ({"training_hours": 1e300}, "training_hours is 1e+300; expected a number from 0 to"),
+        ({"authors": "x" * 20_000}, "characters, of at most 10,000"),
         ({"seed": 1.5}, "seed is 1.5; expected a whole number"),
         (
             {"mask_class_pixels": {"SIC": -1, "SOD": 0, "FLOE": 0}},
-            "mask_class_pixels.SIC is -1; expected 0 to",
+            "mask_class_pixels.SIC is -1; expected a whole number from 0 to",
         ),
-        ({"bootstrap": {"resamples": 10**9, "seed": 0}}, "resamples is 1000000000; expected 1 to"),
+        ({"bootstrap": {"resamples": 10**9, "seed": 0}}, "resamples is 1000000000; expected a"),
     ],
 )
 def test_changed_claims_are_found(root: Path, changes: dict[str, object], message: str) -> None:
