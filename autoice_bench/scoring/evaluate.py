@@ -25,6 +25,7 @@ from autoice_bench.formats.label_rule import LabelRule
 from autoice_bench.formats.store_layout import hash_charts
 from autoice_bench.scoring.metrics.histograms import Histogram, joint_histogram, validate_classes
 from autoice_bench.scoring.predictions.reading import Predictions, open_predictions
+from autoice_bench.scoring.predictions.shapes import describe_shape
 from autoice_bench.scoring.scene_map import map_scenes
 from autoice_bench.scoring.truth.protocol import (
     Truth,
@@ -185,9 +186,11 @@ def _count_scene(predictions: Predictions, truth: Truth, scene: TruthScene) -> S
         if chart.name not in present:
             histograms[chart.name] = np.zeros((chart.n_classes, chart.n_classes + 1), np.int64)
             continue
-        classes = validate_classes(predictions.read(scene.scene_id, chart.name), chart, where=where)
+        truth_chart = charts[chart.name]
+        values = predictions.read(scene.scene_id, chart.name)
+        classes = validate_classes(values, chart, where=where, truth=truth_chart)
         classes = np.ascontiguousarray(classes)
-        histograms[chart.name] = joint_histogram(charts[chart.name], classes, chart, where=where)
+        histograms[chart.name] = joint_histogram(truth_chart, classes, chart, where=where)
         digest.update(classes.data)
     if scene.truth_sha256 is None:
         scene = replace(scene, truth_sha256=hash_charts(charts))
@@ -217,6 +220,7 @@ def _check_structure(
         missing += [f"{where} lacks {name}" for name in CHART_NAMES if name not in shapes]
         problems += [
             f"{where}: {name} has shape {shape}; the truth has {scene.shape}"
+            f"{describe_shape(shape, scene.shape)}"
             for name, shape in shapes.items()
             if shape != scene.shape
         ]
