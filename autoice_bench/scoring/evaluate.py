@@ -173,7 +173,13 @@ def count_scene(predictions: Predictions, truth: Truth, scene: TruthScene) -> Sc
         PredictionError: a predicted chart does not fit the truth.
     """
     with _ONE_SCENE:
-        return _count_scene(predictions, truth, scene)
+        try:
+            return _count_scene(predictions, truth, scene)
+        except MemoryError as error:
+            raise PredictionError(
+                f"{predictions.path}: scene {scene.scene_id} asks for more memory than there is; "
+                "fewer --workers leave more to each"
+            ) from error
 
 
 def _count_scene(predictions: Predictions, truth: Truth, scene: TruthScene) -> SceneCounts:
