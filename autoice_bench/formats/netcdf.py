@@ -315,25 +315,24 @@ def _open_hdf5(path: Path) -> h5py.File | None:
 
 def _find_foreign_part(file: h5py.File) -> str | None:
     """The first link or data set that leaves the file, in words."""
-
-    def look(name: bytes, link: Any) -> str | None:
+    links: list[tuple[bytes, int]] = []
+    # Listed first: an error within the library's callback would lose its words.
+    file.id.links.visit(lambda name, link: links.append((name, link.type)), info=True)
+    for name, link_type in links:
         shown = name.decode("utf-8", "replace")
         # A soft link stays in the file, unless its path passes through a link that is seen here.
-        if link.type not in (h5py.h5l.TYPE_HARD, h5py.h5l.TYPE_SOFT):
+        if link_type == h5py.h5l.TYPE_SOFT:
+            continue
+        if link_type != h5py.h5l.TYPE_HARD:
             return f"{shown} is a link to another file"
-        if link.type == h5py.h5l.TYPE_SOFT:
-            return None
         if h5py.h5o.get_info(file.id, name).type != h5py.h5o.TYPE_DATASET:
-            return None
+            continue
         properties = h5py.h5d.open(file.id, name).get_create_plist()
         if properties.get_external_count():
             return f"the values of {shown} lie in another file"
         if properties.get_layout() == h5py.h5d.VIRTUAL:
-            return f"{shown} is a virtual data set, put together from other files"
-        return None
-
-    found: str | None = file.id.links.visit(look, info=True)
-    return found
+            return f"{shown} is a virtual data set, put together from others"
+    return None
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from __future__ import annotations
 import base64
 import math
 import struct
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -22,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from autoice_bench.charts import CHART_NAMES, CHARTS
+from autoice_bench.charts import CHART_NAMES, CHARTS, FILL_VALUE
 from autoice_bench.errors import PredictionError
 from autoice_bench.formats.cf import CfEncoding, parse_encoding
 from autoice_bench.formats.chart_values import require_missing_no_class
@@ -47,6 +48,8 @@ UPLOAD_NAME: Final = "upload_package.nc"
 _CHARTS: Final = {chart.name: chart for chart in CHARTS}
 _MOST_CHUNKS: Final = 2**20
 """Chunks that a Zarr array may have: each one that is not there is looked for."""
+
+_WRITE_AGAIN: Final = "damaged? Write the prediction again"
 
 TieArrays = Mapping[str, NDArray[np.float64]]
 """``latitude`` and ``longitude`` (degrees; 2-D) at ``tie_line``, ``tie_sample`` (pixels; 1-D)."""
@@ -168,7 +171,8 @@ class ZarrGroups(Predictions):
         folder = self._folder(scene_id, name)
         if not any(is_there(folder / metadata) for metadata in (ZARR_METADATA, V2_METADATA)):
             return None
-        with decoding(PredictionError, f"{folder}: not a Zarr array to read"):
+        with decoding(PredictionError, str(folder), _WRITE_AGAIN), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # zarr remarks on metadata that it reads all the same
             require_safe_array(folder, v2=True)
             array = zarr.open_array(str(folder), mode="r")
             _require_sizes(array)
@@ -179,7 +183,7 @@ class ZarrGroups(Predictions):
         if array is None:
             return None
         folder = self._folder(scene_id, name)
-        with decoding(PredictionError, f"{folder}: damaged"):
+        with decoding(PredictionError, str(folder), _WRITE_AGAIN):
             encoding = _parse_zarr_encoding(array)
             if chart_name is not None:
                 _require_chart(array.shape, encoding, chart_name, str(folder))
@@ -319,11 +323,15 @@ def _parse_zarr_encoding(array: zarr.Array[Any]) -> CfEncoding:
     attributes = dict(array.attrs)
     for name in ("_FillValue", "missing_value"):
         attributes[name] = _json_number(attributes.get(name))
-    is_packed = {"scale_factor", "add_offset"} & attributes.keys()
-    if array.metadata.zarr_format == 2 and is_packed and attributes["_FillValue"] is None:
-        # In format 2 the fill value of a packed array is kept in the array's own.
-        attributes["_FillValue"] = array.fill_value
-    return parse_encoding(np.dtype(array.dtype), attributes)
+    dtype = np.dtype(array.dtype)
+    encoding = parse_encoding(dtype, attributes)
+    # In format 2 xarray keeps _FillValue as the array's own fill value. Where that means a class, it
+    # is only what zarr writes for lack of one.
+    if array.metadata.zarr_format == 2 and not encoding.missing:
+        filled = parse_encoding(dtype, {**attributes, "_FillValue": array.fill_value})
+        if not any(0 <= value < FILL_VALUE for value in filled.missing_meanings):
+            return filled
+    return encoding
 
 
 def _json_number(value: Any) -> Any:
