@@ -63,7 +63,7 @@ EXPECTED: Final = f"""\
 Predictions are accepted in three formats, recognised by content. Classes are uint8: SIC 0-10,
 SOD 0-5, FLOE 0-6 (the extra mask classes 11, 6 and 7 are accepted and count as wrong);
 {FILL_VALUE} only where the truth is {FILL_VALUE}. Shapes are those of the 80 m charts. Every scene
-of the subset, all three charts.
+of the subset, all three charts. Scenes may keep `_prep`, `_prep.nc` or `_pred` in their names.
 
 1. A folder with one NetCDF file per scene, variables SIC, SOD, FLOE:
 

@@ -180,8 +180,8 @@ def declare(path: Path, grids: Any, names: Any) -> None:
             for dim, size in zip(dims, shape, strict=True):
                 file.createDimension(dim, size)
         for name, dims in names:
-            size: Any = [min(1000, len(file.dimensions[dim])) for dim in dims]
-            file.createVariable(name, "f4", dims, zlib=True, chunksizes=size)
+            chunks = [min(1000, len(file.dimensions[dim])) for dim in dims]
+            file.createVariable(name, "f4", dims, zlib=True, chunksizes=chunks)
     assert path.stat().st_size < 300_000
 
 

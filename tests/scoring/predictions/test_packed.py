@@ -87,7 +87,7 @@ def test_signed_bytes(rtt: Path, tmp_path: Path) -> None:
             for dim, size in dataset.sizes.items():
                 file.createDimension(str(dim), size)
             for name, values in dataset.items():
-                variable = file.createVariable(str(name), "i1", values.dims)
+                variable = file.createVariable(str(name), "i1", [str(dim) for dim in values.dims])
                 variable.set_auto_maskandscale(False)
                 variable.setncattr("_Unsigned", "true")
                 variable[...] = values.values.astype("u1").view("i1")
