@@ -189,7 +189,9 @@ def _fits(number: int, dtype: np.dtype[Any]) -> bool:
 
 
 def _shown(value: Any) -> str:
-    text = make_visible(
-        " ".join(repr(value if not isinstance(value, np.dtype) else str(value)).split())
-    )
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+    """A value or type of a stranger, short and on one line."""
+    if isinstance(value, np.generic | np.ndarray):
+        value = value.tolist()
+    text = str(value) if isinstance(value, np.dtype) else repr(value)
+    line = make_visible(" ".join(text.split()))
+    return line if len(line) <= _SHOWN else f"{line[:_SHOWN]}..."

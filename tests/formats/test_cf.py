@@ -105,6 +105,8 @@ def test_type_of_values_with_gaps(dtype: str, decoded: str) -> None:
         ({"scale_factor": 0}, "scale_factor is 0; expected a number that tells values apart"),
         ({"scale_factor": np.inf}, "scale_factor is inf; expected one finite number"),
         ({"scale_factor": []}, "expected"),
+        ({"scale_factor": np.array([0.5, 2])}, r"scale_factor is \[0.5, 2.0\]; expected one"),
+        ({"add_offset": np.float64("nan")}, "add_offset is nan; expected one finite number"),
         ({"add_offset": 1j}, "add_offset is 1j; expected numbers"),
         ({"add_offset": True}, "add_offset is True; expected numbers"),
         ({"add_offset": {"a": 1}}, "add_offset is .*; expected numbers"),

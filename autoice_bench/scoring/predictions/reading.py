@@ -325,8 +325,8 @@ def _parse_zarr_encoding(array: zarr.Array[Any]) -> CfEncoding:
         attributes[name] = _json_number(attributes.get(name))
     dtype = np.dtype(array.dtype)
     encoding = parse_encoding(dtype, attributes)
-    # In format 2 xarray keeps _FillValue as the array's own fill value. Where that means a class, it
-    # is only what zarr writes for lack of one.
+    # In format 2 xarray keeps _FillValue as the array's own fill value. Where that means a class,
+    # it is only what zarr writes for lack of one.
     if array.metadata.zarr_format == 2 and not encoding.missing:
         filled = parse_encoding(dtype, {**attributes, "_FillValue": array.fill_value})
         if not any(0 <= value < FILL_VALUE for value in filled.missing_meanings):

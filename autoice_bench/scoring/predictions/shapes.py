@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from autoice_bench.formats.variables import PIXEL_SPACING_M, PIXELS_PER_CELL
+from autoice_bench.wording import format_count
 
 _COARSER: Final = (2, 5, 10, PIXELS_PER_CELL)
 """80 m pixels along a side of a pixel of the grids that people predict on; 10 are 800 m."""
@@ -27,7 +28,7 @@ def describe_shape(found: tuple[int, ...], expected: tuple[int, ...]) -> str:
     if len(found) > 2 and tuple(size for size in found if size > 1) == expected:
         return ": write it without the axes of length 1"
     if len(found) != 2:
-        return f": it has {len(found)} dimensions; write (lines, samples)"
+        return f": it has {format_count(len(found), 'dimension')}; write (lines, samples)"
     for ratio in _COARSER:
         if all(
             ours in (size // ratio, -(-size // ratio))

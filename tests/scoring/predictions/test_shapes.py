@@ -18,7 +18,7 @@ from autoice_bench.scoring.predictions.shapes import describe_shape
         ((9999, 10426), "it seems to be at 40 m; take every second pixel"),
         ((1, 4999, 5213), "write it without the axes of length 1"),
         ((3, 4999, 5213), "it has 3 dimensions"),
-        ((4999,), "it has 1 dimensions"),
+        ((4999,), "it has 1 dimension;"),
     ],
 )
 def test_shapes_that_tell_something(found: tuple[int, ...], says: str) -> None:
