@@ -13,15 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autoice_bench.charts import CHART_NAMES, FILL_VALUE, Chart
-from autoice_bench.errors import SceneError
+from autoice_bench.errors import AutoIceError, SceneError
+from autoice_bench.formats.cf import CfEncoding
 from autoice_bench.formats.netcdf import NetcdfFile
+from autoice_bench.formats.whole_numbers import round_to_whole, shown
 from autoice_bench.wording import format_count
 
 
 class _Illegal(NamedTuple):
     """What is no class: the first such value as it stands in the file, pixels of it and of all."""
 
-    value: float
+    value: Any
     same: int
     pixels: int
 
@@ -47,7 +49,7 @@ def read_chart(
 
     Raises:
         SceneError: the chart is missing, of another shape or type, or holds what is no class.
-        OSError: a chunk is truncated or corrupt.
+        OSError: a chunk is truncated or corrupt, or its attributes cannot be understood.
     """
     if chart.name not in file.variable_names:
         raise SceneError(f"scene {scene_id}: {chart.name} is missing from the reference")
@@ -59,11 +61,12 @@ def read_chart(
         raise SceneError(
             f"scene {scene_id}: {chart.name} is {file.dtype(chart.name)}; expected uint8"
         )
+    require_missing_no_class(file.encoding(chart.name), chart, SceneError, f"scene {scene_id}")
     counts = np.zeros(256, np.int64)
     # Neighbouring strips mostly hold the same classes: looked for first, they end the count soon.
     likely: list[int] = []
     wrong: _Illegal | None = None
-    for strip in file.strips(chart.name):
+    for strip in file.decoded_strips(chart.name):
         values = whole_classes(strip.values)
         out[strip.lines, strip.samples] = values
         of_strip = count_classes(values, chart, likely)
@@ -73,24 +76,46 @@ def read_chart(
     if wrong is not None:
         others = " and others" if wrong.same < wrong.pixels else ""
         raise SceneError(
-            f"scene {scene_id}: {chart.name} holds {wrong.value:.6g}{others} in "
+            f"scene {scene_id}: {chart.name} holds {shown(wrong.value)}{others} in "
             f"{format_count(wrong.pixels, 'pixel')}; expected 0-{chart.n_classes - 1} or fill "
             f"{FILL_VALUE}"
         )
     return counts
 
 
+def require_missing_no_class(
+    encoding: CfEncoding, chart: Chart, error: type[AutoIceError], where: str
+) -> None:
+    """Check that no class of a chart is declared to mean "no value".
+
+    Some tools write a fill value of 0 into every file. By the conventions all open water would
+    then be missing; by the values it is there. Which is meant cannot be told.
+    """
+    found = [value for value in encoding.missing_meanings if 0 <= value < chart.n_classes]
+    if found:
+        raise error(
+            f"{where}: {chart.name} declares {shown(found[0])}, a class, to be missing "
+            f"(_FillValue or missing_value); expected {FILL_VALUE} or none: remove the attribute "
+            "or correct it"
+        )
+
+
 def whole_classes(values: NDArray[Any]) -> NDArray[np.uint8]:
     """Chart values as uint8; what uint8 cannot hold becomes 254, which is no class.
 
     Args:
-        values: uint8, or another real dtype with whole values; NaN stands for the fill value 255.
+        values: uint8, or another real dtype with whole values (floats within a millionth of them);
+            NaN stands for the fill value 255.
     """
     if values.dtype == np.uint8:
         return values
-    filled = np.where(np.isnan(values), FILL_VALUE, values) if values.dtype.kind == "f" else values
-    legal = (filled >= 0) & (filled <= FILL_VALUE) & (filled == np.rint(filled))
-    return np.where(legal, filled, FILL_VALUE - 1).astype(np.uint8)
+    if values.dtype.kind == "f":
+        nearest, is_whole = round_to_whole(values)
+        nearest = np.where(np.isnan(values), FILL_VALUE, np.where(is_whole, nearest, -1))
+    else:
+        nearest = values
+    legal = (nearest >= 0) & (nearest <= FILL_VALUE)
+    return np.where(legal, nearest, FILL_VALUE - 1).astype(np.uint8)
 
 
 def count_classes(
@@ -133,7 +158,7 @@ def _find_illegal(
     if before is None:
         if not pixels:
             return None
-        first = float(stored[~np.isin(values, chart.values)][0])
+        first = stored[~np.isin(values, chart.values)][0]
         before = _Illegal(first, 0, 0)
     same = np.count_nonzero(stored == before.value)
     return _Illegal(before.value, before.same + int(same), before.pixels + pixels)

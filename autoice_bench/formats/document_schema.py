@@ -274,6 +274,10 @@ class Entries:
         return None
 
 
+_UNREAD: Final = Entries(Text())
+"""Of fields that nobody reads: they may hold what they like."""
+
+
 @dataclass(frozen=True)
 class Fields:
     """An object with known keys.
@@ -286,7 +290,7 @@ class Fields:
 
     required: Mapping[str, Kind]
     optional: Mapping[str, Kind] = field(default_factory=dict)
-    others: Entries | None = field(default_factory=lambda: _UNREAD)
+    others: Entries | None = _UNREAD
     expected: str = "an object"
 
     def find_fault(self, value: object) -> tuple[str, str] | None:
@@ -310,9 +314,6 @@ class Fields:
             return "", f"unknown field {show(min(others, key=str))}; expected {_listed(known)}"
         return None
 
-
-_UNREAD: Final = Entries(Text())
-"""Of fields that nobody reads: they may hold what they like."""
 
 SHA256: Final = Text("[0-9a-f]{64}", "64 hexadecimal digits")
 COUNT: Final = Whole(0)

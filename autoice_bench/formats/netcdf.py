@@ -4,10 +4,15 @@ The HDF5 library inflates a chunk with zlib and undoes the byte shuffle over the
 both here, the shuffle in cache-sized strips, takes about half the time and never builds more than
 one chunk. What this path does not understand (other filters, missing chunks, foreign byte order,
 NetCDF-3) is read by the netCDF library, with the same result.
+
+``decoded`` and ``decoded_strips`` give what the values mean (``formats.cf``); where nothing is
+packed or missing that costs nothing. ``read`` and ``strips`` give what is stored, and are for who
+does not ask what it means.
 """
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,18 +30,40 @@ import netCDF4
 import numpy as np
 from numpy.typing import NDArray
 
+from autoice_bench.formats.cf import CfEncoding, parse_encoding
+from autoice_bench.formats.decoding import reason_of
 from autoice_bench.formats.plain_files import require_file
+from autoice_bench.wording import make_visible
 
 STRIP_ELEMENTS: Final = 32768
 """Elements per strip: 128 KiB of float32, which stays in a core's second-level cache."""
+
+MOST_ELEMENTS: Final = 2**30
+"""Values that one variable may declare: ten times those of the largest raw scene's."""
 
 # Numbers that HDF5 gives its filters (H5Zpublic.h).
 _H5Z_DEFLATE: Final = 1
 _H5Z_SHUFFLE: Final = 2
 # In the order in which the writer applied them.
 _DIRECT_FILTERS: Final = ((_H5Z_DEFLATE,), (_H5Z_SHUFFLE, _H5Z_DEFLATE))
+# Filters that libraries lack most often, by the numbers that The HDF Group registered for them.
+_FILTER_NAMES: Final = {
+    4: "szip",
+    307: "bzip2",
+    32000: "LZF",
+    32001: "Blosc",
+    32004: "LZ4",
+    32008: "bitshuffle",
+    32013: "ZFP",
+    32015: "Zstandard",
+    32026: "Blosc2",
+}
 
 Array = NDArray[Any]
+
+
+class UnfitNetcdfError(OSError):
+    """A sound file that cannot be read here, or may not be; the message says what to do."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +72,7 @@ class NetcdfStrip:
 
     Attributes:
         lines, samples: where the values belong in the variable.
-        values: (lines, samples) in the variable's dtype; overwritten when the next strip is read.
+        values: (lines, samples); overwritten when the next strip is read.
     """
 
     lines: slice
@@ -62,31 +89,35 @@ class _DirectLayout:
 
 
 class NetcdfFile:
-    """A NetCDF file open for reading. Values come as stored: no masking, scaling or decoding."""
+    """A NetCDF file open for reading."""
 
     def __init__(self, path: Path, *, direct: bool = True) -> None:
         """Open ``path``; without ``direct``, everything is read by the netCDF library.
 
         Raises:
             OSError: the file is missing, truncated or not NetCDF, or no file.
+            UnfitNetcdfError: part of it lies in other files.
         """
         self._path = require_file(path)
+        if path.stat().st_size == 0:
+            raise OSError(f"{path.name}: is empty (0 bytes)")
+        self._direct = direct
+        self._encodings: dict[str, CfEncoding] = {}
         # The file is opened twice. The netCDF library knows dimensions, attributes and every
-        # filter; only h5py hands out a chunk as it lies in the file, still deflated.
-        with _naming(path.name):
-            self._dataset = netCDF4.Dataset(str(path), "r")
-        # As stored: whether a fill value or a scale may be there is for the caller to judge.
-        self._dataset.set_auto_maskandscale(False)
-        self._dataset.set_auto_chartostring(False)
-        use_hdf5 = direct and self._dataset.disk_format == "HDF5"
+        # filter; only h5py hands out a chunk as it lies in the file, still deflated. h5py comes
+        # first: the netCDF library would open what links name while it lists the file.
+        self._hdf5 = _open_hdf5(path)
         try:
             with _naming(path.name):
-                # h5py has an HDF5 library of its own, loaded maybe before the variable was set.
-                self._hdf5 = h5py.File(path, "r", locking=False) if use_hdf5 else None
+                self._dataset = netCDF4.Dataset(str(path), "r")
         except OSError:
             # Nobody else can close it: the caller gets no object.
-            self._dataset.close()
+            if self._hdf5 is not None:
+                self._hdf5.close()
             raise
+        # As stored: what attributes make of values is decided in one place, for both libraries.
+        self._dataset.set_auto_maskandscale(False)
+        self._dataset.set_auto_chartostring(False)
 
     def close(self) -> None:
         self._dataset.close()
@@ -109,7 +140,9 @@ class NetcdfFile:
         return tuple(self._dataset.variables[name].shape)
 
     def dtype(self, name: str) -> np.dtype[Any]:
-        dtype: np.dtype[Any] = np.dtype(self._dataset.variables[name].dtype)
+        """Of the values as they are stored."""
+        with self._naming(name):
+            dtype: np.dtype[Any] = np.dtype(self._dataset.variables[name].dtype)
         return dtype
 
     def attributes(self, name: str | None = None) -> dict[str, Any]:
@@ -118,59 +151,188 @@ class NetcdfFile:
         with _naming(f"{self._path.name}: attributes of {name or 'the file'}"):
             return {key: owner.getncattr(key) for key in owner.ncattrs()}
 
+    def encoding(self, name: str) -> CfEncoding:
+        """How a variable is stored.
+
+        Raises:
+            UnfitNetcdfError: it holds no numbers, or its attributes cannot be understood.
+        """
+        found = self._encodings.get(name)
+        if found is None:
+            attributes = self.attributes(name)
+            try:
+                found = parse_encoding(self.dtype(name), attributes)
+            except ValueError as error:
+                raise UnfitNetcdfError(f"{self._path.name}: variable {name}: {error}") from None
+            self._encodings[name] = found
+        return found
+
     def is_direct(self, name: str) -> bool:
         """Whether the variable's chunks can be inflated here, without the netCDF library."""
         return self._direct_layout(name) is not None
 
     def read(self, name: str) -> Array:
-        """Read a whole variable, in its own shape and native byte order.
+        """Read a whole variable of any type as stored, in its own shape and native byte order.
 
         Raises:
             OSError: a chunk is truncated or corrupt.
+            UnfitNetcdfError: the variable is too large, or compressed by what this machine lacks.
         """
-        if len(self.shape(name)) != 2 or not self.is_direct(name):
-            return self._read_netcdf(name)
-        values = np.empty(self.shape(name), self.dtype(name))
-        for strip in self.strips(name):
+        self._require_size(name)
+        layout = self._direct_layout(name)
+        with self._naming(name):
+            if layout is None:
+                values = self._dataset.variables[name][...]
+                return np.asarray(values, dtype=values.dtype.newbyteorder("="))
+            values = np.empty(self.shape(name), self.dtype(name))
+            for strip in _direct_strips(layout):
+                values[strip.lines, strip.samples] = strip.values
+            return values
+
+    def strips(self, name: str) -> Iterator[NetcdfStrip]:
+        """Read a 2-D variable as strips of stored values, each once, in no particular order.
+
+        Raises:
+            OSError: as ``read``.
+        """
+        self._require_size(name)
+        layout = self._direct_layout(name)
+        with self._naming(name):
+            yield from _strips_of(self.read(name)) if layout is None else _direct_strips(layout)
+
+    def decoded(self, name: str) -> Array:
+        """Read what a whole variable of numbers means: unpacked, NaN where a value is missing.
+
+        Raises:
+            OSError: as ``read``.
+            UnfitNetcdfError: as ``read`` and ``encoding``.
+        """
+        encoding = self.encoding(name)
+        if not encoding.is_packed or len(self.shape(name)) != 2:
+            return encoding.decode(self.read(name))
+        values = np.empty(self.shape(name), encoding.decoded_dtype)
+        for strip in self.decoded_strips(name):  # never both whole
             values[strip.lines, strip.samples] = strip.values
         return values
 
-    def strips(self, name: str) -> Iterator[NetcdfStrip]:
-        """Read a 2-D variable as strips, each value once, in no particular order.
+    def decoded_strips(self, name: str) -> Iterator[NetcdfStrip]:
+        """As ``strips``, of what the values mean: unpacked, NaN where one is missing.
 
         Raises:
-            OSError: a chunk is truncated or corrupt.
+            OSError: as ``decoded``.
         """
-        layout = self._direct_layout(name)
-        if layout is None:
-            yield from self._netcdf_strips(name)
-        else:
-            with _naming(f"{self._path.name}: variable {name}"):
-                yield from _direct_strips(layout)
+        encoding = self.encoding(name)
+        if encoding.is_plain and encoding.dtype == self.dtype(name).newbyteorder("="):
+            yield from self.strips(name)
+            return
+        for strip in self.strips(name):
+            yield NetcdfStrip(strip.lines, strip.samples, encoding.decode(strip.values))
 
-    def _read_netcdf(self, name: str) -> Array:
-        with _naming(f"{self._path.name}: variable {name}"):
-            values = self._dataset.variables[name][...]
-        return np.asarray(values, dtype=values.dtype.newbyteorder("="))
-
-    def _netcdf_strips(self, name: str) -> Iterator[NetcdfStrip]:
-        values = self._read_netcdf(name)
-        lines, samples = values.shape
-        step = max(1, STRIP_ELEMENTS // max(1, samples))
-        for start in range(0, lines, step):
-            rows = slice(start, min(start + step, lines))
-            yield NetcdfStrip(rows, slice(0, samples), values[rows])
+    def _require_size(self, name: str) -> None:
+        shape = self.shape(name)
+        if math.prod(shape) > MOST_ELEMENTS:
+            raise UnfitNetcdfError(
+                f"{self._path.name}: variable {name} declares {' x '.join(map(str, shape))} "
+                f"values; expected at most {MOST_ELEMENTS:,}"
+            )
 
     def _direct_layout(self, name: str) -> _DirectLayout | None:
         """Where the variable's chunks are, if their layout fits the direct path."""
-        if self._hdf5 is None:
+        if self._hdf5 is None or not self._direct:
             return None
-        with _naming(f"{self._path.name}: variable {name}"):
+        with self._naming(name):
             dataset = self._hdf5.get(name)
-            # Along an unlimited dimension a variable may be shorter in HDF5 than in NetCDF.
-            if dataset is None or dataset.shape != self.shape(name):
+            # Along an unlimited dimension a variable may be shorter in HDF5 than in NetCDF; the
+            # type may be one that the two libraries show in different ways.
+            if not isinstance(dataset, h5py.Dataset) or dataset.shape != self.shape(name):
                 return None
-            return _find_direct_layout(dataset)
+            return _find_direct_layout(dataset) if dataset.dtype == self.dtype(name) else None
+
+    @contextmanager
+    def _naming(self, name: str) -> Iterator[None]:
+        try:
+            with _naming(f"{self._path.name}: variable {name}"):
+                yield
+        except OSError:
+            lacking = self._lacking_filters(name)
+            if not lacking:
+                raise
+            filters = " and ".join(
+                f"{number} ({_FILTER_NAMES.get(number, 'unknown')})" for number in lacking
+            )
+            raise UnfitNetcdfError(
+                f"{self._path.name}: variable {name} is compressed with HDF5 filter {filters}, "
+                "which this machine lacks; `pip install hdf5plugin`, set HDF5_PLUGIN_PATH to its "
+                "PLUGIN_PATH, or write the file again with zlib (`nccopy -d 1` where the filter is)"
+            ) from None
+
+    def _lacking_filters(self, name: str) -> list[int]:
+        """Numbers of the filters of a variable that HDF5 does not find."""
+        try:
+            dataset = None if self._hdf5 is None else self._hdf5.get(name)
+            if not isinstance(dataset, h5py.Dataset):
+                return []
+            properties = dataset.id.get_create_plist()
+            numbers = (properties.get_filter(i)[0] for i in range(properties.get_nfilters()))
+            return [number for number in numbers if not h5py.h5z.filter_avail(number)]
+        except Exception:  # a damaged header: the first error tells more
+            return []
+
+
+def explain(error: OSError) -> str:
+    """What kept a NetCDF file from being read, and what to do."""
+    if isinstance(error, UnfitNetcdfError):
+        return str(error)
+    return f"{error}; truncated or corrupt? Download the file again or remove it"
+
+
+def _open_hdf5(path: Path) -> h5py.File | None:
+    """The file as HDF5, None where it is an older NetCDF.
+
+    Raises:
+        UnfitNetcdfError: part of the file lies elsewhere: what would be read is not what was
+            hashed, and a stranger's file could name any file of this machine.
+    """
+    with _naming(path.name):
+        if not h5py.is_hdf5(path):
+            return None
+        # h5py has an HDF5 library of its own, loaded maybe before the variable above was set.
+        file = h5py.File(path, "r", locking=False)
+    try:
+        with _naming(path.name):
+            foreign = _find_foreign_part(file)
+    except OSError:
+        file.close()
+        raise
+    if foreign is not None:
+        file.close()
+        raise UnfitNetcdfError(
+            f"{path.name}: {make_visible(foreign)}; expected one file that holds all of its data: "
+            "write it again as such (`nccopy`, `h5repack`)"
+        )
+    return file
+
+
+def _find_foreign_part(file: h5py.File) -> str | None:
+    """The first link or data set that leaves the file, in words."""
+    links: list[tuple[bytes, int]] = []
+    # Listed first: an error within the library's callback would lose its words.
+    file.id.links.visit(lambda name, link: links.append((name, link.type)), info=True)
+    for name, link_type in links:
+        shown = name.decode("utf-8", "replace")
+        # A soft link stays in the file, unless its path passes through a link that is seen here.
+        if link_type == h5py.h5l.TYPE_SOFT:
+            continue
+        if link_type != h5py.h5l.TYPE_HARD:
+            return f"{shown} is a link to another file"
+        if h5py.h5o.get_info(file.id, name).type != h5py.h5o.TYPE_DATASET:
+            continue
+        properties = h5py.h5d.open(file.id, name).get_create_plist()
+        if properties.get_external_count():
+            return f"the values of {shown} lie in another file"
+        if properties.get_layout() == h5py.h5d.VIRTUAL:
+            return f"{shown} is a virtual data set, put together from others"
+    return None
 
 
 @contextmanager
@@ -178,10 +340,12 @@ def _naming(what: str) -> Iterator[None]:
     """Turn what the libraries raise for bytes they cannot read into an OSError that says where."""
     try:
         yield
-    except FileNotFoundError:
+    except (FileNotFoundError, UnfitNetcdfError):
         raise
-    except (OSError, RuntimeError, KeyError, AttributeError, UnicodeDecodeError) as error:
-        raise OSError(f"{what}: {error}") from error
+    except MemoryError as error:
+        raise UnfitNetcdfError(f"{what} asks for more memory than there is") from error
+    except Exception as error:
+        raise OSError(f"{what}: {reason_of(error)}") from error
 
 
 @contextmanager
@@ -194,7 +358,7 @@ def open_netcdf(path: Path, *, direct: bool = True) -> Iterator[NetcdfFile]:
             netCDF library.
 
     Raises:
-        OSError: the file is missing, truncated or not NetCDF.
+        OSError: the file is missing, truncated or not NetCDF; ``explain`` words it.
     """
     file = NetcdfFile(path, direct=direct)
     try:
@@ -221,6 +385,14 @@ def _find_direct_layout(dataset: h5py.Dataset) -> _DirectLayout | None:
     if n_present != grid[0] * grid[1] or any(chunk.filter_mask for chunk in chunks):
         return None
     return _DirectLayout(dataset, offsets)
+
+
+def _strips_of(values: Array) -> Iterator[NetcdfStrip]:
+    lines, samples = values.shape
+    step = max(1, STRIP_ELEMENTS // max(1, samples))
+    for start in range(0, lines, step):
+        rows = slice(start, min(start + step, lines))
+        yield NetcdfStrip(rows, slice(0, samples), values[rows])
 
 
 def _direct_strips(layout: _DirectLayout) -> Iterator[NetcdfStrip]:

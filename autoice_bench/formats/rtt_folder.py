@@ -8,17 +8,21 @@ if its id is one of the 20, or if it lies in a folder named ``test`` or ``test_d
 from __future__ import annotations
 
 import csv
+import io
 import os
+import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
 from autoice_bench.errors import SceneError
+from autoice_bench.formats.decoding import decoding
 from autoice_bench.formats.plain_files import is_there, read_text
 from autoice_bench.official import OFFICIAL_TEST, WITHDRAWN
-from autoice_bench.scene_id import is_scene_name
+from autoice_bench.scene_id import is_original_name, is_scene_name
+from autoice_bench.wording import make_visible
 
 OfficialSubset = Literal["train", "test"]
 SourceKind = Literal["rtt", "raw"]
@@ -27,6 +31,16 @@ SourceKind = Literal["rtt", "raw"]
 SCENE_SUFFIX: Final = "_prep.nc"
 REFERENCE_SUFFIX: Final = "_prep_reference.nc"
 METADATA_CSV: Final = "metadata.csv"
+_NETCDF_SUFFIX: Final = ".nc"
+# What browsers, other systems and people make of the name of a scene's file.
+_LIKE_NETCDF: Final = re.compile(
+    r"\.(?:nc|nc4|cdf|netcdf)(?:\.\d+|\.(?:part|partial|crdownload|download|tmp|gz|bz2|xz|zip))?\s*$",
+    re.IGNORECASE,
+)
+_LIKE_SCENE: Final = re.compile(r"prep|icechart|\d{7,9}T?\d{5,7}", re.IGNORECASE)
+_SCENE_IN_NAME: Final = re.compile(r"\d{8}T\d{6}_(?:cis|dmi)", re.IGNORECASE)
+_MOST_NOTES: Final = 10
+"""Files passed over that are mentioned one by one."""
 _TEST_FOLDERS: Final = frozenset({"test", "test_data"})
 
 
@@ -79,18 +93,22 @@ class _FoundFiles:
 
     scenes: dict[str, list[Path]]
     references: dict[str, list[Path]]
-    misnamed: list[Path]
+
+    @property
+    def paths(self) -> frozenset[Path]:
+        """Every file that is a scene or a reference by its name."""
+        both = (*self.scenes.values(), *self.references.values())
+        return frozenset(path for paths in both for path in paths)
 
 
 def has_rtt_names(source: Path) -> bool:
-    """Whether a folder holds files named as ready-to-train scenes are."""
-    return source.is_dir() and any(
-        path.name.endswith(SCENE_SUFFIX) for path in walk_netcdf_files(source)
-    )
+    """Whether a folder holds files named as ready-to-train scenes are, or is such a file."""
+    paths = walk_netcdf_files(source) if source.is_dir() else (source,)
+    return any(path.name.endswith(SCENE_SUFFIX) for path in paths)
 
 
 def find_scenes(source: Path) -> SourceListing:
-    """List the RTT scenes under ``source``, links to folders followed.
+    """List the RTT scenes under ``source``, a folder or one file; links to folders are followed.
 
     Raises:
         SceneError: the folder is missing or holds no scene, or holds one scene twice.
@@ -99,10 +117,10 @@ def find_scenes(source: Path) -> SourceListing:
     if not found.scenes:
         raise SceneError(
             f"source {source}: no file named YYYYMMDDThhmmss_cis{SCENE_SUFFIX} or "
-            f"_dmi{SCENE_SUFFIX} in it or below it"
+            f"_dmi{SCENE_SUFFIX} in it or below it{describe_passed_over(source, found.paths)}"
         )
     scenes = _pair(source, found, found.scenes.keys())
-    return SourceListing(scenes, tuple(_notes(found)))
+    return SourceListing(scenes, (*find_passed_over(source, found.paths), *_notes(found)))
 
 
 def find_charts(source: Path) -> tuple[SceneFile, ...]:
@@ -124,7 +142,39 @@ def walk_netcdf_files(source: Path) -> Iterator[Path]:
     Raises:
         SceneError: a folder cannot be listed.
     """
+    return (path for path in _walk_files(source) if path.name.endswith(_NETCDF_SUFFIX))
 
+
+def find_passed_over(source: Path, used: Collection[Path]) -> tuple[str, ...]:
+    """Remarks on the NetCDF files of a folder that are not used, and what to do with each.
+
+    A second download, an extension in capitals or a slip of a finger would otherwise make a scene
+    go missing without a word. Raw scenes are no slips: who lists the others speaks of them.
+    """
+    if not source.is_dir():
+        return ()
+    notes = [
+        _describe_passed_over(path)
+        for path in _walk_files(source)
+        if path not in used
+        and not is_original_name(path.name)
+        and _LIKE_NETCDF.search(path.name)
+        and _LIKE_SCENE.search(path.name)
+    ]
+    more = len(notes) - _MOST_NOTES
+    return (
+        *notes[:_MOST_NOTES],
+        *([f"{more} more files like these; left out"] if more > 0 else []),
+    )
+
+
+def describe_passed_over(source: Path, used: Collection[Path]) -> str:
+    """The first of the remarks of ``find_passed_over`` as the end of an error, or nothing."""
+    notes = find_passed_over(source, used)
+    return f"; found {notes[0]}" if notes else ""
+
+
+def _walk_files(source: Path) -> Iterator[Path]:
     def refuse(error: OSError) -> None:
         raise SceneError(f"source {source}: {error.filename} cannot be listed: {error.strerror}")
 
@@ -136,7 +186,34 @@ def walk_netcdf_files(source: Path) -> Iterator[Path]:
             continue
         seen.add((status.st_dev, status.st_ino))
         subfolders[:] = sorted(name for name in subfolders if not name.endswith(".zarr"))
-        yield from (Path(folder, name) for name in sorted(names) if name.endswith(".nc"))
+        yield from (Path(folder, name) for name in sorted(names))
+
+
+def _describe_passed_over(path: Path) -> str:
+    name = path.name
+    what = f"file {make_visible(name)}: its name is not that of a scene; left out"
+    if path.exists() and path.stat().st_size == 0:
+        return f"{what}: it is empty (0 bytes); download it again or remove it"
+    if name.lower().endswith((".part", ".partial", ".crdownload", ".download", ".tmp")):
+        return f"{what}: an unfinished download; finish it or remove it"
+    if name.lower().endswith((".gz", ".bz2", ".xz", ".zip")):
+        return f"{what}: unpack it"
+    scene = _SCENE_IN_NAME.search(name)
+    if scene is None or not is_scene_name(_canonical(scene[0])):
+        return (
+            f"{what}: expected YYYYMMDDThhmmss_cis{SCENE_SUFFIX} or _dmi{SCENE_SUFFIX}; rename it "
+            "if it is a scene"
+        )
+    suffix = REFERENCE_SUFFIX if "_ref" in name.lower() else SCENE_SUFFIX
+    target = path.with_name(_canonical(scene[0]) + suffix)
+    if is_there(target):
+        return f"{what}: {target.name} is there; remove one of them"
+    return f"{what}: rename it to {target.name} if it is that"
+
+
+def _canonical(scene: str) -> str:
+    """A scene id as it is written: a capital T, the service in small letters."""
+    return scene[:16].upper() + scene[16:].lower()
 
 
 def official_subset(scene_id: str, path: Path, source: Path) -> OfficialSubset:
@@ -147,29 +224,40 @@ def official_subset(scene_id: str, path: Path, source: Path) -> OfficialSubset:
         path: its file.
         source: the folder that was searched, whose own name counts too, or the file itself.
     """
-    folders = {source.name, *path.relative_to(source).parent.parts}
+    root = source.absolute()
+    folders = {root.parent.name if path == source else root.name}
+    folders.update(path.relative_to(source).parent.parts)
     in_test_folder = not _TEST_FOLDERS.isdisjoint(folders)
     return "test" if in_test_folder or scene_id in OFFICIAL_TEST else "train"
 
 
 def _find_files(source: Path) -> _FoundFiles:
-    if not source.is_dir():
+    if source.is_dir():
+        paths = walk_netcdf_files(source)
+    elif source.is_file() and _name_of_scene(source) is not None:
+        beside = source.with_name(f"{_name_of_scene(source)}{REFERENCE_SUFFIX}")
+        paths = iter(dict.fromkeys((source, *([beside] if is_there(beside) else []))))
+    else:
         what = "a file" if source.exists() else "nothing"
         raise SceneError(
             f"source {source}: found {what}; expected a folder of *{SCENE_SUFFIX} files"
         )
-    found = _FoundFiles(defaultdict(list), defaultdict(list), [])
-    kinds = ((SCENE_SUFFIX, found.scenes), (REFERENCE_SUFFIX, found.references))
-    for path in walk_netcdf_files(source):
-        for suffix, paths in kinds:
-            name = path.name.removesuffix(suffix)
-            if name == path.name:
-                continue
-            if is_scene_name(name):
-                paths[name].append(path)
-            else:
-                found.misnamed.append(path)
+    found = _FoundFiles(defaultdict(list), defaultdict(list))
+    for path in paths:
+        name = _name_of_scene(path)
+        if name is not None:
+            is_scene = path.name.endswith(SCENE_SUFFIX)
+            (found.scenes if is_scene else found.references)[name].append(path)
     return found
+
+
+def _name_of_scene(path: Path) -> str | None:
+    """The scene that a scene file or a reference is of, by its name."""
+    for suffix in (SCENE_SUFFIX, REFERENCE_SUFFIX):
+        name = path.name.removesuffix(suffix)
+        if name != path.name and is_scene_name(name):
+            return name
+    return None
 
 
 def _pair(source: Path, found: _FoundFiles, scene_ids: Iterable[str]) -> tuple[SceneFile, ...]:
@@ -199,8 +287,6 @@ def _only(scene_id: str, found: Mapping[str, list[Path]]) -> Path | None:
 
 
 def _notes(found: _FoundFiles) -> Iterator[str]:
-    for path in found.misnamed:
-        yield f"file {path.name}: its name is not that of a scene; left out"
     for scene_id in sorted(found.scenes.keys() & set(WITHDRAWN)):
         yield f"scene {scene_id}: withdrawn by its authors (the chart lost its ice); left out"
     for scene_id in sorted(found.references.keys() - found.scenes.keys()):
@@ -211,15 +297,22 @@ def _notes(found: _FoundFiles) -> Iterator[str]:
 def _read_regions(source: Path) -> dict[str, str]:
     """Region per scene id from every ``metadata.csv`` at the root or one folder below it."""
     regions: dict[str, str] = {}
-    folders = (source, *sorted(path for path in source.iterdir() if path.is_dir()))
+    root = source if source.is_dir() else source.parent
+    below = sorted(path for path in root.iterdir() if path.is_dir()) if root == source else []
+    folders = (root, *below)
     for path in filter(is_there, (folder / METADATA_CSV for folder in folders)):
-        try:
-            text = read_text(path, "utf-8-sig")
-        except (OSError, UnicodeDecodeError) as error:
-            raise SceneError(f"{path} cannot be read: {error}; expected CSV in UTF-8") from error
-        for row in csv.DictReader(text.splitlines()):
-            name = Path(row.get("input_path") or "").name.removesuffix(SCENE_SUFFIX)
+        with decoding(SceneError, str(path), "expected CSV in UTF-8"):
+            rows = _read_csv(path)
+        for row in rows:
+            name = re.split(r"[/\\]", row.get("input_path") or "")[-1].removesuffix(SCENE_SUFFIX)
             region = (row.get("region_id") or "").strip()
             if region and is_scene_name(name):
                 regions[name] = region
     return regions
+
+
+def _read_csv(path: Path) -> list[dict[str, str]]:
+    """Rows of a table in UTF-8, with or without a mark of it; only columns that have a name."""
+    text = read_text(path, "utf-8-sig")
+    rows = csv.DictReader(io.StringIO(text, newline=""))
+    return [{key: value for key, value in row.items() if isinstance(value, str)} for row in rows]

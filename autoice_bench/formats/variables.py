@@ -7,6 +7,7 @@ version 3, doi:10.11583/DTU.c.6244065.v2.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -30,6 +31,20 @@ PIXELS_PER_CELL: Final = 25
 
 SAR_NODATA: Final = 0.0
 """Nodata of the SAR channels: HH, HV and incidence angle are all 0 in a nodata pixel."""
+
+MOST_TIE_POINTS: Final = 2**20
+"""Tie points that a scene may have; the released ones have 441."""
+LATITUDE_LIMIT: Final = 90.0
+LONGITUDE_LIMIT: Final = 360.0
+"""Largest magnitudes, degrees; longitudes count from -180 or from 0."""
+
+EXTREMA_SLACK: Final = 0.02
+"""Slack, in standard deviations, for the printed digits of the tabulated extrema."""
+
+LARGEST_SIDE: Final = 32_768
+"""80 m pixels along a side that a scene may have; the released ones have up to 5,312."""
+MOST_PIXELS: Final = 2**28
+"""80 m pixels that a scene may have: eight times those of the largest released one."""
 
 N_DISTANCE_ZONES: Final = 42
 """Distance-to-land zones 0 (land) .. 41 (beyond 300 km)."""
@@ -61,6 +76,79 @@ class Variable:
     def dims(self) -> tuple[str, str]:
         """Dimension names in an RTT file."""
         return SAR_DIMS if self.grid == "80m" else GRID_2KM_DIMS
+
+
+def describe_unlikely_size(shape: tuple[int, ...], pixels_per_side: int = 1) -> str | None:
+    """What is wrong with the size that a scene declares, before memory is asked for it.
+
+    Args:
+        shape: (lines, samples).
+        pixels_per_side: pixels along a side of one 80 m pixel: 2 at 40 m.
+
+    Returns:
+        Found and expected, or None where nothing is.
+    """
+    side, pixels = LARGEST_SIDE * pixels_per_side, MOST_PIXELS * pixels_per_side**2
+    if len(shape) == 2 and min(shape) >= 1 and max(shape) <= side and math.prod(shape) <= pixels:
+        return None
+    found = " x ".join(map(str, shape)) or "a single value"
+    return (
+        f"{found}; expected lines x samples, at most {side:,} along a side and {pixels:,} pixels "
+        "in all"
+    )
+
+
+def describe_disguised(variable: Variable, low: float, high: float) -> str | None:
+    """What is wrong with the extrema of physical values that no instrument or model gives.
+
+    Missing data that lost its fill value looks like data: 0 or 655.35 K, -9999 dB. So do values in
+    other units.
+
+    Args:
+        variable: what is measured.
+        low, high: smallest and largest value, in ``variable.units``.
+
+    Returns:
+        Found and expected, or None where they are possible.
+    """
+    least, most, hint = _possible(variable)
+    if least <= low and high <= most:
+        return None
+    return (
+        f"spans {low:.6g} to {high:.6g} {variable.units}; possible are {least:g} to {most:g}: "
+        f"missing data without its _FillValue{hint}?"
+    )
+
+
+def possible_range(variable: Variable) -> tuple[float, float]:
+    """Least and most that a physical value can be, in ``variable.units``."""
+    return _possible(variable)[:2]
+
+
+def describe_extrema(variable: Variable, low: float, high: float) -> str | None:
+    """A remark on extrema beyond those of the released scenes, None where they are within.
+
+    Args:
+        variable: what is measured.
+        low, high: smallest and largest value, in ``variable.units``.
+    """
+    allowed = EXTREMA_SLACK * variable.std
+    if variable.raw_min - allowed <= low and high <= variable.raw_max + allowed:
+        return None
+    return (
+        f"{variable.name} spans {low:.4g} to {high:.4g} {variable.units}; released scenes "
+        f"stay within {variable.raw_min:g} to {variable.raw_max:g}"
+    )
+
+
+def _possible(variable: Variable) -> tuple[float, float, str]:
+    """Least and most that a variable can be, and what else than missing data may lie beyond."""
+    if variable.units == "dB":
+        # The released HV reaches -463 dB in an artefact; nothing else is below -400.
+        return min(_LEAST_SIGMA0_DB, variable.raw_min - 20), 100.0, ""
+    if variable in AMSR2_VARIABLES:
+        return 50.0, 350.0, ", or another unit than K"
+    return _POSSIBLE[variable.units]
 
 
 def standardise(variable: Variable, raw: NDArray[np.floating]) -> NDArray[np.floating]:
@@ -137,6 +225,15 @@ STANDARDISED_VARIABLES: Final = (*SAR_VARIABLES, DISTANCE_MAP, *AMSR2_VARIABLES,
 """Every standardised variable, in the order of an RTT file."""
 
 VARIABLES: Final = {variable.name: variable for variable in STANDARDISED_VARIABLES}
+
+_LEAST_SIGMA0_DB: Final = -400.0
+_POSSIBLE: Final = {
+    "K": (150.0, 350.0, ", or another unit than K"),  # of air and skin
+    "m s-1": (-300.0, 300.0, ""),
+    "kg m-2": (-5.0, 300.0, ""),  # interpolation may leave a little less than nothing
+    "degree": (15.0, 50.0, ""),
+}
+"""Least and most by unit, and what else may lie beyond; see ``_possible`` for the others."""
 
 TIE_POINT_VARIABLES: Final = ("sar_grid2d_latitude", "sar_grid2d_longitude")
 

@@ -15,9 +15,9 @@ from autoice_bench.errors import PredictionError
 from autoice_bench.formats.store_layout import CHARTS_ARRAY
 from autoice_bench.pictures.rasters import cut, pick
 from autoice_bench.pictures.views import ScenePicture
-from autoice_bench.scene_id import is_scene_name, parse_scene_id
 from autoice_bench.scoring.metrics import formulas
 from autoice_bench.scoring.metrics.histograms import joint_histogram, validate_classes
+from autoice_bench.scoring.predictions.names import scene_of
 from autoice_bench.scoring.predictions.reading import NetcdfFolder, Predictions, open_predictions
 
 
@@ -58,8 +58,9 @@ def open_prediction_of(path: Path, scene_id: str) -> Predictions:
         PredictionError: there are none, or none of the scene.
     """
     path = Path(path)
-    if path.is_file() and is_scene_name(path.name):
-        predictions: Predictions = NetcdfFolder(path.parent, (str(parse_scene_id(path.name)),))
+    of_file = scene_of(path.name)
+    if path.is_file() and of_file is not None:
+        predictions: Predictions = NetcdfFolder(path.parent, (of_file,), (path.name,))
     else:
         predictions = open_predictions(path)
     if scene_id not in predictions.scene_ids:
@@ -96,7 +97,10 @@ def compare_scene(scene: SceneReader, view: ScenePicture, path: Path) -> Compari
                 f"{where}: {chart.name} has shape {shapes[chart.name]}; the scene has {view.shape}"
             )
         predicted = validate_classes(
-            predictions.read(view.scene_id, chart.name), chart, where=where
+            predictions.read(view.scene_id, chart.name),
+            chart,
+            where=where,
+            truth=None if truth is None else truth[index],
         )
         if truth is not None:
             histograms[chart.name] = joint_histogram(truth[index], predicted, chart, where=where)

@@ -24,6 +24,7 @@ from autoice_bench.errors import PredictionError
 from autoice_bench.formats.label_rule import LabelRule
 from autoice_bench.formats.store_layout import hash_charts
 from autoice_bench.scoring.metrics.histograms import Histogram, joint_histogram, validate_classes
+from autoice_bench.scoring.predictions.shapes import describe_shape
 from autoice_bench.scoring.truth.protocol import (
     Truth,
     TruthScene,
@@ -177,7 +178,13 @@ def count_scene(predictions: Predictions, truth: Truth, scene: TruthScene) -> Sc
         PredictionError: a predicted chart does not fit the truth.
     """
     with _ONE_SCENE:
-        return _count_scene(predictions, truth, scene)
+        try:
+            return _count_scene(predictions, truth, scene)
+        except MemoryError as error:
+            raise PredictionError(
+                f"{predictions.path}: scene {scene.scene_id} asks for more memory than there is; "
+                "fewer --workers leave more to each"
+            ) from error
 
 
 def _count_scene(predictions: Predictions, truth: Truth, scene: TruthScene) -> SceneCounts:
@@ -190,9 +197,11 @@ def _count_scene(predictions: Predictions, truth: Truth, scene: TruthScene) -> S
         if chart.name not in present:
             histograms[chart.name] = np.zeros((chart.n_classes, chart.n_classes + 1), np.int64)
             continue
-        classes = validate_classes(predictions.read(scene.scene_id, chart.name), chart, where=where)
+        truth_chart = charts[chart.name]
+        values = predictions.read(scene.scene_id, chart.name)
+        classes = validate_classes(values, chart, where=where, truth=truth_chart)
         classes = np.ascontiguousarray(classes)
-        histograms[chart.name] = joint_histogram(charts[chart.name], classes, chart, where=where)
+        histograms[chart.name] = joint_histogram(truth_chart, classes, chart, where=where)
         digest.update(classes.data)
     if scene.truth_sha256 is None:
         scene = replace(scene, truth_sha256=hash_charts(charts))
@@ -224,6 +233,7 @@ def _check_structure(
         missing += [f"{where} lacks {name}" for name in CHART_NAMES if name not in shapes]
         problems += [
             f"{where}: {name} has shape {shape}; the truth has {scene.shape}"
+            f"{describe_shape(shape, scene.shape)}"
             for name, shape in shapes.items()
             if shape != scene.shape
         ]

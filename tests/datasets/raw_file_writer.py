@@ -79,7 +79,9 @@ def write_raw_file(folder: Path, content: RawContent, name: str = RAW_NAME) -> P
                 dataset,
                 content,
                 variable.name,
-                np.full(content.shape_2km, content.kelvin),
+                np.full(
+                    content.shape_2km, content.kelvin if variable.units == "K" else variable.mean
+                ),
                 GRID_2KM_DIMS,
             )
         for swath in ("amsr2_swath_map", "swath_segmentation"):
@@ -152,7 +154,9 @@ def _write_polygons(dataset: Any, content: RawContent) -> None:
 def _write_tie_points(dataset: Any, content: RawContent) -> None:
     line, sample = np.meshgrid(content.tie_lines, content.tie_samples, indexing="ij")
     dataset.createDimension("sar_grid_points", line.size)
-    angles = 20.0 + sample if content.angles is None else content.angles
+    # One degree a sample, less where that would leave the swath.
+    degrees = sample * min(1.0, 25 / sample.max())
+    angles = 20.0 + degrees if content.angles is None else content.angles
     values = {
         "line": line,
         "sample": sample,

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from autoice_bench.formats import netcdf as netcdf_chunks
-from autoice_bench.formats.netcdf import NetcdfFile, open_netcdf
+from autoice_bench.formats.netcdf import NetcdfFile, UnfitNetcdfError, explain, open_netcdf
 
 DTYPES = ("u1", "i2", "f4", "f8")
 
@@ -209,6 +209,142 @@ def test_values_come_as_stored(tmp_path: Path) -> None:
     _, ours, theirs = read_both(path)
     assert_same(ours, np.array([[7, 1], [2, 3]], np.int16))  # neither masked nor halved
     assert_same(theirs, ours)
+
+
+@pytest.mark.parametrize("options", [{"zlib": True}, {}], ids=["direct", "library"])
+def test_decoded_values(tmp_path: Path, options: dict[str, Any]) -> None:
+    values = np.array([[-1, 7, 100], [200, 0, 3]], np.int16)
+    path = write(tmp_path / "x.nc", values, {**options, "fill_value": -1})
+    with netCDF4.Dataset(path, "a") as dataset:
+        dataset["x"].setncatts(
+            {"missing_value": np.int16(7), "scale_factor": 0.5, "add_offset": 10.0}
+        )
+    expected = [[np.nan, np.nan, 60], [110, 10, 11.5]]
+    with open_netcdf(path) as file:
+        np.testing.assert_array_equal(file.decoded("x"), expected)
+        for strip in file.decoded_strips("x"):
+            np.testing.assert_array_equal(
+                strip.values, np.array(expected)[strip.lines, strip.samples]
+            )
+        np.testing.assert_array_equal(file.read("x"), values)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "attributes"),
+    [("f4", {"_FillValue": np.float32(np.nan)}), ("u1", {}), ("f8", {"scale_factor": 1.0})],
+)
+def test_plain_variables_are_not_decoded(
+    tmp_path: Path, dtype: str, attributes: dict[str, Any]
+) -> None:
+    values = make_values((8, 8), dtype)
+    options = {"zlib": True, "fill_value": attributes.pop("_FillValue", None)}
+    path = write(tmp_path / "x.nc", values, options)
+    with netCDF4.Dataset(path, "a") as dataset:
+        dataset["x"].setncatts(attributes)
+    with open_netcdf(path) as file, pytest.MonkeyPatch.context() as patch:
+        assert file.encoding("x").is_plain
+        patch.setattr("autoice_bench.formats.cf.CfEncoding.decode", None)  # would fail
+        for strip in file.decoded_strips("x"):
+            np.testing.assert_array_equal(strip.values, values[strip.lines, strip.samples])
+
+
+def test_attributes_that_cannot_be_understood(tmp_path: Path) -> None:
+    path = write(tmp_path / "x.nc", make_values((3, 5), "i2"), {})
+    with netCDF4.Dataset(path, "a") as dataset:
+        dataset["x"].setncattr("scale_factor", "0.1 percent")
+    message = r"x\.nc: variable x: scale_factor is '0\.1 percent'; expected numbers"
+    with open_netcdf(path) as file, pytest.raises(UnfitNetcdfError, match=message) as raised:
+        file.decoded("x")
+    assert explain(raised.value) == str(raised.value)  # a sound file: not downloaded again
+
+
+def test_filter_that_is_lacking_is_named(tmp_path: Path) -> None:
+    # 32004 is LZ4, which neither library brings; the chunk's content does not matter.
+    path = write(tmp_path / "x.nc", make_values((8, 8), "f4"), {})
+    with h5py.File(path, "a") as file:
+        del file["x"]
+        properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        properties.set_chunk((8, 8))
+        properties.set_filter(32004, h5py.h5z.FLAG_OPTIONAL, ())
+        space = h5py.h5s.create_simple((8, 8))
+        dataset = h5py.h5d.create(file.id, b"x", h5py.h5t.IEEE_F32LE, space, properties)
+        dataset.write_direct_chunk((0, 0), bytes(256))
+    with (
+        open_netcdf(path) as opened,
+        pytest.raises(UnfitNetcdfError, match=r"filter 32004 \(LZ4\).*lacks.*hdf5plugin"),
+    ):
+        opened.read("x")
+
+
+def foreign_link(file: h5py.File, other: Path) -> None:
+    file["more"] = h5py.ExternalLink(str(other), "/x")
+
+
+def nested_link(file: h5py.File, other: Path) -> None:
+    file.create_group("group/inner")["more"] = h5py.ExternalLink(str(other), "/x")
+
+
+def external_storage(file: h5py.File, other: Path) -> None:
+    file.create_dataset("raw", (4,), "u1", external=[(str(other), 0, 4)])
+
+
+def virtual_data_set(file: h5py.File, other: Path) -> None:
+    layout = h5py.VirtualLayout((4, 8), "f4")
+    layout[...] = h5py.VirtualSource(str(other), "x", (4, 8))
+    file.create_virtual_dataset("raw", layout)
+
+
+@pytest.mark.parametrize("direct", [True, False])
+@pytest.mark.parametrize(
+    ("leave", "found"),
+    [
+        (foreign_link, "more is a link to another file"),
+        (nested_link, "group/inner/more is a link to another file"),
+        (external_storage, "the values of raw lie in another file"),
+        (virtual_data_set, "raw is a virtual data set"),
+    ],
+)
+def test_parts_in_other_files_are_refused(
+    tmp_path: Path, leave: Any, found: str, direct: bool
+) -> None:
+    path = write(tmp_path / "x.nc", make_values((4, 8), "f4"), {})
+    other = write(tmp_path / "other.nc", make_values((4, 8), "f4"), {})
+    with h5py.File(path, "a") as file:
+        leave(file, other)
+    with pytest.raises(UnfitNetcdfError, match=rf"x\.nc: {found}.*; expected one file"):
+        NetcdfFile(path, direct=direct)
+
+
+def test_links_within_the_file_are_read(tmp_path: Path) -> None:
+    values = make_values((4, 8), "f4")
+    path = write(tmp_path / "x.nc", values, {})
+    with h5py.File(path, "a") as file:
+        file["again"] = h5py.SoftLink("/x")
+    with open_netcdf(path) as opened:
+        assert_same(opened.read("x"), values)
+
+
+@pytest.mark.parametrize("read", ["read", "decoded", "strips"])
+def test_size_is_not_believed(tmp_path: Path, read: str) -> None:
+    # A few kB that declare 10^10 values; chunks that are not there take no room.
+    path = tmp_path / "x.nc"
+    with netCDF4.Dataset(path, "w") as dataset:
+        dataset.createDimension("a", 100_000)
+        dataset.createDimension("b", 100_000)
+        dataset.createVariable("x", "f4", ("a", "b"), zlib=True, chunksizes=(1000, 1000))
+    assert path.stat().st_size < 100_000
+    with (
+        open_netcdf(path) as file,
+        pytest.raises(UnfitNetcdfError, match="declares 100000 x 100000 values; expected at most"),
+    ):
+        list(getattr(file, read)("x"))
+
+
+def test_empty_file(tmp_path: Path) -> None:
+    (tmp_path / "x.nc").touch()
+    with pytest.raises(OSError, match=r"x\.nc: is empty \(0 bytes\)") as raised:
+        NetcdfFile(tmp_path / "x.nc")
+    assert explain(raised.value).endswith("Download the file again or remove it")
 
 
 def test_names_sizes_and_attributes(tmp_path: Path) -> None:

@@ -130,7 +130,8 @@ def test_name_that_is_no_scene_is_noted(tmp_path: Path, name: str) -> None:
     touch(tmp_path, f"{DMI}_prep.nc", f"{name}_prep.nc")
     listing = find_scenes(tmp_path)
     assert subsets(listing) == {DMI: "train"}
-    assert listing.notes == (f"file {name}_prep.nc: its name is not that of a scene; left out",)
+    (note,) = listing.notes
+    assert note.startswith(f"file {name}_prep.nc: its name is not that of a scene; left out: ")
 
 
 def test_empty_folder(tmp_path: Path) -> None:
@@ -139,9 +140,9 @@ def test_empty_folder(tmp_path: Path) -> None:
 
 
 def test_a_file_or_nothing_instead_of_a_folder(tmp_path: Path) -> None:
-    touch(tmp_path, f"{DMI}_prep.nc")
+    touch(tmp_path, "scene.nc")
     with pytest.raises(SceneError, match="found a file; expected a folder"):
-        find_scenes(tmp_path / f"{DMI}_prep.nc")
+        find_scenes(tmp_path / "scene.nc")
     with pytest.raises(SceneError, match="found nothing; expected a folder"):
         find_scenes(tmp_path / "absent")
 
@@ -197,3 +198,72 @@ def test_metadata_that_is_no_text_is_named(tmp_path: Path) -> None:
     (tmp_path / "metadata.csv").write_bytes(b"input_path\xff\xfe\n")
     with pytest.raises(SceneError, match=r"metadata\.csv cannot be read: .*expected CSV in UTF-8"):
         find_scenes(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        (f"{CIS}_prep (1).nc", f"rename it to {CIS}_prep.nc if it is that"),
+        (f"{CIS}_prep.NC", f"rename it to {CIS}_prep.nc if it is that"),
+        (f"{CIS}_PREP.nc", f"rename it to {CIS}_prep.nc if it is that"),
+        (f"{CIS}_pre.nc", f"rename it to {CIS}_prep.nc if it is that"),
+        (f"{CIS}.nc", f"rename it to {CIS}_prep.nc if it is that"),
+        (f"{CIS}_prep_referense.nc", f"rename it to {CIS}_prep_reference.nc if it is that"),
+        (f"{DMI}_prep - Copy.nc", f"{DMI}_prep.nc is there; remove one of them"),
+        (f"{CIS}_prep.nc.crdownload", "an unfinished download; finish it or remove it"),
+        (f"{CIS}_prep.nc.gz", "unpack it"),
+        ("20180607T18432_dmi_prep.nc", "expected YYYYMMDDThhmmss_cis_prep.nc or _dmi_prep.nc"),
+    ],
+)
+def test_file_passed_over_is_mentioned_with_what_to_do(
+    tmp_path: Path, name: str, advice: str
+) -> None:
+    touch(tmp_path, f"{DMI}_prep.nc", "readme.txt", f"{CIS}_quicklook.png", "land_mask.nc")
+    (tmp_path / name).write_bytes(b"x")
+    listing = find_scenes(tmp_path)
+    assert subsets(listing) == {DMI: "train"}
+    (note,) = listing.notes
+    assert note.startswith(f"file {name}: its name is not that of a scene; left out: {advice}")
+
+
+def test_empty_file_of_another_name(tmp_path: Path) -> None:
+    touch(tmp_path, f"{DMI}_prep.nc")
+    (tmp_path / f"{CIS}_prep (1).nc").touch()
+    (note,) = find_scenes(tmp_path).notes
+    assert note.endswith("left out: it is empty (0 bytes); download it again or remove it")
+
+
+def test_many_files_passed_over_are_counted(tmp_path: Path) -> None:
+    touch(tmp_path, f"{DMI}_prep.nc", *(f"{CIS}_prep ({n}).nc" for n in range(25)))
+    notes = find_scenes(tmp_path).notes
+    assert len(notes) == 11
+    assert notes[-1] == "15 more files like these; left out"
+
+
+def test_folder_of_misnamed_scenes_only(tmp_path: Path) -> None:
+    touch(tmp_path, f"{DMI}_prep.NC")
+    with pytest.raises(SceneError, match=rf"no file named .*; found file {DMI}_prep\.NC: its name"):
+        find_scenes(tmp_path)
+
+
+def test_one_scene_file_with_its_reference(tmp_path: Path) -> None:
+    touch(tmp_path, f"test/{DMI}_prep.nc", f"test/{DMI}_prep_reference.nc", f"test/{CIS}_prep.nc")
+    path = tmp_path / f"test/{DMI}_prep.nc"
+    (scene,) = find_scenes(path).scenes
+    assert (scene.path, scene.subset) == (path, "test")
+    assert scene.reference == path.with_name(f"{DMI}_prep_reference.nc")
+
+
+def test_metadata_with_a_huge_field_is_one_line(tmp_path: Path) -> None:
+    touch(tmp_path, f"{DMI}_prep.nc")
+    (tmp_path / "metadata.csv").write_text(f"input_path,region_id\n{'x' * 200_000},y\n")
+    with pytest.raises(SceneError, match=r"metadata\.csv cannot be read: field larger") as raised:
+        find_scenes(tmp_path)
+    assert "\n" not in str(raised.value)
+
+
+def test_metadata_with_a_byte_order_mark_and_paths_of_windows(tmp_path: Path) -> None:
+    touch(tmp_path, f"{DMI}_prep.nc")
+    text = f"input_path,region_id\ntrain\\{DMI}_prep.nc,CentralEast\n"
+    (tmp_path / "metadata.csv").write_text(text, encoding="utf-8-sig")
+    assert find_scenes(tmp_path).scenes[0].region == "CentralEast"

@@ -17,6 +17,9 @@ from autoice_bench.formats.variables import (
     STANDARDISED_VARIABLES,
     VARIABLES,
     Variable,
+    describe_disguised,
+    describe_extrema,
+    describe_unlikely_size,
     destandardise,
     standardise,
 )
@@ -94,3 +97,60 @@ def test_distance_zones_survive_standardisation() -> None:
     back = destandardise(DISTANCE_MAP, standardise(DISTANCE_MAP, zones))
     np.testing.assert_array_equal(np.rint(back), zones)
     assert (DISTANCE_MAP.raw_min, DISTANCE_MAP.raw_max) == (0, N_DISTANCE_ZONES - 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "low", "high", "possible"),
+    [
+        ("nersc_sar_primary", -380, 25, True),  # the tail of released scenes
+        ("nersc_sar_primary", -401, 25, False),
+        ("nersc_sar_secondary", -463, 23, True),  # released
+        ("nersc_sar_secondary", -9999, 23, False),
+        ("btemp_18_7h", 93, 274, True),
+        ("btemp_18_7h", 0, 274, False),  # 0 K
+        ("btemp_18_7h", 93, 655.35, False),  # the largest packed value
+        ("t2m", 230, 293, True),
+        ("t2m", -43, 20, False),  # Celsius
+        ("skt", 149, 293, False),
+        ("u10m_rotated", -9999, 19, False),
+        ("tcwv", -1e-6, 39, True),
+        ("tclw", -9999, 1, False),
+    ],
+)
+def test_what_is_no_measurement(name: str, low: float, high: float, possible: bool) -> None:
+    problem = describe_disguised(VARIABLES[name], low, high)
+    assert (problem is None) == possible
+    if problem is not None:
+        assert problem.startswith(
+            f"spans {low:.6g} to {high:.6g} {VARIABLES[name].units}; possible"
+        )
+
+
+def test_released_extrema_are_possible_and_no_remark() -> None:
+    for variable in STANDARDISED_VARIABLES:
+        if variable is DISTANCE_MAP:  # zones have a check of their own
+            continue
+        assert describe_disguised(variable, variable.raw_min, variable.raw_max) is None
+        assert describe_extrema(variable, variable.raw_min, variable.raw_max) is None
+        beyond = variable.raw_max + variable.std
+        assert describe_extrema(variable, variable.raw_min, beyond) is not None
+
+
+@pytest.mark.parametrize(
+    ("shape", "likely"),
+    [
+        ((5000, 5312), True),
+        ((32_768, 8_192), True),  # 2^28 pixels
+        ((32_769, 100), False),
+        ((20_000, 20_000), False),
+        ((100_000, 100_000), False),
+        ((0, 5000), False),
+        ((5000,), False),
+        ((1, 5000, 5000), False),
+        ((), False),
+    ],
+)
+def test_unlikely_sizes(shape: tuple[int, ...], likely: bool) -> None:
+    assert (describe_unlikely_size(shape) is None) == likely
+    # Raw scenes have twice as many along each side.
+    assert (describe_unlikely_size(tuple(2 * size for size in shape), 2) is None) == likely

@@ -13,7 +13,7 @@ from autoice_bench.datasets.sources.scenes import read_source_scene
 from autoice_bench.datasets.store.root import StoreOptions
 from autoice_bench.errors import AutoIceError
 from autoice_bench.formats.chart_values import whole_classes
-from autoice_bench.formats.netcdf import NetcdfFile, open_netcdf
+from autoice_bench.formats.netcdf import NetcdfFile, explain, open_netcdf
 from autoice_bench.formats.rtt_folder import SceneFile
 from autoice_bench.formats.store_layout import (
     AMSR2_ARRAY,
@@ -29,6 +29,7 @@ from autoice_bench.formats.store_layout import (
 from autoice_bench.formats.variables import (
     AMSR2_VARIABLES,
     DISTANCE_MAP,
+    SAR_NODATA,
     SAR_VARIABLES,
     TIE_POINT_VARIABLES,
 )
@@ -69,7 +70,8 @@ def compare_with_source(
             with open_netcdf(scene.reference, direct=False) as reference:
                 problems += _compare_charts(reference, charts)
     except (OSError, KeyError) as error:
-        return [f"source {scene.path} cannot be read: {error}"]
+        reason = explain(error) if isinstance(error, OSError) else f"no variable {error}"
+        return [f"source {scene.path} cannot be read: {reason}"]
     return problems
 
 
@@ -124,7 +126,7 @@ def _compare_inputs(
     ]
     degrees = (arrays[LATITUDE_ARRAY.name], arrays[LONGITUDE_ARRAY.name])
     for name, stored in (*equal, *zip(TIE_POINT_VARIABLES, degrees, strict=True)):
-        if not np.array_equal(file.read(name), stored):
+        if not np.array_equal(file.decoded(name), stored):
             yield f"{name} differs from the source"
 
 
@@ -133,11 +135,15 @@ def _compare_sar(
 ) -> Iterator[str]:
     worst = 0.0
     nodata_differs = 0
-    for strip in file.strips(name):
-        ours = stored[strip.lines, strip.samples].astype(strip.values.dtype)
+    declares_missing = bool(file.encoding(name).missing)
+    for strip in file.decoded_strips(name):
+        values = strip.values
+        if declares_missing:
+            values[np.isnan(values)] = SAR_NODATA
+        ours = stored[strip.lines, strip.samples].astype(values.dtype)
         # np.maximum, not max(): NaN must survive.
-        worst = float(np.maximum(worst, np.abs(ours - strip.values).max()))
-        nodata_differs += int(np.count_nonzero((ours == 0) != (strip.values == 0)))
+        worst = float(np.maximum(worst, np.abs(ours - values).max()))
+        nodata_differs += int(np.count_nonzero((ours == 0) != (values == 0)))
     if not worst <= rounding_error:
         yield f"{name} differs from the source by {worst:.3g}; rounding gives {rounding_error:.3g}"
     if nodata_differs:
@@ -147,7 +153,7 @@ def _compare_sar(
 def _compare_zones(file: NetcdfFile, stored: NDArray[Any]) -> Iterator[str]:
     allowed = _ZONE_ROUNDING if stored.dtype == np.uint8 else _FLOAT32_ROUNDING * DISTANCE_MAP.std
     worst = 0.0
-    for strip in file.strips(DISTANCE_MAP.name):
+    for strip in file.decoded_strips(DISTANCE_MAP.name):
         zones = strip.values.astype(np.float64) * DISTANCE_MAP.std + DISTANCE_MAP.mean
         difference = np.abs(zones - stored[strip.lines, strip.samples])
         worst = float(np.maximum(worst, difference.max()))
@@ -163,6 +169,6 @@ def _compare_charts(file: NetcdfFile, stored: NDArray[np.uint8] | None) -> Itera
         if file.shape(chart.name) != values.shape:
             yield f"{chart.name} is {values.shape}; the source has {file.shape(chart.name)}"
             continue
-        differs = np.count_nonzero(whole_classes(file.read(chart.name)) != values)
+        differs = np.count_nonzero(whole_classes(file.decoded(chart.name)) != values)
         if differs:
             yield f"{chart.name} differs from the source in {differs} pixels"

@@ -7,6 +7,7 @@ ready-to-train files by their content. Test files come without polygons.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -18,16 +19,22 @@ from numpy.typing import NDArray
 
 from autoice_bench.datasets.labels.egg_codes import EggCode, parse_polygon_codes
 from autoice_bench.datasets.labels.rasters import PolygonRaster
-from autoice_bench.errors import NoSceneError, SceneError
-from autoice_bench.formats.netcdf import NetcdfFile, open_netcdf
+from autoice_bench.errors import LabelError, NoSceneError, SceneError
+from autoice_bench.formats.netcdf import NetcdfFile, UnfitNetcdfError, explain, open_netcdf
 from autoice_bench.formats.rtt_folder import walk_netcdf_files
 from autoice_bench.formats.variables import (
     AMSR2_VARIABLES,
     DISTANCE_MAP,
     ERA5_VARIABLES,
     GRID_2KM_DIMS,
+    LATITUDE_LIMIT,
+    LONGITUDE_LIMIT,
+    MOST_TIE_POINTS,
+    PIXELS_PER_CELL,
     SAR_DIMS,
     SAR_VARIABLES,
+    describe_unlikely_size,
+    possible_range,
 )
 from autoice_bench.scene_id import (
     is_original_name,
@@ -50,10 +57,11 @@ REQUIRED_VARIABLES: Final = (*_FULL_RESOLUTION, *TIE_POINT_NAMES, *_2KM_NAMES)
 """Variables every raw scene must have; ``polygon_icechart`` and ``polygon_codes`` come together or
 not at all; ``amsr2_swath_map``, ``swath_segmentation`` and ``sar_grid_height`` are not read."""
 
-ENCODING_ATTRIBUTES: Final = frozenset(
-    {"_FillValue", "missing_value", "scale_factor", "add_offset"}
-)
-"""Attributes that describe stored values, not decoded ones."""
+_PIXELS_PER_SIDE: Final = 2
+"""40 m pixels along a side of one 80 m pixel."""
+_MOST_CODE_CHARACTERS: Final = 2**24
+"""Strings or characters that ``polygon_codes`` may declare; real charts have some hundred rows."""
+_INCIDENCE_ANGLE: Final = SAR_VARIABLES[2]
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,28 +102,32 @@ class RawFile:
     netcdf: NetcdfFile
 
     def read(self, name: str) -> NDArray[Any]:
-        """Read a variable as stored.
+        """Read a variable of numbers, decoded; NaN where it has no data.
 
         Raises:
-            SceneError: the file is truncated or corrupt there.
+            SceneError: the file is truncated or corrupt there, or the variable holds no numbers.
         """
-        try:
-            return self.netcdf.read(name)
-        except OSError as error:
-            raise SceneError(f"scene {self.scene_id}: {self.path} is damaged: {error}") from error
+        with self._reading():
+            return self.netcdf.decoded(name)
 
     def read_float32(self, name: str) -> NDArray[np.float32]:
         """Read a 2-D variable as float32, decoded, NaN where it has no data."""
-        return _decode(self.read(name), self.netcdf.attributes(name)).astype(np.float32, copy=False)
+        values = np.empty(self.netcdf.shape(name), np.float32)
+        with self._reading(), np.errstate(over="ignore"):
+            # Strip by strip: unpacked, a whole channel would take a gigabyte of float64.
+            for strip in self.netcdf.decoded_strips(name):
+                values[strip.lines, strip.samples] = strip.values
+        return values
 
     def read_polygons(self) -> PolygonRaster:
         """Read the raster of polygon ids."""
-        stored = self.read(POLYGONS)
-        attributes = self.netcdf.attributes(POLYGONS)
-        if "scale_factor" in attributes or "add_offset" in attributes:
-            return PolygonRaster(_decode(stored, attributes), None)
-        fill_value = _fill_value(attributes)
-        return PolygonRaster(stored, None if fill_value is None else float(fill_value))
+        with self._reading():
+            encoding = self.netcdf.encoding(POLYGONS)
+            if encoding.is_packed or len(encoding.missing) > 1:
+                return PolygonRaster(self.netcdf.decoded(POLYGONS), None)
+            # As it is stored, a quarter of the memory and of the time.
+            ids = encoding.reinterpret(self.netcdf.read(POLYGONS))
+        return PolygonRaster(ids, float(encoding.missing[0]) if encoding.missing else None)
 
     def read_egg_codes(self) -> tuple[EggCode, ...]:
         """Read the polygons' codes.
@@ -123,9 +135,21 @@ class RawFile:
         Raises:
             LabelError: ``polygon_codes`` cannot be read; see ``parse_polygon_codes``.
         """
-        rows = self.read(POLYGON_CODES)
+        shape = self.netcdf.shape(POLYGON_CODES)
+        if len(shape) not in (1, 2) or math.prod(shape) > _MOST_CODE_CHARACTERS:
+            raise LabelError(
+                f"scene {self.scene_id}: {POLYGON_CODES} has shape {shape}; expected a list of "
+                f"strings of at most {_MOST_CODE_CHARACTERS:,}"
+            )
+        with self._reading():
+            rows = self.netcdf.read(POLYGON_CODES)
         if rows.dtype.kind == "S" and rows.ndim == 2:  # written as a character array
             rows = np.array([b"".join(row) for row in rows], object)
+        if rows.ndim != 1 or not all(isinstance(row, str | bytes) for row in rows):
+            raise LabelError(
+                f"scene {self.scene_id}: {POLYGON_CODES} holds {rows.dtype} values of shape "
+                f"{rows.shape}; expected a list of strings"
+            )
         return parse_polygon_codes(list(rows), where=f"scene {self.scene_id}")
 
     def read_tie_points(self) -> RawTiePoints:
@@ -134,6 +158,12 @@ class RawFile:
         Raises:
             SceneError: the points are no grid with lines slow and samples fast.
         """
+        sizes = [math.prod(self.netcdf.shape(name)) for name in TIE_POINT_NAMES]
+        if len(set(sizes)) > 1 or sizes[0] > MOST_TIE_POINTS:
+            raise SceneError(
+                f"scene {self.scene_id}: {', '.join(TIE_POINT_NAMES)} hold {sizes} values; "
+                f"expected as many in each, at most {MOST_TIE_POINTS:,}"
+            )
         line, sample, latitude, longitude, angle = (
             self.read(name).astype(np.float64).ravel() for name in TIE_POINT_NAMES
         )
@@ -151,13 +181,24 @@ class RawFile:
                 "least 2x2, lines slow"
             )
         values = [array.reshape(shape) for array in (latitude, longitude, angle)]
-        for name, array in zip(TIE_POINT_NAMES[2:], values, strict=True):
-            if not np.isfinite(array).all():
-                raise SceneError(
-                    f"scene {self.scene_id}: {name} holds {np.sum(~np.isfinite(array))} values "
-                    "that are not finite; expected none"
-                )
+        limits = (
+            (-LATITUDE_LIMIT, LATITUDE_LIMIT),
+            (-LONGITUDE_LIMIT, LONGITUDE_LIMIT),
+            possible_range(_INCIDENCE_ANGLE),
+        )
+        for name, array, (least, most) in zip(TIE_POINT_NAMES[2:], values, limits, strict=True):
+            _validate_degrees(f"scene {self.scene_id}: {name}", array, least, most)
         return RawTiePoints(lines, samples, *values)
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            what = "cannot be read" if isinstance(error, UnfitNetcdfError) else "is damaged"
+            raise SceneError(
+                f"scene {self.scene_id}: {self.path} {what}: {explain(error)}"
+            ) from error
 
 
 def is_raw_scene(path: Path) -> bool:
@@ -181,7 +222,7 @@ def open_raw_file(path: Path) -> Iterator[RawFile]:
         try:
             netcdf = stack.enter_context(open_netcdf(path))
         except OSError as error:
-            raise SceneError(f"raw scene {path} cannot be read: {error}") from error
+            raise SceneError(f"raw scene {path} cannot be read: {explain(error)}") from error
         yield _validate_raw_file(path, netcdf)
 
 
@@ -262,6 +303,15 @@ def _validate_raw_file(path: Path, netcdf: NetcdfFile) -> RawFile:
             f"scene {scene_id}: {SAR_DIMS[0]} x {SAR_DIMS[1]} is {shape[0]}x{shape[1]}; "
             "expected at least 2x2"
         )
+    unlikely = describe_unlikely_size(shape, _PIXELS_PER_SIDE)
+    if unlikely is not None:
+        raise SceneError(f"scene {scene_id}: {BACKSCATTER_NAMES[0]} is {unlikely}")
+    most = tuple(max(1, size // PIXELS_PER_CELL) for size in shape)
+    if shape_2km[0] > most[0] or shape_2km[1] > most[1]:
+        raise SceneError(
+            f"scene {scene_id}: 2 km grid is {shape_2km} for {shape[0]}x{shape[1]} pixels of "
+            f"40 m; expected {PIXELS_PER_CELL * _PIXELS_PER_SIDE} pixels to a cell"
+        )
     return RawFile(path, scene_id, shape, shape_2km, bool(charts), netcdf)
 
 
@@ -278,20 +328,14 @@ def _common_shape(netcdf: NetcdfFile, scene_id: str, names: tuple[str, ...]) -> 
     return first[0], first[1]
 
 
-def _fill_value(attributes: dict[str, Any]) -> Any:
-    return attributes.get("_FillValue", attributes.get("missing_value"))
-
-
-def _decode(stored: NDArray[Any], attributes: dict[str, Any]) -> NDArray[Any]:
-    """Apply the CF attributes _FillValue, scale_factor and add_offset."""
-    fill_value = _fill_value(attributes)
-    scale, offset = attributes.get("scale_factor", 1), attributes.get("add_offset", 0)
-    is_plain = fill_value is None and (scale, offset) == (1, 0)
-    if is_plain and stored.dtype.kind == "f":
-        return stored
-    decoded = stored.astype(np.float32 if stored.dtype.itemsize <= 4 else np.float64)
-    if (scale, offset) != (1, 0):
-        decoded = decoded * scale + offset
-    if fill_value is not None and not np.isnan(fill_value):
-        decoded[stored == fill_value] = np.nan
-    return decoded
+def _validate_degrees(where: str, degrees: NDArray[np.float64], least: float, most: float) -> None:
+    if not np.isfinite(degrees).all():
+        raise SceneError(
+            f"{where} holds {np.sum(~np.isfinite(degrees))} values that are not finite; "
+            "expected none"
+        )
+    low, high = degrees.min(), degrees.max()
+    if low < least or high > most:
+        raise SceneError(
+            f"{where} spans {low:.6g} to {high:.6g}; expected degrees from {least:g} to {most:g}"
+        )

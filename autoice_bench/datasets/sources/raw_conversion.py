@@ -25,7 +25,6 @@ from autoice_bench.datasets.labels.tables import CodeProblem, row_blocks
 from autoice_bench.datasets.sources.float16 import round_to_float16
 from autoice_bench.datasets.sources.raw import (
     BACKSCATTER_NAMES,
-    ENCODING_ATTRIBUTES,
     POLYGONS,
     RawFile,
     RawTiePoints,
@@ -39,6 +38,7 @@ from autoice_bench.datasets.sources.scene_arrays import (
 )
 from autoice_bench.datasets.sources.tie_points import compute_mean_weights
 from autoice_bench.errors import SceneError
+from autoice_bench.formats.cf import ENCODING_ATTRIBUTES
 from autoice_bench.formats.chart_values import count_classes
 from autoice_bench.formats.label_rule import AUTOICE_2022, LabelRule
 from autoice_bench.formats.rtt_folder import SceneFile
@@ -53,11 +53,17 @@ from autoice_bench.formats.variables import (
     SAR_VARIABLES,
     VARIABLES,
     Variable,
+    describe_disguised,
+    describe_extrema,
     standardise,
 )
 from autoice_bench.wording import format_count, format_listing
 
 _INCIDENCE_ANGLE: Final = SAR_VARIABLES[2]
+_MOST_ZEROS: Final = 10
+"""Pixels of exactly 0 dB that may be measured."""
+_ENOUGH_PIXELS: Final = 1000
+"""Pixels of which one at least is darker than 0 dB in any real scene."""
 _MOST_SHOWN: Final = 5
 """Details of a kind of problem that a warning names."""
 
@@ -119,10 +125,11 @@ def convert_raw_scene(
         SceneError: the file is damaged, no raw scene, or holds values out of range.
         LabelError: ``polygon_codes`` cannot be read.
     """
+    warnings: list[str] = []
     with open_raw_file(path) as raw:
         tie_points = raw.read_tie_points()
         derived = _derive(raw, rule, ice_types=ice_types) if raw.has_charts else None
-        sar = _reduce_sar(raw, tie_points, derived)
+        sar = _reduce_sar(raw, tie_points, derived, warnings)
         rounded, rounding_error = _round_sar(raw.scene_id, sar, np.dtype(dtype))
         del sar
         charts = None if derived is None else derived.charts
@@ -132,8 +139,8 @@ def convert_raw_scene(
             distance_map=_read_distance_zones(raw),
             charts=charts,
             class_counts=None if charts is None else _count_classes(charts),
-            amsr2=_read_2km(raw, AMSR2_VARIABLES),
-            era5=_read_2km(raw, ERA5_VARIABLES),
+            amsr2=_read_2km(raw, AMSR2_VARIABLES, warnings),
+            era5=_read_2km(raw, ERA5_VARIABLES, warnings),
             latitude=tie_points.latitude,
             longitude=tie_points.longitude,
             tie_line=(tie_points.lines - 0.5) / 2,
@@ -141,7 +148,7 @@ def convert_raw_scene(
             attributes=to_json_attributes(_global_attributes(raw)),
             variable_attributes=_variable_attributes(raw),
             rounding_error=rounding_error,
-            warnings=() if derived is None else tuple(_describe_label_problems(derived)),
+            warnings=(*warnings, *([] if derived is None else _describe_label_problems(derived))),
             ice_type=None if derived is None else derived.ice_type,
         )
 
@@ -160,20 +167,57 @@ def _derive(raw: RawFile, rule: LabelRule, *, ice_types: bool) -> DerivedCharts:
 
 
 def _reduce_sar(
-    raw: RawFile, tie_points: RawTiePoints, derived: DerivedCharts | None
+    raw: RawFile,
+    tie_points: RawTiePoints,
+    derived: DerivedCharts | None,
+    warnings: list[str],
 ) -> NDArray[np.float32]:
     """(3, lines, samples) standardised SAR at 80 m; it and the charts masked by each other."""
     shape = (raw.shape[0] // 2, raw.shape[1] // 2)
     masked = np.zeros(shape, bool) if derived is None else derived.uncharted.copy()
     sar = np.empty((len(SAR_VARIABLES), *shape), np.float32)
     for name, channel in zip(BACKSCATTER_NAMES, sar[:-1], strict=True):
-        _reduce_backscatter(raw.read_float32(name), VARIABLES[name], channel, masked)
+        backscatter = raw.read_float32(name)
+        _validate_backscatter(raw.scene_id, VARIABLES[name], backscatter, warnings)
+        _reduce_backscatter(backscatter, VARIABLES[name], channel, masked)
     _interpolate_angle(tie_points, raw.shape, sar[-1])
     for channel in sar:
         channel[masked] = SAR_NODATA
     for raster in () if derived is None else derived.rasters:
         raster[masked] = FILL_VALUE
     return sar
+
+
+def _validate_backscatter(
+    scene_id: str, variable: Variable, values: NDArray[np.float32], warnings: list[str]
+) -> None:
+    """Look for nodata that is no NaN, and for sigma0 that is not in dB."""
+    low, high, n_zeros, n_values = np.inf, -np.inf, 0, 0
+    for rows in row_blocks(*values.shape):
+        # fmin and fmax pass over NaN.
+        low = min(low, float(np.fmin.reduce(values[rows], axis=None)))
+        high = max(high, float(np.fmax.reduce(values[rows], axis=None)))
+        n_zeros += int(np.count_nonzero(values[rows] == 0))
+        n_values += int(np.count_nonzero(values[rows] == values[rows]))
+    if not n_values or not np.isfinite(low + high):  # infinities are told later
+        return
+    problem = describe_disguised(variable, low, high)
+    if problem is None and 0 <= low < high and n_values >= _ENOUGH_PIXELS:
+        problem = (
+            f"spans {low:.6g} to {high:.6g} dB, nothing below 0: linear sigma0? Expected dB, "
+            "10 log10(sigma0), NaN for nodata"
+        )
+    if problem is not None:
+        raise SceneError(f"scene {scene_id}: {variable.name} {problem}")
+    remark = describe_extrema(variable, low, high)
+    if remark is not None:
+        warnings.append(remark)
+    # A measured float32 is exactly 0 about once in a hundred scenes.
+    if n_zeros > _MOST_ZEROS:
+        warnings.append(
+            f"{variable.name} is exactly 0 dB in {format_count(n_zeros, 'pixel')} of 40 m: nodata "
+            "written as 0? It was taken for data; expected NaN (or _FillValue 0)"
+        )
 
 
 def _reduce_backscatter(
@@ -248,15 +292,25 @@ def _read_distance_zones(raw: RawFile) -> NDArray[np.uint8]:
     return reduced
 
 
-def _read_2km(raw: RawFile, variables: tuple[Variable, ...]) -> NDArray[np.float32]:
+def _read_2km(
+    raw: RawFile, variables: tuple[Variable, ...], warnings: list[str]
+) -> NDArray[np.float32]:
     channels = np.empty((len(variables), *raw.shape_2km), np.float32)
     for variable, channel in zip(variables, channels, strict=True):
-        channel[:] = standardise(variable, raw.read_float32(variable.name))
-        if not np.isfinite(channel).all():
+        values = raw.read_float32(variable.name)
+        if not np.isfinite(values).all():
             raise SceneError(
                 f"scene {raw.scene_id}: {variable.name} holds "
-                f"{np.sum(~np.isfinite(channel))} values that are not finite; expected none"
+                f"{np.sum(~np.isfinite(values))} values that are not finite; expected none"
             )
+        low, high = float(values.min()), float(values.max())
+        problem = describe_disguised(variable, low, high)
+        if problem is not None:
+            raise SceneError(f"scene {raw.scene_id}: {variable.name} {problem}")
+        remark = describe_extrema(variable, low, high)
+        if remark is not None:
+            warnings.append(remark)
+        channel[:] = standardise(variable, values)
     return channels
 
 

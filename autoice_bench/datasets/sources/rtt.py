@@ -7,6 +7,7 @@ inflating it. Nothing is returned from a scene that breaks the format.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
@@ -27,13 +28,16 @@ from autoice_bench.datasets.sources.scene_arrays import (
 from autoice_bench.datasets.sources.tie_points import compute_tie_positions
 from autoice_bench.errors import SceneError
 from autoice_bench.formats.chart_values import missing_charts
-from autoice_bench.formats.netcdf import NetcdfFile, open_netcdf
+from autoice_bench.formats.netcdf import NetcdfFile, UnfitNetcdfError, explain, open_netcdf
 from autoice_bench.formats.rtt_folder import SceneFile
 from autoice_bench.formats.store_layout import SAR_ARRAY
 from autoice_bench.formats.variables import (
     AMSR2_VARIABLES,
     DISTANCE_MAP,
     ERA5_VARIABLES,
+    LATITUDE_LIMIT,
+    LONGITUDE_LIMIT,
+    MOST_TIE_POINTS,
     N_DISTANCE_ZONES,
     PIXELS_PER_CELL,
     RTT_VARIABLE_ORDER,
@@ -42,6 +46,9 @@ from autoice_bench.formats.variables import (
     STANDARDISED_VARIABLES,
     TIE_POINT_VARIABLES,
     Variable,
+    describe_extrema,
+    describe_unlikely_size,
+    destandardise,
 )
 from autoice_bench.scene_id import parse_original_id
 from autoice_bench.wording import format_listing
@@ -51,8 +58,6 @@ _NOT_FINITE: Final = (
 )
 _ZONE_TOLERANCE: Final = 0.02
 """Released zones decode to within 0.01 of a whole number; more than twice that is another thing."""
-_EXTREMA_TOLERANCE: Final = 0.02
-"""Slack, in standard deviations, for the printed digits of the tabulated extrema."""
 
 
 def read_scene(
@@ -81,8 +86,7 @@ def read_scene(
             return _read(scene, file, charts_file, np.dtype(dtype), pool)
     except OSError as error:
         raise SceneError(
-            f"scene {scene.scene_id}: cannot be read as NetCDF: {error}; truncated or corrupt? "
-            "Download the file again or remove it"
+            f"scene {scene.scene_id}: cannot be read as NetCDF: {explain(error)}"
         ) from error
 
 
@@ -96,7 +100,8 @@ def read_attributes(path: Path) -> dict[str, Json]:
         with open_netcdf(path) as file:
             return to_json_attributes(file.attributes())
     except OSError as error:
-        raise SceneError(f"{path.name} cannot be read as NetCDF: {error}; truncated?") from error
+        reason = str(error) if isinstance(error, UnfitNetcdfError) else f"{error}; truncated?"
+        raise SceneError(f"{path.name} cannot be read as NetCDF: {reason}") from error
 
 
 def _read(
@@ -181,11 +186,15 @@ def _validate_shapes(scene_id: str, file: NetcdfFile) -> tuple[int, int]:
                 f"scene {scene_id}: {variable.name} is {file.dtype(variable.name)}; "
                 "expected float32"
             )
-        if {"scale_factor", "add_offset"} & file.attributes(variable.name).keys():
+        # Unpacked, 0 may come back as 1e-8, and masked pixels would be data.
+        if file.encoding(variable.name).is_packed:
             raise SceneError(
                 f"scene {scene_id}: {variable.name} is packed (scale_factor, add_offset); "
                 "expected plain standardised values"
             )
+    unlikely = describe_unlikely_size(shapes["80m"])
+    if unlikely is not None:
+        raise SceneError(f"scene {scene_id}: {SAR_VARIABLES[0].name} is {unlikely}")
     lines, samples = shapes["80m"]
     cells = (lines // PIXELS_PER_CELL, samples // PIXELS_PER_CELL)
     if min(*cells, 1) < 1 or shapes["2km"] != cells:
@@ -218,13 +227,21 @@ def _name_warnings(scene: SceneFile, file: NetcdfFile) -> Iterable[str]:
 def _read_tie_points(
     scene_id: str, file: NetcdfFile
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    latitude, longitude = (file.read(name).astype(np.float64) for name in TIE_POINT_VARIABLES)
-    if latitude.ndim != 2 or latitude.shape != longitude.shape or min(latitude.shape) < 2:
+    shape, other = (file.shape(name) for name in TIE_POINT_VARIABLES)
+    if len(shape) != 2 or other != shape or min(shape) < 2:
         raise SceneError(
-            f"scene {scene_id}: tie points are {latitude.shape} and {longitude.shape}; "
+            f"scene {scene_id}: tie points are {shape} and {other}; "
             "expected two equal grids of at least 2 x 2"
         )
-    for name, degrees, limit in (("latitude", latitude, 90.0), ("longitude", longitude, 360.0)):
+    if math.prod(shape) > MOST_TIE_POINTS:
+        raise SceneError(
+            f"scene {scene_id}: tie points are {shape}; expected at most {MOST_TIE_POINTS:,}"
+        )
+    latitude, longitude = (file.decoded(name).astype(np.float64) for name in TIE_POINT_VARIABLES)
+    for name, degrees, limit in (
+        ("latitude", latitude, LATITUDE_LIMIT),
+        ("longitude", longitude, LONGITUDE_LIMIT),
+    ):
         if not (np.isfinite(degrees).all() and np.abs(degrees).max() <= limit):
             raise SceneError(
                 f"scene {scene_id}: tie-point {name} holds values that are not finite or beyond "
@@ -240,7 +257,7 @@ def _read_distance_map(
     zones = pool.empty(DISTANCE_MAP.name, file.shape(DISTANCE_MAP.name), np.uint8)
     mean, std = np.float32(DISTANCE_MAP.mean), np.float32(DISTANCE_MAP.std)
     # The source holds standardised zones, whose whole numbers come back with float32's noise.
-    for strip in file.strips(DISTANCE_MAP.name):
+    for strip in file.decoded_strips(DISTANCE_MAP.name):
         decoded = strip.values.astype(np.float32, copy=True)  # worked on in place, in the cache
         with np.errstate(over="ignore", invalid="ignore"):
             decoded *= std
@@ -264,7 +281,7 @@ def _read_distance_map(
 
 
 def _read_decoded_zones(scene_id: str, file: NetcdfFile) -> NDArray[np.float32]:
-    zones = file.read(DISTANCE_MAP.name).astype(np.float32)
+    zones = file.decoded(DISTANCE_MAP.name).astype(np.float32)
     with np.errstate(over="ignore"):
         zones *= np.float32(DISTANCE_MAP.std)
         zones += np.float32(DISTANCE_MAP.mean)
@@ -277,7 +294,7 @@ def _read_2km(
     scene_id: str, file: NetcdfFile, variables: tuple[Variable, ...], warnings: list[str]
 ) -> NDArray[np.float32]:
     # Small, so read whole; the file's own order of channels does not matter.
-    stack = np.stack([file.read(variable.name) for variable in variables]).astype(np.float32)
+    stack = np.stack([file.decoded(variable.name) for variable in variables]).astype(np.float32)
     for variable, values in zip(variables, stack, strict=True):
         _validate_range(scene_id, variable, float(values.min()), float(values.max()), warnings)
     return stack
@@ -292,8 +309,12 @@ def _read_sar(
     rounding_error = 0.0
     for channel, variable in zip(sar, SAR_VARIABLES, strict=True):
         low, high = np.inf, -np.inf
-        for strip in file.strips(variable.name):
-            lowest, highest = float(strip.values.min()), float(strip.values.max())
+        declares_missing = bool(file.encoding(variable.name).missing)
+        for strip in file.decoded_strips(variable.name):
+            values = strip.values
+            if declares_missing:
+                values[np.isnan(values)] = SAR_NODATA
+            lowest, highest = float(values.min()), float(values.max())
             # np.minimum, not min(): a NaN must survive to the check below.
             low, high = float(np.minimum(low, lowest)), float(np.maximum(high, highest))
             stored = channel[strip.lines, strip.samples]
@@ -302,9 +323,9 @@ def _read_sar(
                 stored.fill(SAR_NODATA)
             elif dtype == np.float16:
                 largest = max(-lowest, highest)
-                rounding_error = round_to_float16(strip.values, stored, largest, rounding_error)
+                rounding_error = round_to_float16(values, stored, largest, rounding_error)
             else:
-                stored[...] = strip.values
+                stored[...] = values
         _validate_range(scene_id, variable, low, high, warnings)
     return sar, rounding_error
 
@@ -320,14 +341,10 @@ def _validate_range(
             f"scene {scene_id}: {variable.name} reaches {max(low, high, key=abs):g}; expected "
             "standardised values (a few tens at most)"
         )
-    smallest = (variable.raw_min - variable.mean) / variable.std - _EXTREMA_TOLERANCE
-    largest = (variable.raw_max - variable.mean) / variable.std + _EXTREMA_TOLERANCE
-    if low < smallest or high > largest:
-        raw = [z * variable.std + variable.mean for z in (low, high)]
-        warnings.append(
-            f"{variable.name} spans {raw[0]:.4g} to {raw[1]:.4g} {variable.units}; released scenes "
-            f"stay within {variable.raw_min:g} to {variable.raw_max:g}"
-        )
+    lowest, highest = (float(z) for z in destandardise(variable, np.array([low, high])))
+    remark = describe_extrema(variable, lowest, highest)
+    if remark is not None:
+        warnings.append(remark)
 
 
 def _dims(dims: tuple[str, ...], shape: tuple[int, ...]) -> str:

@@ -11,7 +11,7 @@ from autoice_bench.datasets.sources.raw import find_raw_files
 from autoice_bench.datasets.sources.raw_conversion import read_raw_scene
 from autoice_bench.datasets.sources.rtt import read_scene
 from autoice_bench.datasets.sources.scene_arrays import SarDtype, SceneArrays
-from autoice_bench.errors import LabelError, NoSceneError
+from autoice_bench.errors import LabelError, NoSceneError, SceneError
 from autoice_bench.formats.label_rule import AUTOICE_2022, LabelRule
 from autoice_bench.formats.rtt_folder import (
     SCENE_SUFFIX,
@@ -19,6 +19,8 @@ from autoice_bench.formats.rtt_folder import (
     SceneFile,
     SourceKind,
     SourceListing,
+    describe_passed_over,
+    find_passed_over,
     find_scenes,
     has_rtt_names,
     official_subset,
@@ -43,7 +45,8 @@ def list_source(source: Path) -> SourceListing:
         return find_scenes(source)
     if has_rtt_names(source):
         listing = find_scenes(source)
-        n_raw = sum(is_original_name(path.name) for path in walk_netcdf_files(source))
+        paths = walk_netcdf_files(source) if source.is_dir() else ()
+        n_raw = sum(is_original_name(path.name) for path in paths)
         note = (
             f"source {source}: {format_count(n_raw, 'raw scene')} beside the ready-to-train ones; "
             "left out: give their own folder to prepare them"
@@ -52,7 +55,8 @@ def list_source(source: Path) -> SourceListing:
     try:
         return find_raw_scenes(source)
     except NoSceneError as error:
-        raise NoSceneError(f"{error}; nor is there any *{SCENE_SUFFIX} file") from None
+        passed_over = describe_passed_over(source, ())
+        raise NoSceneError(f"{error}; nor is there any *{SCENE_SUFFIX} file{passed_over}") from None
 
 
 def source_kind(listing: SourceListing) -> SourceKind:
@@ -94,9 +98,15 @@ def read_source_scene(
         SceneError: the file is damaged or breaks its format.
         LabelError: the polygon codes of a raw scene cannot be read.
     """
-    if scene.kind == "rtt":
-        return read_scene(scene, dtype, pool)
-    arrays = read_raw_scene(scene, rule, dtype, ice_types=ice_types)
+    try:
+        if scene.kind == "rtt":
+            return read_scene(scene, dtype, pool)
+        arrays = read_raw_scene(scene, rule, dtype, ice_types=ice_types)
+    except MemoryError as error:
+        raise SceneError(
+            f"scene {scene.scene_id}: {scene.path.name} asks for more memory than there is; fewer "
+            "workers (--workers 1) leave more to each, or remove the file"
+        ) from error
     if arrays.charts is None:
         remark = "the raw file holds no polygons: stored without charts"
         arrays = replace(arrays, warnings=(*arrays.warnings, remark))
@@ -120,7 +130,8 @@ def find_raw_scenes(source: Path) -> SourceListing:
         for scene_id in files
         if scene_id in WITHDRAWN
     )
-    return SourceListing(scenes, notes)
+    used = frozenset(files.values())
+    return SourceListing(scenes, (*find_passed_over(source, used), *notes))
 
 
 def _subset(scene_id: str, path: Path, source: Path) -> OfficialSubset:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from autoice_bench.charts import FILL_VALUE, Chart
 from autoice_bench.errors import PredictionError
+from autoice_bench.formats.whole_numbers import round_to_whole, shown
 
 Histogram = NDArray[np.int64]
 """(n_classes, n_classes + 1) pixel counts: truth class by predicted class, the mask class last."""
@@ -65,24 +66,34 @@ def joint_histogram(
         raise PredictionError(
             f"{where}: {chart.name} is {FILL_VALUE} or NaN in {n_missing} pixels where the truth "
             f"is valid; expected a class 0-{chart.n_classes - 1} in each"
+            f"{_describe_turn(truth, prediction)}"
         )
     return nibbles[: chart.n_classes, : chart.mask_class + 1].copy()
 
 
 def validate_classes(
-    values: NDArray[Any], chart: Chart, *, where: str = "prediction"
+    values: NDArray[Any],
+    chart: Chart,
+    *,
+    where: str = "prediction",
+    truth: NDArray[np.uint8] | None = None,
 ) -> NDArray[np.uint8]:
     """Turn predicted values of any real dtype into uint8 classes; NaN becomes 255.
 
     Args:
-        values: whole numbers, or floats that are whole; any shape.
+        values: whole numbers, or floats within a millionth of them; any shape.
         chart: the chart the values belong to.
         where: names the scene in error messages.
+        truth: the true classes, same shape. With them, one value that is no class may stand for
+            "no prediction" in pixels without a label; it becomes 255 as well.
 
     Raises:
-        PredictionError: a value is not whole, is infinite, or lies outside 0..255.
+        PredictionError: a value is not whole, is infinite, or lies outside 0..255; with ``truth``,
+            a value is no class where there is a label, or there are two such values.
     """
-    if values.dtype == np.uint8:
+    if truth is not None and truth.shape != values.shape:
+        truth = None
+    if values.dtype == np.uint8 and (truth is None or _highest(values) <= chart.mask_class):
         return values
     if values.dtype.kind not in "iufb":
         raise PredictionError(
@@ -90,26 +101,43 @@ def validate_classes(
         )
     classes = np.empty(values.shape, np.uint8)
     flat_values, flat_classes = np.ravel(values), classes.reshape(-1)
+    flat_truth = None if truth is None else np.ravel(truth)
+    own_fill: Any = None
     for start in range(0, values.size, BLOCK_PIXELS):  # in blocks: float64 scenes are 200 MB
         block = slice(start, start + BLOCK_PIXELS)
-        flat_classes[block] = _block_to_classes(flat_values[block], chart, where)
+        whole = _require_whole(flat_values[block], chart, where)
+        if flat_truth is None:
+            _require_bytes(whole, chart, where)
+        else:
+            whole, own_fill = _own_fill_to_255(whole, flat_truth[block], own_fill, chart, where)
+        flat_classes[block] = whole
     return classes
 
 
-def _require_range(values: NDArray[np.uint8], chart: Chart, highest: int, subject: str) -> None:
+def _highest(values: NDArray[np.uint8]) -> int:
+    """The highest value; the fill value counts as lowest, -1."""
     # Adding 1 turns the fill value 255 into 0, so that one maximum checks classes and fill value.
-    shifted = np.empty(min(BLOCK_PIXELS, values.size), np.uint8)
-    for start in range(0, values.size, BLOCK_PIXELS):
-        block = values[start : start + BLOCK_PIXELS]
+    flat = np.ravel(values)
+    shifted = np.empty(min(BLOCK_PIXELS, flat.size), np.uint8)
+    highest = -1
+    for start in range(0, flat.size, BLOCK_PIXELS):
+        block = flat[start : start + BLOCK_PIXELS]
         found = np.add(block, np.uint8(1), out=shifted[: block.size]).max()
-        if found > highest + 1:
-            classes = f"classes 0-{chart.n_classes - 1}"
-            if highest == chart.mask_class:
-                classes += f", mask class {chart.mask_class}"
-            raise PredictionError(
-                f"{subject} {chart.name} holds {int(found) - 1}; expected {classes} "
-                f"or fill {FILL_VALUE}"
-            )
+        highest = max(highest, int(found) - 1)
+    return highest
+
+
+def _require_range(values: NDArray[np.uint8], chart: Chart, highest: int, subject: str) -> None:
+    found = _highest(values)
+    if found > highest:
+        raise PredictionError(
+            f"{subject} {chart.name} holds {found}; expected {_legal(chart, highest)}"
+        )
+
+
+def _legal(chart: Chart, highest: int) -> str:
+    mask = f", mask class {chart.mask_class}" if highest == chart.mask_class else ""
+    return f"classes 0-{chart.n_classes - 1}{mask} or fill {FILL_VALUE}"
 
 
 def _nibble_histogram(truth: NDArray[np.uint8], prediction: NDArray[np.uint8]) -> Histogram:
@@ -144,19 +172,69 @@ def _pack(truth: NDArray[Any], prediction: NDArray[Any]) -> NDArray[np.uint8]:
     return keys
 
 
-def _block_to_classes(values: NDArray[Any], chart: Chart, where: str) -> NDArray[Any]:
-    if values.dtype.kind == "f":
-        values = np.where(np.isnan(values), values.dtype.type(FILL_VALUE), values)
-        fractional = values != np.rint(values)
-        if fractional.any():
-            raise PredictionError(
-                f"{where}: {chart.name} holds {float(values[fractional][0]):g}, which is not "
-                "whole; expected classes (round them first)"
-            )
-    for value in (values.min(), values.max()):
+def _require_whole(values: NDArray[Any], chart: Chart, where: str) -> NDArray[Any]:
+    """Values as whole numbers, NaN as 255."""
+    if values.dtype.kind != "f":
+        return values
+    nearest, is_whole = round_to_whole(values)
+    is_missing = np.isnan(values)
+    fractional = values[~(is_whole | is_missing)]
+    if fractional.size:
+        raise PredictionError(
+            f"{where}: {chart.name} holds {shown(fractional[0])}, which is not "
+            "whole; expected classes (round them first)"
+        )
+    nearest[is_missing] = FILL_VALUE
+    return nearest
+
+
+def _require_bytes(whole: NDArray[Any], chart: Chart, where: str) -> None:
+    for value in (whole.min(), whole.max()):
         if not 0 <= value <= FILL_VALUE:
             raise PredictionError(
-                f"{where}: {chart.name} holds {value:g}; expected classes "
+                f"{where}: {chart.name} holds {shown(value)}; expected classes "
                 f"0-{chart.n_classes - 1} or fill {FILL_VALUE}"
             )
-    return values
+
+
+def _own_fill_to_255(
+    whole: NDArray[Any], truth: NDArray[np.uint8], own_fill: Any, chart: Chart, where: str
+) -> tuple[NDArray[Any], Any]:
+    """Replace the one value that is no class, where nothing is scored; it and what it was so far.
+
+    Refused where a label is: there it is a wrong class, and none is made of it.
+    """
+    strange = ((whole < 0) | (whole > chart.mask_class)) & (whole != FILL_VALUE)
+    if not strange.any():
+        return whole, own_fill
+    labelled = strange & (truth != FILL_VALUE)
+    first = whole[labelled][0] if labelled.any() else whole[strange][0]
+    if labelled.any():
+        raise PredictionError(
+            f"{where}: {chart.name} holds {shown(first)}; expected "
+            f"{_legal(chart, chart.mask_class)}"
+        )
+    own_fill = first if own_fill is None else own_fill
+    others = whole[strange & (whole != own_fill)]
+    if others.size:
+        raise PredictionError(
+            f"{where}: {chart.name} holds {shown(own_fill)} and {shown(others[0])} where there is "
+            f"no label; expected {_legal(chart, chart.mask_class)}, or one fill value of its own"
+        )
+    return np.where(strange, FILL_VALUE, whole), own_fill
+
+
+def _describe_turn(truth: NDArray[np.uint8], prediction: NDArray[np.uint8]) -> str:
+    """Whether the unpredicted pixels are the unlabelled ones, mirrored; the end of a message."""
+    if truth.ndim != 2:
+        return ""
+    unlabelled, unpredicted = truth == FILL_VALUE, prediction == FILL_VALUE
+    turned = {
+        "upside down": unpredicted[::-1],
+        "left to right": unpredicted[:, ::-1],
+        "along both axes": unpredicted[::-1, ::-1],
+    }
+    ways = [way for way, mask in turned.items() if np.array_equal(mask, unlabelled)]
+    if np.array_equal(unpredicted.T, unlabelled):
+        return "; they are just the unlabelled ones of the transposed scene: write (lines, samples)"
+    return f"; it seems mirrored {ways[0]}: its {FILL_VALUE} fit the truth so" if ways else ""

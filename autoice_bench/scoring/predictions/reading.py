@@ -3,10 +3,16 @@
 - a folder of ``<scene_id>.nc`` with variables SIC, SOD and FLOE;
 - the challenge's ``upload_package.nc`` with variables ``<scene_id>_<chart>``;
 - a Zarr hierarchy with one group per scene holding arrays SIC, SOD and FLOE.
+
+What is read comes from strangers: it may be packed, of any size, and damaged in any way.
 """
 
 from __future__ import annotations
 
+import base64
+import math
+import struct
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,17 +23,21 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from autoice_bench.charts import CHART_NAMES
+from autoice_bench.charts import CHART_NAMES, CHARTS, FILL_VALUE
 from autoice_bench.errors import PredictionError
+from autoice_bench.formats.cf import CfEncoding, parse_encoding
+from autoice_bench.formats.chart_values import require_missing_no_class
+from autoice_bench.formats.decoding import decoding
 from autoice_bench.formats.netcdf import NetcdfFile, open_netcdf
 from autoice_bench.formats.plain_files import NotAFileError, is_there, require_file
 from autoice_bench.formats.shards import ZARR_METADATA
+from autoice_bench.formats.variables import MOST_PIXELS, MOST_TIE_POINTS, describe_unlikely_size
 from autoice_bench.formats.zarr_safety import (
     V2_GROUP_METADATA,
     V2_METADATA,
     require_safe_array,
 )
-from autoice_bench.scene_id import is_scene_name, parse_scene_id
+from autoice_bench.scoring.predictions.names import by_scene, scene_of
 
 if TYPE_CHECKING:
     import zarr
@@ -35,8 +45,11 @@ if TYPE_CHECKING:
 TIE_POINT_NAMES: Final = ("latitude", "longitude", "tie_line", "tie_sample")
 UPLOAD_NAME: Final = "upload_package.nc"
 
-_SCENE_SUFFIXES: Final = (".nc", "_prep.nc", "_prep_reference.nc")
-"""What may follow the scene id in a file name: people keep the source's."""
+_CHARTS: Final = {chart.name: chart for chart in CHARTS}
+_MOST_CHUNKS: Final = 2**20
+"""Chunks that a Zarr array may have: each one that is not there is looked for."""
+
+_WRITE_AGAIN: Final = "damaged? Write the prediction again"
 
 TieArrays = Mapping[str, NDArray[np.float64]]
 """``latitude`` and ``longitude`` (degrees; 2-D) at ``tie_line``, ``tie_sample`` (pixels; 1-D)."""
@@ -49,10 +62,13 @@ class Predictions(ABC):
     Attributes:
         path: the file or folder.
         scene_ids: the scenes it holds, sorted.
+        names: what each is called there, in the order of ``scene_ids``; empty where all have the
+            name that this package gives.
     """
 
     path: Path
     scene_ids: tuple[str, ...]
+    names: tuple[str, ...] = ()
 
     format_name = ""
 
@@ -70,11 +86,14 @@ class Predictions(ABC):
 
     @abstractmethod
     def read(self, scene_id: str, chart_name: str) -> NDArray[Any]:
-        """Read one chart as stored, in any dtype; packed values are unpacked."""
+        """Read one chart, in any dtype: decoded as CF says, NaN where a value is missing."""
 
     @abstractmethod
     def read_tie_points(self, scene_id: str) -> TieArrays | None:
         """Positions of the scene's tie points; None when the prediction carries none."""
+
+    def _name_of(self, scene_id: str, default: str) -> str:
+        return self.names[self.scene_ids.index(scene_id)] if self.names else default
 
 
 @dataclass(frozen=True)
@@ -84,8 +103,7 @@ class NetcdfFolder(Predictions):
     format_name = "netcdf"
 
     def _file(self, scene_id: str) -> Path:
-        candidates = (self.path / f"{scene_id}{suffix}" for suffix in _SCENE_SUFFIXES)
-        return next(file for file in candidates if is_there(file))
+        return self.path / self._name_of(scene_id, f"{scene_id}.nc")
 
     def read_shapes(self, scene_id: str) -> dict[str, tuple[int, ...]]:
         with _open(self._file(scene_id)) as file:
@@ -93,13 +111,16 @@ class NetcdfFolder(Predictions):
 
     def read(self, scene_id: str, chart_name: str) -> NDArray[Any]:
         with _open(self._file(scene_id)) as file:
-            return _read_unpacked(file, chart_name)
+            return _read_netcdf_chart(file, chart_name, chart_name, str(self._file(scene_id)))
 
     def read_tie_points(self, scene_id: str) -> TieArrays | None:
-        with _open(self._file(scene_id)) as file:
+        path = self._file(scene_id)
+        with _open(path) as file:
             if any(name not in file.variable_names for name in TIE_POINT_NAMES):
                 return None
-            return {name: np.asarray(file.read(name), np.float64) for name in TIE_POINT_NAMES}
+            for name in TIE_POINT_NAMES:
+                _require_tie_points(file.shape(name), f"{path}: {name}")
+            return {name: file.decoded(name).astype(np.float64) for name in TIE_POINT_NAMES}
 
 
 @dataclass(frozen=True)
@@ -108,9 +129,12 @@ class UploadPackage(Predictions):
 
     format_name = "upload-package"
 
+    def _variable(self, scene_id: str, chart_name: str) -> str:
+        return f"{self._name_of(scene_id, scene_id)}_{chart_name}"
+
     def read_shapes(self, scene_id: str) -> dict[str, tuple[int, ...]]:
         with _open(self.path) as file:
-            names = {name: f"{scene_id}_{name}" for name in CHART_NAMES}
+            names = {name: self._variable(scene_id, name) for name in CHART_NAMES}
             return {
                 chart_name: file.shape(name)
                 for chart_name, name in names.items()
@@ -118,8 +142,9 @@ class UploadPackage(Predictions):
             }
 
     def read(self, scene_id: str, chart_name: str) -> NDArray[Any]:
+        name = self._variable(scene_id, chart_name)
         with _open(self.path) as file:
-            return _read_unpacked(file, f"{scene_id}_{chart_name}")
+            return _read_netcdf_chart(file, name, chart_name, f"{self.path}: {name}")
 
     def read_tie_points(self, scene_id: str) -> TieArrays | None:
         return None
@@ -131,6 +156,9 @@ class ZarrGroups(Predictions):
 
     format_name = "zarr"
 
+    def _folder(self, scene_id: str, name: str) -> Path:
+        return self.path / self._name_of(scene_id, scene_id) / name
+
     def _open(self, scene_id: str, name: str) -> zarr.Array[Any] | None:
         """One array, None where the scene has none of that name.
 
@@ -140,37 +168,44 @@ class ZarrGroups(Predictions):
         """
         import zarr  # a quarter of a second in every process, and seldom needed
 
-        folder = self.path / scene_id / name
+        folder = self._folder(scene_id, name)
         if not any(is_there(folder / metadata) for metadata in (ZARR_METADATA, V2_METADATA)):
             return None
-        try:
+        with decoding(PredictionError, str(folder), _WRITE_AGAIN), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # zarr remarks on metadata that it reads all the same
             require_safe_array(folder, v2=True)
-            return zarr.open_array(str(folder), mode="r")
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise PredictionError(f"{folder}: not a Zarr array to read: {error}") from error
+            array = zarr.open_array(str(folder), mode="r")
+            _require_sizes(array)
+            return array
 
-    def _read(self, scene_id: str, name: str) -> NDArray[Any] | None:
+    def _read(self, scene_id: str, name: str, chart_name: str | None = None) -> NDArray[Any] | None:
         array = self._open(scene_id, name)
         if array is None:
             return None
-        try:
-            return np.asarray(array[...])
-        except (OSError, ValueError, RuntimeError) as error:
-            raise PredictionError(f"{self.path / scene_id}/{name}: damaged: {error}") from error
+        folder = self._folder(scene_id, name)
+        with decoding(PredictionError, str(folder), _WRITE_AGAIN):
+            encoding = _parse_zarr_encoding(array)
+            if chart_name is not None:
+                _require_chart(array.shape, encoding, chart_name, str(folder))
+            return encoding.decode(np.asarray(array[...]))
 
     def read_shapes(self, scene_id: str) -> dict[str, tuple[int, ...]]:
         arrays = {name: self._open(scene_id, name) for name in CHART_NAMES}
         return {name: array.shape for name, array in arrays.items() if array is not None}
 
     def read(self, scene_id: str, chart_name: str) -> NDArray[Any]:
-        values = self._read(scene_id, chart_name)
+        values = self._read(scene_id, chart_name, chart_name)
         if values is None:
-            raise PredictionError(f"{self.path / scene_id}: no array {chart_name}")
+            raise PredictionError(f"{self._folder(scene_id, chart_name)}: no such array")
         return values
 
     def read_tie_points(self, scene_id: str) -> TieArrays | None:
         found: dict[str, NDArray[np.float64]] = {}
         for name in TIE_POINT_NAMES:
+            array = self._open(scene_id, name)
+            if array is None:
+                return None
+            _require_tie_points(array.shape, str(self._folder(scene_id, name)))
             values = self._read(scene_id, name)
             if values is None:
                 return None
@@ -240,13 +275,77 @@ def _open(path: Path) -> Iterator[NetcdfFile]:
         raise PredictionError(f"{path}: cannot be read as NetCDF: {error}") from error
 
 
-def _read_unpacked(file: NetcdfFile, name: str) -> NDArray[Any]:
-    """Values as CF means them: ``scale_factor`` and ``add_offset`` applied, nothing masked."""
-    values = file.read(name)
-    attributes = file.attributes(name)
-    if "scale_factor" in attributes or "add_offset" in attributes:
-        values = values * attributes.get("scale_factor", 1) + attributes.get("add_offset", 0)
-    return values
+def _read_netcdf_chart(file: NetcdfFile, name: str, chart_name: str, where: str) -> NDArray[Any]:
+    _require_chart(file.shape(name), file.encoding(name), chart_name, where)
+    return file.decoded(name)
+
+
+def _require_chart(
+    shape: tuple[int, ...], encoding: CfEncoding, chart_name: str, where: str
+) -> None:
+    """Check what is declared of a chart before it is read."""
+    unlikely = describe_unlikely_size(shape)
+    if unlikely is not None:
+        raise PredictionError(f"{where}: {chart_name} is {unlikely}")
+    require_missing_no_class(encoding, _CHARTS[chart_name], PredictionError, where)
+
+
+def _require_tie_points(shape: tuple[int, ...], where: str) -> None:
+    if len(shape) not in (1, 2) or math.prod(shape) > MOST_TIE_POINTS:
+        raise PredictionError(
+            f"{where}: tie points of shape {shape}; expected at most {MOST_TIE_POINTS:,} along one "
+            "or two axes"
+        )
+
+
+def _require_sizes(array: zarr.Array[Any]) -> None:
+    """Check what a Zarr array declares before memory is asked for it.
+
+    Raises:
+        ValueError: chunks are larger than any chart, or more than anybody writes.
+    """
+    for chunks in filter(None, (array.chunks, array.shards)):
+        if min(chunks, default=1) < 1 or math.prod(chunks) > MOST_PIXELS:
+            raise ValueError(f"chunks of {chunks} values; expected at most {MOST_PIXELS:,} in each")
+    pairs = zip(array.shape, array.chunks, strict=True)
+    if math.prod(-(-size // edge) for size, edge in pairs) > _MOST_CHUNKS:
+        raise ValueError(
+            f"shape {array.shape} in chunks of {array.chunks}; expected at most {_MOST_CHUNKS:,}"
+        )
+
+
+def _parse_zarr_encoding(array: zarr.Array[Any]) -> CfEncoding:
+    """How a Zarr array is stored, by its attributes, as xarray writes them.
+
+    Raises:
+        ValueError: an attribute cannot be understood.
+    """
+    attributes = dict(array.attrs)
+    for name in ("_FillValue", "missing_value"):
+        attributes[name] = _json_number(attributes.get(name))
+    dtype = np.dtype(array.dtype)
+    encoding = parse_encoding(dtype, attributes)
+    # In format 2 xarray keeps _FillValue as the array's own fill value. Where that means a class,
+    # it is only what zarr writes for lack of one.
+    if array.metadata.zarr_format == 2 and not encoding.missing:
+        filled = parse_encoding(dtype, {**attributes, "_FillValue": array.fill_value})
+        if not any(0 <= value < FILL_VALUE for value in filled.missing_meanings):
+            return filled
+    return encoding
+
+
+def _json_number(value: Any) -> Any:
+    """A number that JSON cannot hold, as xarray and Zarr spell it; anything else as it is."""
+    if not isinstance(value, str):
+        return value
+    words = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+    if value in words:
+        return words[value]
+    try:
+        content = base64.b64decode(value, validate=True)
+    except ValueError:
+        return value
+    return struct.unpack("<d", content)[0] if len(content) == 8 else value
 
 
 def _require_own_names(path: Path, submissions: tuple[Predictions, ...]) -> None:
@@ -269,27 +368,36 @@ def _holds_predictions(path: Path) -> bool:
 
 def _looks_like_predictions(path: Path) -> bool:
     if path.is_file():
-        return path.suffix == ".nc" and not is_scene_name(path.name)
+        return path.suffix == ".nc" and scene_of(path.name) is None
     # A folder of misnamed files counts: opening it says what is wrong, skipping it would not.
     return any(path.glob("*.nc")) or _zarr_groups(path) is not None
 
 
+def _by_scene(path: Path, names: list[str]) -> dict[str, str]:
+    found, twice = by_scene(names)
+    if twice is not None:
+        # The words for files are older than the other formats.
+        several = "several .nc files" if twice[0].endswith(".nc") else "several names"
+        raise PredictionError(
+            f"{path}: {several} stand for one scene ({twice[0]}, {twice[1]}); expected one each"
+        )
+    return found
+
+
 def _netcdf_folder(path: Path) -> NetcdfFolder | None:
-    names = [file.name for file in path.glob("*.nc") if is_scene_name(file.name)]
-    scene_ids = tuple(sorted({str(parse_scene_id(name)) for name in names}))
-    if len(scene_ids) < len(names):
-        raise PredictionError(f"{path}: several .nc files stand for one scene; expected one each")
-    return NetcdfFolder(path, scene_ids) if scene_ids else None
+    files = [file.name for file in path.glob("*.nc") if not _is_group(file)]
+    names = _by_scene(path, files)
+    return NetcdfFolder(path, tuple(names), tuple(names.values())) if names else None
 
 
 def _zarr_groups(path: Path) -> ZarrGroups | None:
-    scene_ids = tuple(
-        child.name
-        for child in sorted(path.iterdir())
-        if is_scene_name(child.name)
-        and ((child / ZARR_METADATA).is_file() or (child / V2_GROUP_METADATA).is_file())
-    )
-    return ZarrGroups(path, scene_ids) if scene_ids else None
+    groups = [child.name for child in path.iterdir() if scene_of(child.name) and _is_group(child)]
+    names = _by_scene(path, groups)
+    return ZarrGroups(path, tuple(names), tuple(names.values())) if names else None
+
+
+def _is_group(path: Path) -> bool:
+    return any((path / name).is_file() for name in (ZARR_METADATA, V2_GROUP_METADATA))
 
 
 def _upload_folder(path: Path) -> UploadPackage | None:
@@ -300,12 +408,11 @@ def _upload_folder(path: Path) -> UploadPackage | None:
 def _open_upload_package(path: Path) -> UploadPackage:
     with _open(path) as file:
         variables = [name.rpartition("_") for name in file.variable_names]
-    scene_ids = {
-        scene for scene, _, chart in variables if chart in CHART_NAMES and is_scene_name(scene)
-    }
-    if not scene_ids:
+    stems = {stem for stem, _, chart in variables if chart in CHART_NAMES}
+    names = _by_scene(path, sorted(stems))
+    if not names:
         raise PredictionError(
             f"{path}: no variable is named <scene_id>_<chart>, such as 20180607T184326_dmi_SIC; "
             "files of one scene each are scored by giving their folder"
         )
-    return UploadPackage(path, tuple(sorted(scene_ids)))
+    return UploadPackage(path, tuple(names), tuple(names.values()))

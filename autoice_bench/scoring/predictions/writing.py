@@ -19,6 +19,7 @@ from zarr.errors import ZarrUserWarning
 from autoice_bench.callbacks import Progress
 from autoice_bench.charts import CHARTS, FILL_VALUE, Chart
 from autoice_bench.errors import PredictionError
+from autoice_bench.formats.netcdf import open_netcdf
 from autoice_bench.formats.store_layout import chart_attributes
 from autoice_bench.formats.variables import STANDARDISED_VARIABLES
 from autoice_bench.formats.whole_files import whole_file, whole_folder
@@ -63,7 +64,7 @@ EXPECTED: Final = f"""\
 Predictions are accepted in three formats, recognised by content. Classes are uint8: SIC 0-10,
 SOD 0-5, FLOE 0-6 (the extra mask classes 11, 6 and 7 are accepted and count as wrong);
 {FILL_VALUE} only where the truth is {FILL_VALUE}. Shapes are those of the 80 m charts. Every scene
-of the subset, all three charts.
+of the subset, all three charts. Scenes may keep `_prep`, `_prep.nc` or `_pred` in their names.
 
 1. A folder with one NetCDF file per scene, variables SIC, SOD, FLOE:
 
@@ -240,12 +241,16 @@ def _is_own_prediction(path: Path) -> bool:
     if path.is_symlink() or not path.is_file() or path.suffix != ".nc":
         return False
     try:
-        with netCDF4.Dataset(path) as file:
-            written_for = getattr(file, "scene_id", None)
-            variables = set(file.variables)
+        with open_netcdf(path) as file:
+            written_for = file.attributes().get("scene_id")
+            variables = set(file.variable_names)
     except OSError:  # a torn file is not known to be ours
         return False
-    return written_for == scene_id and not variables & _SOURCE_VARIABLES
+    return (
+        isinstance(written_for, str)
+        and written_for == scene_id
+        and not variables & _SOURCE_VARIABLES
+    )
 
 
 @contextmanager
@@ -285,11 +290,14 @@ def netcdf_encoding(shape: tuple[int, ...]) -> dict[str, Any]:
 def _read_classes(predictions: Predictions, scene_id: str) -> dict[str, NDArray[np.uint8]]:
     where = f"{predictions.path}: scene {scene_id}"
     present = predictions.read_shapes(scene_id)
-    return {
-        chart.name: validate_classes(predictions.read(scene_id, chart.name), chart, where=where)
-        for chart in CHARTS
-        if chart.name in present
-    }
+    try:
+        return {
+            chart.name: validate_classes(predictions.read(scene_id, chart.name), chart, where=where)
+            for chart in CHARTS
+            if chart.name in present
+        }
+    except MemoryError as error:
+        raise PredictionError(f"{where}: asks for more memory than there is") from error
 
 
 def _write_upload_package(predictions: Predictions, path: Path, progress: Progress | None) -> None:

@@ -19,7 +19,7 @@ from autoice_bench.charts import CHART_NAMES, CHARTS
 from autoice_bench.errors import SceneError, SplitError
 from autoice_bench.formats.chart_values import missing_charts, read_chart
 from autoice_bench.formats.label_rule import AUTOICE_2022, LabelRule
-from autoice_bench.formats.netcdf import NetcdfFile, open_netcdf
+from autoice_bench.formats.netcdf import NetcdfFile, explain, open_netcdf
 from autoice_bench.formats.rtt_folder import (
     REFERENCE_SUFFIX,
     SCENE_SUFFIX,
@@ -28,6 +28,7 @@ from autoice_bench.formats.rtt_folder import (
     find_charts,
 )
 from autoice_bench.formats.split_file import is_split_path, read_split
+from autoice_bench.formats.variables import describe_unlikely_size
 from autoice_bench.official import OFFICIAL_TEST
 from autoice_bench.scene_id import parse_original_id
 from autoice_bench.scoring.truth.protocol import Charts, TruthScene
@@ -72,7 +73,7 @@ class RttTruth:
         # References carry few attributes: a scene is asked first.
         first = min(self._files.values(), key=_is_reference_alone)
         with _open(first.path) as file:
-            return bool(int(file.attributes().get("simulated", 0)))
+            return bool(np.any(file.attributes().get("simulated", 0)))
 
     def split_name(self, split: str | Path) -> str:
         """The name that a split's file gives it; see ``Truth.split_name``."""
@@ -147,6 +148,9 @@ class RttTruth:
             raise SceneError(
                 f"{scene.charts_path}: {CHART_NAMES[0]} has shape {shape}; expected lines, samples"
             )
+        unlikely = describe_unlikely_size(shape)
+        if unlikely is not None:
+            raise SceneError(f"{scene.charts_path}: {CHART_NAMES[0]} is {unlikely}")
         lines, samples = shape
         region = scene.region or _find_region(scene)
         return TruthScene(scene_id, region, (lines, samples), None)
@@ -162,7 +166,7 @@ def _open(path: Path) -> Iterator[NetcdfFile]:
         with open_netcdf(path) as file:
             yield file
     except OSError as error:
-        raise SceneError(f"{path}: cannot read the charts: {error}") from error
+        raise SceneError(f"{path}: cannot read the charts: {explain(error)}") from error
 
 
 def _find_region(scene: SceneFile) -> str | None:

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from numpy.typing import NDArray
 
 from autoice_bench.charts import CHARTS, FILL_VALUE, FLOE, SIC, SOD, Chart
 from autoice_bench.errors import PredictionError
@@ -137,3 +138,66 @@ def test_nan_becomes_fill() -> None:
 def test_other_values_are_refused(values: np.ndarray, message: str) -> None:
     with pytest.raises(PredictionError, match=message):
         validate_classes(values, SIC)
+
+
+TRUTH = np.array([[0, 10, 255], [3, 255, 255]], np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "fill"), [("u1", 99), ("i2", -9999), ("f4", -1), ("u1", 254), ("i8", 10**12)]
+)
+def test_fill_of_its_own_where_nothing_is_labelled(dtype: str, fill: int) -> None:
+    predicted = np.array([[0, 9, fill], [3, 255, fill]]).astype(dtype)
+    classes = validate_classes(predicted, SIC, truth=TRUTH)
+    assert classes.tolist() == [[0, 9, 255], [3, 255, 255]]
+    assert joint_histogram(TRUTH, classes, SIC).sum() == 3
+
+
+@pytest.mark.parametrize(
+    ("predicted", "message"),
+    [
+        # Where there is a label, it is a wrong class.
+        ([[0, -1, -1], [3, -1, -1]], "SIC holds -1; expected classes 0-10, mask class 11 or fill"),
+        ([[0, 1, -1], [3, -2, 0]], "SIC holds -1 and -2 where there is no label; expected"),
+    ],
+)
+def test_fill_of_its_own_elsewhere_is_refused(predicted: list[list[int]], message: str) -> None:
+    with pytest.raises(PredictionError, match=message):
+        validate_classes(np.array(predicted, np.int16), SIC, truth=TRUTH)
+
+
+def test_mask_class_is_no_fill_of_its_own() -> None:
+    predicted = np.array([[0, 10, 11], [3, 99, 11]], np.uint8)
+    classes = validate_classes(predicted, SIC, truth=TRUTH)
+    assert classes.tolist() == [[0, 10, 11], [3, 255, 11]]
+
+
+def test_floats_next_to_a_class_are_that_class() -> None:
+    nearly = np.array([0, 9.9999995, 254.9999999, np.nan], np.float64)
+    assert validate_classes(nearly, SIC).tolist() == [0, 10, 255, 255]
+    with pytest.raises(PredictionError, match=r"holds 2\.9999,"):
+        validate_classes(np.array([2.9999]), SIC)
+    with pytest.raises(PredictionError, match=r"holds 2\.9999433,"):  # not "3"
+        validate_classes(np.array([2.9999433], np.float32), SIC)
+
+
+@pytest.mark.parametrize(
+    ("turned", "says"),
+    [
+        (TRUTH[:, ::-1], "mirrored left to right"),
+        (TRUTH[::-1], "mirrored upside down"),
+        (TRUTH[::-1, ::-1], "mirrored along both axes"),
+    ],
+)
+def test_mirrored_prediction_is_named(turned: NDArray[np.uint8], says: str) -> None:
+    truth = np.array([[0, 10, 255], [3, 255, 255]], np.uint8)
+    with pytest.raises(PredictionError, match=f"255 or NaN in .*where the truth is valid.*{says}"):
+        joint_histogram(truth, np.ascontiguousarray(turned), SIC)
+
+
+def test_transposed_square_is_named() -> None:
+    truth = np.array([[0, 255, 255], [1, 2, 255], [4, 5, 6]], np.uint8)
+    with pytest.raises(PredictionError, match="of the transposed scene"):
+        joint_histogram(truth, np.ascontiguousarray(truth.T), SIC)
+    with pytest.raises(PredictionError, match=r"in each$"):  # 255 of another pattern tells nothing
+        joint_histogram(truth, np.full((3, 3), 255, np.uint8), SIC)
