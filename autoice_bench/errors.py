@@ -2,8 +2,8 @@
 
 Every message is one line that says what was found, what was expected, where, and what to do.
 The command line prints it without a traceback and exits with status 1. What the system refuses
-(``OSError``, ``MemoryError``) and nobody explained better is one line there, too; anything else is a
-bug and keeps its traceback.
+(``OSError``, ``MemoryError``) and nobody explained better is one line there, too; anything else is
+a bug and keeps its traceback.
 """
 
 

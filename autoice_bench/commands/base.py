@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import logging
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -17,6 +18,7 @@ from autoice_bench.commands.failures import explain_failure
 from autoice_bench.commands.paths import NameOrPathType, PathType, parse_path
 from autoice_bench.commands.streams import is_of_echo, let_go, open_standard_streams, remark
 from autoice_bench.errors import AutoIceError
+from autoice_bench.wording import make_visible
 
 PATH = PathType()
 NAME_OR_PATH = NameOrPathType()
@@ -93,11 +95,26 @@ class AutoIceGroup(click.Group):
     def main(self, args: Sequence[str] | None = None, *more: Any, **options: Any) -> Any:
         """As ``click`` does it, whatever the state of the standard streams."""
         open_standard_streams()
+        _show_remarks()
         with _failures_in_one_line(debug="--debug" in (sys.argv if args is None else args)):
             return super().main(args, *more, **options)
 
 
 AutoIceGroup.group_class = AutoIceGroup
+
+
+class _Remarks(logging.Handler):
+    """Shows what the library logs as a note."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        remark(f"note: {make_visible(record.getMessage())}")
+
+
+def _show_remarks() -> None:
+    log = logging.getLogger("autoice_bench")
+    if not any(isinstance(handler, _Remarks) for handler in log.handlers):
+        log.addHandler(_Remarks())
+        log.propagate = False
 
 
 class ListingGroup(AutoIceGroup):
