@@ -49,3 +49,7 @@ class LeaderboardError(AutoIceError):
 
 class BaselineError(AutoIceError):
     """A recipe, network, its weights or a run is unknown, malformed or does not fit the data."""
+
+
+class ClusterError(AutoIceError):
+    """A dask cluster is not there, lacks workers or this version, or sees other files."""

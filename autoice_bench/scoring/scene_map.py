@@ -5,15 +5,18 @@ from __future__ import annotations
 import multiprocessing
 import os
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import suppress
+from contextlib import closing, suppress
+from pathlib import Path
 from queue import SimpleQueue
 from typing import Final, TypeVar
 
 from autoice_bench.callbacks import Progress
-from autoice_bench.errors import AutoIceError
+from autoice_bench.cluster.client import open_cluster
+from autoice_bench.cluster.jobs import WorkerLostError, run_jobs
+from autoice_bench.errors import AutoIceError, ClusterError
 from autoice_bench.scoring.truth.protocol import TruthScene
 
 Result = TypeVar("Result")
@@ -29,6 +32,7 @@ def map_scenes(
     workers: int | None,
     scheduler: str | None,
     progress: Progress | None,
+    files_of: Callable[[TruthScene], Iterable[Path]] = lambda _: (),
 ) -> Iterator[Result]:
     """Apply a picklable function to each scene; results come in any order.
 
@@ -36,14 +40,17 @@ def map_scenes(
         count: what to do with a scene.
         scenes: the scenes.
         workers: processes, this one included; None for ``choose_workers``.
-        scheduler: address of a dask scheduler to run on instead.
+        scheduler: address of a dask scheduler, or the file that it wrote, to run on instead.
         progress: called after each scene.
+        files_of: absolute paths of the files and folders that are read for a scene; a scheduler's
+            workers must see the same.
 
     Raises:
-        AutoIceError: the scheduler cannot be reached or a process died.
+        AutoIceError: a process died.
+        ClusterError: the scheduler cannot be reached, or its workers cannot do this work.
     """
     if scheduler is not None:
-        results = _map_dask(count, scenes, scheduler)
+        results = _map_dask(count, scenes, scheduler, files_of)
     elif (n_workers := choose_workers(scenes, workers)) > 1:
         results = _map_pool(count, scenes, n_workers)
     else:
@@ -102,14 +109,21 @@ def _map_pool(
 
 
 def _map_dask(
-    count: Callable[[TruthScene], Result], scenes: list[TruthScene], scheduler: str
+    count: Callable[[TruthScene], Result],
+    scenes: list[TruthScene],
+    scheduler: str,
+    files_of: Callable[[TruthScene], Iterable[Path]],
 ) -> Iterator[Result]:
-    from distributed import Client, as_completed  # slow to import, seldom needed
-
-    try:
-        client = Client(scheduler)
-    except (OSError, ValueError) as error:
-        raise AutoIceError(f"dask scheduler {scheduler}: cannot connect: {error}") from error
-    with client:
-        for future in as_completed(client.map(count, scenes, pure=False)):
-            yield future.result()
+    with (
+        open_cluster(scheduler) as client,
+        closing(run_jobs(client, count, scenes, files_of)) as outcomes,
+    ):
+        for scene, outcome in outcomes:
+            if isinstance(outcome, WorkerLostError):
+                raise ClusterError(
+                    f"scene {scene.scene_id}: its workers died one after the other, perhaps for "
+                    "lack of memory; give each more, or start fewer on a machine"
+                )
+            if isinstance(outcome, BaseException):
+                raise outcome
+            yield outcome

@@ -10,9 +10,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,6 +64,14 @@ class Predictions(ABC):
             return path.parent.name
         return path.stem if path.suffix in (".nc", ".zarr") else path.name
 
+    def in_any_folder(self) -> Self:
+        """The same predictions by an absolute path, for processes that run in another folder."""
+        return replace(self, path=self.path.absolute())
+
+    def files_of(self, scene_id: str) -> tuple[Path, ...]:
+        """Files and folders that are read for a scene."""
+        return (self.path,)
+
     @abstractmethod
     def read_shapes(self, scene_id: str) -> dict[str, tuple[int, ...]]:
         """Chart name to shape, of the charts that the scene has."""
@@ -86,6 +94,9 @@ class NetcdfFolder(Predictions):
     def _file(self, scene_id: str) -> Path:
         candidates = (self.path / f"{scene_id}{suffix}" for suffix in _SCENE_SUFFIXES)
         return next(file for file in candidates if is_there(file))
+
+    def files_of(self, scene_id: str) -> tuple[Path, ...]:
+        return (self._file(scene_id),)
 
     def read_shapes(self, scene_id: str) -> dict[str, tuple[int, ...]]:
         with _open(self._file(scene_id)) as file:
@@ -130,6 +141,9 @@ class ZarrGroups(Predictions):
     """One Zarr group per scene, format 2 or 3."""
 
     format_name = "zarr"
+
+    def files_of(self, scene_id: str) -> tuple[Path, ...]:
+        return tuple(self.path / scene_id / name for name in CHART_NAMES)
 
     def _open(self, scene_id: str, name: str) -> zarr.Array[Any] | None:
         """One array, None where the scene has none of that name.

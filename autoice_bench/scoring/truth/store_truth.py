@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import numpy as np
 
@@ -89,6 +89,14 @@ class StoreTruth:
             return _read_with_xarray(folder)
         except (ValueError, KeyError, OSError, RuntimeError) as error:  # codecs raise the last
             raise StoreError(f"{folder}: cannot read the charts: {error}") from error
+
+    def in_any_folder(self) -> Self:
+        """The same store by an absolute path; see ``Truth.in_any_folder``."""
+        return replace(self, path=self.path.absolute())
+
+    def files_of(self, scene_id: str) -> tuple[Path, ...]:
+        """The scene's charts; see ``Truth.files_of``."""
+        return (self._folder(scene_id) / CHARTS_ARRAY.name,)
 
     @cached_property
     def _attributes(self) -> dict[str, Any]:
