@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import Future
 from contextlib import closing, suppress
 from pathlib import Path
 from queue import SimpleQueue
@@ -16,6 +14,7 @@ from typing import Final, TypeVar
 from autoice_bench.callbacks import Progress
 from autoice_bench.cluster.client import open_cluster
 from autoice_bench.cluster.jobs import WorkerLostError, run_jobs
+from autoice_bench.cluster.processes import process_pool
 from autoice_bench.errors import AutoIceError, ClusterError
 from autoice_bench.scoring.truth.protocol import TruthScene
 
@@ -73,12 +72,10 @@ def choose_workers(scenes: list[TruthScene], workers: int | None) -> int:
 def _map_pool(
     count: Callable[[TruthScene], Result], scenes: list[TruthScene], n_workers: int
 ) -> Iterator[Result]:
-    # Fresh processes: they hold no thread or file of ours. They import while this one works.
-    context = multiprocessing.get_context("spawn")
     waiting = deque(scenes)
     finished: SimpleQueue[Future[Result]] = SimpleQueue()
 
-    with ProcessPoolExecutor(n_workers - 1, mp_context=context) as pool:
+    with process_pool(n_workers - 1, AutoIceError) as pool:  # they import while this one works
 
         def submit_next() -> None:
             with suppress(IndexError):
@@ -100,10 +97,6 @@ def _map_pool(
                     with suppress(IndexError):
                         scene = waiting.pop()
                 yield finished.get().result() if scene is None else count(scene)
-        except BrokenProcessPool as error:
-            raise AutoIceError(
-                "a worker process died, perhaps for lack of memory; --workers 1 needs the least"
-            ) from error
         finally:
             waiting.clear()
 
