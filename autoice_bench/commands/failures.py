@@ -22,6 +22,7 @@ _ADVICE: Final = {
     errno.EAGAIN: "a limit on processes (ulimit -u) may be in the way",
     errno.ENOMEM: "try --workers 1 where the command has it, or smaller batches",
 }
+_NO_ROOM: Final = "failed to map segment from shared object"
 _NO_THREAD: Final = "can't start new thread"
 
 
@@ -40,6 +41,13 @@ def explain_failure(error: BaseException) -> str | None:
     if isinstance(error, MemoryError):
         found = f" ({make_visible(str(error))})" if str(error) else ""
         return f"memory ran out{found}; {_ADVICE[errno.ENOMEM]}"
+    return _explain_limit(error)
+
+
+def _explain_limit(error: BaseException) -> str | None:
+    """Limits that Python words as errors of another kind."""
+    if isinstance(error, ImportError) and _NO_ROOM in str(error):
+        return f"memory ran out: {make_visible(str(error))}; a limit (ulimit -v) is in the way"
     if isinstance(error, RuntimeError) and _NO_THREAD in str(error):
         return (
             "no thread can be started: a limit on processes (ulimit -u) or memory (ulimit -v) is "

@@ -48,6 +48,13 @@ def test_one_line(error: Exception, line: str) -> None:
     assert explain_failure(error) == line
 
 
+def test_library_that_finds_no_room() -> None:
+    line = explain_failure(ImportError("libx.so: failed to map segment from shared object"))
+    assert line is not None
+    assert "ulimit -v" in line
+    assert explain_failure(ImportError("No module named 'x'")) is None
+
+
 def test_text_that_is_not_utf8() -> None:
     with pytest.raises(UnicodeEncodeError) as encoding:
         os.fsdecode(b"donn\xe9es").encode()
