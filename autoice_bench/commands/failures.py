@@ -23,6 +23,7 @@ _ADVICE: Final = {
     errno.ENOMEM: "try --workers 1 where the command has it, or smaller batches",
 }
 _NO_ROOM: Final = "failed to map segment from shared object"
+_NETCDF: Final = "NetCDF: "  # its library reports a full disk so
 _NO_THREAD: Final = "can't start new thread"
 
 
@@ -45,7 +46,7 @@ def explain_failure(error: BaseException) -> str | None:
 
 
 def _explain_limit(error: BaseException) -> str | None:
-    """Limits that Python words as errors of another kind."""
+    """What the system refuses, worded as an error of another kind."""
     if isinstance(error, ImportError) and _NO_ROOM in str(error):
         return f"memory ran out: {make_visible(str(error))}; a limit (ulimit -v) is in the way"
     if isinstance(error, RuntimeError) and _NO_THREAD in str(error):
@@ -53,6 +54,9 @@ def _explain_limit(error: BaseException) -> str | None:
             "no thread can be started: a limit on processes (ulimit -u) or memory (ulimit -v) is "
             "in the way; try --workers 1 where the command has it"
         )
+    if isinstance(error, RuntimeError) and str(error).startswith(_NETCDF):
+        reason = make_visible(str(error))
+        return f"a NetCDF file cannot be read or written ({reason}); is there space left?"
     return None
 
 

@@ -55,6 +55,12 @@ def test_library_that_finds_no_room() -> None:
     assert explain_failure(ImportError("No module named 'x'")) is None
 
 
+def test_netcdf_library_on_a_full_disk() -> None:
+    assert explain_failure(RuntimeError("NetCDF: HDF error")) == (
+        "a NetCDF file cannot be read or written (NetCDF: HDF error); is there space left?"
+    )
+
+
 def test_text_that_is_not_utf8() -> None:
     with pytest.raises(UnicodeEncodeError) as encoding:
         os.fsdecode(b"donn\xe9es").encode()

@@ -22,12 +22,20 @@ CHAIN = (
 ENVIRONMENTS: dict[str, dict[str, str | None]] = {
     "bare": {
         **dict.fromkeys(("HOME", "TMPDIR", "USER", "LOGNAME")),
-        **{"LANG": "C", "LC_ALL": "C", "TERM": "dumb"},
-        **{"TZ": "Pacific/Kiritimati", "PYTHONHASHSEED": "4711"},
+        "LANG": "C",
+        "LC_ALL": "C",
+        "TERM": "dumb",
+        "TZ": "Pacific/Kiritimati",
+        "PYTHONHASHSEED": "4711",
     },
     "odd": {
-        **{"TERM": None, "PYTHONIOENCODING": "latin-1", "TZ": "no/such:zone", "COLUMNS": "7"},
-        **{"PYTHONHASHSEED": "1", "MPLBACKEND": "no-such", "SLURM_NTASKS": "4"},
+        "TERM": None,
+        "PYTHONIOENCODING": "latin-1",
+        "TZ": "no/such:zone",
+        "COLUMNS": "7",
+        "PYTHONHASHSEED": "1",
+        "MPLBACKEND": "no-such",
+        "SLURM_NTASKS": "4",
     },
 }
 
