@@ -1,8 +1,9 @@
 """Errors that a user can act on.
 
 Every message is one line that says what was found, what was expected, where, and what to do.
-The command line prints it without a traceback and exits with status 1; anything that is not an
-``AutoIceError`` is a bug and keeps its traceback.
+The command line prints it without a traceback and exits with status 1. What the system refuses
+(``OSError``, ``MemoryError``) and nobody explained better is one line there, too; anything else is
+a bug and keeps its traceback.
 """
 
 
@@ -48,3 +49,7 @@ class LeaderboardError(AutoIceError):
 
 class BaselineError(AutoIceError):
     """A recipe, network, its weights or a run is unknown, malformed or does not fit the data."""
+
+
+class ClusterError(AutoIceError):
+    """A dask cluster is not there, lacks workers or this version, or sees other files."""

@@ -25,7 +25,7 @@ def failing(what: str) -> None:
 
 
 def test_every_error_is_an_autoice_error() -> None:
-    assert len(NAMED) == 11
+    assert len(NAMED) == 12
     assert all(issubclass(error, AutoIceError) and error.__doc__ for error in NAMED)
 
 

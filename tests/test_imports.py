@@ -20,6 +20,7 @@ VOCABULARY = ("callbacks", "charts", "errors", "official", "scene_id", "wording"
 ORDER: tuple[tuple[str, ...], ...] = (
     ("vocabulary",),
     ("formats",),
+    ("cluster",),
     # The data sets.
     ("datasets.labels", "datasets.splits"),
     ("datasets.sources",),
@@ -77,6 +78,7 @@ DATASETS_STACK = SCORING_STACK | {"rich", "scipy"}
 OUTSIDE: dict[str, set[str]] = {
     **{name: set() for name in VOCABULARY},
     "formats": NETCDF | CODECS | {"numpy", "pyarrow"},
+    "cluster": DASK,
     "scoring": SCORING_STACK,
     "datasets": DATASETS_STACK,
     "pictures": {"matplotlib", "numpy"},

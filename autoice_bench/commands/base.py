@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import logging
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
 import click
 
+from autoice_bench.commands.failures import explain_failure
+from autoice_bench.commands.paths import NameOrPathType, PathType, parse_path
+from autoice_bench.commands.streams import is_of_echo, let_go, open_standard_streams, remark
 from autoice_bench.errors import AutoIceError
-from autoice_bench.wording import escape_json, make_lines_visible
+from autoice_bench.wording import escape_json, make_lines_visible, make_visible
 
-PATH = click.Path(path_type=Path)
+PATH = PathType()
+NAME_OR_PATH = NameOrPathType()
 
 
 def parse_threshold_option(_: click.Context, __: click.Parameter, value: str) -> int:
@@ -29,7 +35,10 @@ def parse_threshold_option(_: click.Context, __: click.Parameter, value: str) ->
 
 
 class AutoIceCommand(click.Command):
-    """A command whose expected errors print as one line; ``--debug`` shows the traceback."""
+    """A command whose errors print as one line, also those of the system.
+
+    ``--debug`` shows the traceback.
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -44,12 +53,25 @@ class AutoIceCommand(click.Command):
         )
 
     def invoke(self, ctx: click.Context) -> Any:
-        try:
+        with _failures_in_one_line(debug=ctx.meta.get("autoice.debug", False)):
             return super().invoke(ctx)
-        except AutoIceError as error:
-            if ctx.meta.get("autoice.debug") or os.environ.get("AUTOICE_DEBUG"):
-                raise
-            fail(str(error))
+
+
+@contextmanager
+def _failures_in_one_line(*, debug: bool) -> Iterator[None]:
+    """End the command for whatever is expected to go wrong, with one line and status 1."""
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, OSError) and is_of_echo(error):
+            if error.errno == errno.EPIPE:
+                raise  # nobody reads on, as with `| head`: click ends in silence
+            let_go(sys.stdout)
+            fail(f"standard output: {error.strerror}; nothing more can be shown")
+        explained = explain_failure(error)
+        if explained is None or debug or os.environ.get("AUTOICE_DEBUG"):
+            raise
+        fail(explained)
 
 
 def _remember_debug(ctx: click.Context, _: click.Parameter, value: bool) -> None:
@@ -58,7 +80,7 @@ def _remember_debug(ctx: click.Context, _: click.Parameter, value: bool) -> None
 
 def fail(message: str) -> NoReturn:
     """Print an error on standard error and exit with status 1."""
-    click.echo(make_lines_visible(f"error: {message}"), err=True)
+    remark(f"error: {message}")
     sys.exit(1)
 
 
@@ -70,8 +92,29 @@ class AutoIceGroup(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)
 
+    def main(self, args: Sequence[str] | None = None, *more: Any, **options: Any) -> Any:
+        """As ``click`` does it, whatever the state of the standard streams."""
+        open_standard_streams()
+        _show_remarks()
+        with _failures_in_one_line(debug="--debug" in (sys.argv if args is None else args)):
+            return super().main(args, *more, **options)
+
 
 AutoIceGroup.group_class = AutoIceGroup
+
+
+class _Remarks(logging.Handler):
+    """Shows what the library logs as a note."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        remark(f"note: {make_visible(record.getMessage())}")
+
+
+def _show_remarks() -> None:
+    log = logging.getLogger("autoice_bench")
+    if not any(isinstance(handler, _Remarks) for handler in log.handlers):
+        log.addHandler(_Remarks())
+        log.propagate = False
 
 
 class ListingGroup(AutoIceGroup):
@@ -102,6 +145,12 @@ def echo_json(value: object) -> None:
     click.echo(escape_json(json.dumps(value, indent=2, ensure_ascii=False)))
 
 
+def _parse_scheduler(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
+    """An address such as ``tcp://host:8786`` as it is; what may be a file, as a path."""
+    is_file = value is not None and (value.startswith(("file:", "~")) or "://" not in value)
+    return str(parse_path(value)) if value is not None and is_file else value
+
+
 STORE_OPTION = click.option(
     "--store",
     type=PATH,
@@ -114,7 +163,17 @@ STORE_OPTION = click.option(
 
 
 SPLIT_OPTION = click.option(
-    "--split", default="official", show_default=True, help="Name of a split, or its JSON file."
+    "--split",
+    type=NAME_OR_PATH,
+    default="official",
+    show_default=True,
+    help="Name of a split, or its JSON file.",
+)
+SCHEDULER_OPTION = click.option(
+    "--scheduler",
+    metavar="ADDRESS",
+    callback=_parse_scheduler,
+    help="Use the workers of this dask scheduler: its address, or the file that it wrote.",
 )
 SUBSET_OPTION = click.option(
     "--subset",

@@ -14,6 +14,7 @@ from autoice_bench.commands.base import (
     parse_threshold_option,
     scene_progress,
 )
+from autoice_bench.commands.streams import remark
 
 
 def _parse_thresholds(
@@ -66,8 +67,8 @@ def labels(raw: Path, thresholds: list[tuple[int, int]], as_json: bool) -> None:
             click.echo(f"{format_label_report(found.total)}\n")
         click.echo(format_class_shares(found.total))
     for scene_id in found.without_polygons:
-        click.echo(f"scene {scene_id}: no polygons, nothing to label", err=True)
+        remark(f"scene {scene_id}: no polygons, nothing to label")
     for message in found.failures.values():
-        click.echo(f"error: {message}", err=True)
+        remark(f"error: {message}")
     if found.failures:
         sys.exit(1)

@@ -17,6 +17,7 @@ from autoice_bench.commands.base import (
     AutoIceCommand,
     scene_progress,
 )
+from autoice_bench.commands.streams import remark
 from autoice_bench.wording import format_count
 
 if TYPE_CHECKING:
@@ -131,7 +132,7 @@ def predict(
         else:
             result = predicting.predict(runs, store, split=split, subset=subset, **options)
     for note in result.notes:
-        click.echo(f"note: {note}", err=True)
+        remark(f"note: {note}")
     click.echo(f"predictions of {format_count(len(result.scene_ids), 'scene')} written to {target}")
 
 

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from autoice_bench.commands.base import PATH, AutoIceCommand, echo_json, parse_threshold_option
+from autoice_bench.commands.base import (
+    PATH,
+    SCHEDULER_OPTION,
+    AutoIceCommand,
+    echo_json,
+    parse_threshold_option,
+)
 from autoice_bench.errors import AutoIceError
 
 if TYPE_CHECKING:
@@ -53,7 +59,7 @@ def _parse_overviews(
     type=click.IntRange(min=1),
     help="Processes on this machine. [default: all cores; 1 stays in this process]",
 )
-@click.option("--scheduler", metavar="ADDRESS", help="Use the workers of this dask scheduler.")
+@SCHEDULER_OPTION
 @click.option(
     "--part",
     metavar="K/N",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 import time
+from contextlib import suppress
 from types import TracebackType
 from typing import Final, Self
 
@@ -14,6 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as RichProgress
 
+from autoice_bench.commands.streams import remark
 from autoice_bench.wording import make_visible
 
 _SECONDS_BETWEEN_LINES: Final = 10.0
@@ -45,7 +47,8 @@ class Progress:
         traceback: TracebackType | None,
     ) -> None:
         if self._bar is not None:
-            self._bar.stop()
+            with suppress(OSError):  # the terminal is gone
+                self._bar.stop()
 
     def start(self, n_scenes: int, n_bytes: int = 0) -> None:
         """Begin: how many scenes there are and, where known, how many bytes."""
@@ -82,9 +85,10 @@ class Progress:
         """Print a line on standard error, above the bar where there is one."""
         line = make_visible(line)
         if self._bar is None:
-            print(line, file=sys.stderr, flush=True)
+            remark(line)
         else:
-            self._bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
+            with suppress(OSError):  # the terminal is gone
+                self._bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def advance(self, n_bytes: int = 0) -> None:
         """Count one more scene, and its bytes."""
@@ -95,7 +99,7 @@ class Progress:
             self._bar.update(self._task, advance=step, state=self._state())
         elif time.monotonic() - self._last_line >= _SECONDS_BETWEEN_LINES:
             self._last_line = time.monotonic()
-            print(f"{self._verb}: {self._state()}{self._left()}", file=sys.stderr, flush=True)
+            remark(f"{self._verb}: {self._state()}{self._left()}")
 
     def _state(self) -> str:
         seconds = time.monotonic() - self._started

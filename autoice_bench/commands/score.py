@@ -10,6 +10,7 @@ import click
 from autoice_bench.commands.base import (
     LEADERBOARD_OPTION,
     PATH,
+    SCHEDULER_OPTION,
     SPLIT_OPTION,
     STORE_OPTION,
     SUBSET_OPTION,
@@ -19,6 +20,7 @@ from autoice_bench.commands.base import (
     fail,
     scene_progress,
 )
+from autoice_bench.commands.streams import remark
 from autoice_bench.errors import AutoIceError
 
 
@@ -42,7 +44,7 @@ from autoice_bench.errors import AutoIceError
 )
 @click.option("--allow-partial", is_flag=True, help="Score what is there; the row gets no rank.")
 @click.option("--workers", type=click.IntRange(min=1), help="Processes. [default: by size]")
-@click.option("--scheduler", metavar="ADDRESS", help="Run on this dask scheduler instead.")
+@SCHEDULER_OPTION
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--expect", is_flag=True, help="Show the accepted prediction formats and exit.")
 def score(
@@ -76,7 +78,7 @@ def score(
         echo(EXPECTED)
         return
     if old_overwrite:
-        click.echo("note: --replace is now --overwrite; the next release drops it", err=True)
+        remark("note: --replace is now --overwrite; the next release drops it")
     options["overwrite"] = overwrite or old_overwrite
     truth = StoreTruth(store) if labels is None else RttTruth(labels)
     found = find_submissions(predictions)

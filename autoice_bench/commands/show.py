@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from autoice_bench.commands.base import PATH, AutoIceCommand
+from autoice_bench.commands.paths import parse_path
 from autoice_bench.scene_id import is_scene_name, parse_scene_id
 
 _SUFFIXES = (".png", ".pdf")
@@ -101,5 +102,5 @@ def _split_arguments(arguments: tuple[Path, ...]) -> tuple[Path, str]:
         raise click.UsageError(f"got {len(arguments)} arguments; expected SCENE or STORE SCENE")
     if not stores and not is_scene_name(scene.name) and scene.is_dir():
         raise click.UsageError(f"{scene} is a folder, no scene: name the scene after it")
-    path = stores[0] if stores else Path(os.environ.get("AUTOICE_STORE") or "autoice.zarr")
+    path = stores[0] if stores else parse_path(os.environ.get("AUTOICE_STORE") or "autoice.zarr")
     return path, str(parse_scene_id(str(scene)))

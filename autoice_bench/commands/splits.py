@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from autoice_bench.commands.base import STORE_OPTION, ListingGroup, echo_json
+from autoice_bench.commands.base import NAME_OR_PATH, STORE_OPTION, ListingGroup, echo_json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -104,7 +104,7 @@ def splits_create(
 
 
 @splits.command("check")
-@click.argument("name")
+@click.argument("name", type=NAME_OR_PATH)
 @STORE_OPTION
 @click.option(
     "--days",

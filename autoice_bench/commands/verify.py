@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from autoice_bench.commands.base import PATH, AutoIceCommand, echo_json, scene_progress
+from autoice_bench.commands.streams import remark
 
 
 @click.command(cls=AutoIceCommand)
@@ -96,6 +97,6 @@ def _compare_raw(raw: Path, source: Path, *, as_json: bool) -> None:
     else:
         click.echo(format_raw_comparison(comparison))
     for failure in comparison.failures.values():
-        click.echo(f"failed: {failure}", err=True)
+        remark(f"failed: {failure}")
     if comparison.failures:
         sys.exit(1)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import fcntl
+import logging
 import os
 import re
 import shutil
@@ -31,6 +32,12 @@ _TRIES: Final = 10
 _AT_FDCWD: Final = -100
 _RENAME_EXCHANGE: Final = 2  # of linux/fs.h
 _NO_EXCHANGE: Final = (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EPERM)
+_NO_FOLDER_SYNC: Final = (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS)
+"""What file systems without it answer: SMB, shared folders of virtual machines, some of FUSE."""
+
+_log: Final = logging.getLogger(__name__)
+_remarked: Final[set[int]] = set()
+"""Devices whose folders cannot be synced, of which the user has been told."""
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -54,11 +61,13 @@ def whole_file(path: Path) -> Iterator[Path]:
     """
     partial = _partial_of(path)
     try:
-        yield partial
-        _sync_file(partial)
-        partial.replace(path)
+        with _naming(path, partial):
+            yield partial
+            _sync_file(partial)
+            partial.replace(path)
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):  # of a read-only file system, though nothing was written
+            partial.unlink()
     sync_folder(path.parent)
 
 
@@ -82,13 +91,14 @@ def whole_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
     _sweep(path)
     partial, descriptor = _make_partial(path)
     try:
-        yield partial
-        sync_tree(partial)
-        if replace and path.is_dir():
-            exchange_folders(partial, path)
-        else:
-            _rename_new(partial, path)
-        sync_folder(path.parent)
+        with _naming(path):
+            yield partial
+            sync_tree(partial)
+            if replace and path.is_dir():
+                exchange_folders(partial, path)
+            else:
+                _rename_new(partial, path)
+            sync_folder(path.parent)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
         if descriptor is not None:
@@ -96,10 +106,26 @@ def whole_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
 
 
 def sync_folder(path: Path) -> None:
-    """Make the names in a folder durable."""
+    """Make the names in a folder durable; where a file system cannot, remark it once and go on.
+
+    Raises:
+        OSError: the disk failed, or the folder is gone; names the folder.
+    """
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        os.fsync(descriptor)
+        _fsync(descriptor, path)
+    except OSError as error:
+        if error.errno not in _NO_FOLDER_SYNC:
+            raise
+        device = os.fstat(descriptor).st_dev
+        if device not in _remarked:
+            _remarked.add(device)
+            _log.warning(
+                "%s: this file system cannot make the names in a folder durable (%s); after a "
+                "power cut, look whether the last files are there",
+                path,
+                error.strerror,
+            )
     finally:
         os.close(descriptor)
 
@@ -176,9 +202,30 @@ def _make_partial(path: Path) -> tuple[Path, int | None]:
 def _sync_file(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
+        _fsync(descriptor, path)
     finally:
         os.close(descriptor)
+
+
+def _fsync(descriptor: int, path: Path) -> None:
+    """As ``os.fsync``; its errors tell no name, and what did not last must be told by name."""
+    with _naming(path):
+        os.fsync(descriptor)
+
+
+@contextmanager
+def _naming(path: Path, partial: Path | None = None) -> Iterator[None]:
+    """Let an error of the system name ``path`` if it names nothing, or the partial file.
+
+    A full disk, met while writing through a descriptor or a library, has no name of its own.
+    """
+    try:
+        yield
+    except OSError as error:
+        anonymous = error.errno is not None and error.filename is None
+        if anonymous or (partial is not None and str(error.filename) == str(partial)):
+            raise OSError(error.errno, error.strerror, str(path)) from error
+        raise
 
 
 def _rename_new(partial: Path, path: Path) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -59,6 +61,7 @@ def show(
     compared = None if prediction is None else compare_scene(scene, view, Path(prediction))
 
     # Matplotlib takes a second to load: after all that can be refused.
+    _load_matplotlib()
     from autoice_bench.pictures.drawing import draw_scene, save_figure
 
     figure = draw_scene(view, compared)
@@ -68,3 +71,22 @@ def show(
         except OSError as error:
             raise PictureError(f"picture {target} cannot be written: {error}") from error
     return figure
+
+
+def _load_matplotlib() -> None:
+    """Load matplotlib, which refuses to where ``MPLBACKEND`` names a backend that is not there.
+
+    The kernel of a notebook hands its own down to every process that it starts. No backend is used
+    here, so that none is missed; one that is there is kept.
+    """
+    if "matplotlib" in sys.modules:
+        return
+    backend = os.environ.pop("MPLBACKEND", None)
+    try:
+        import matplotlib as mpl
+    finally:
+        if backend is not None:
+            os.environ["MPLBACKEND"] = backend
+    if backend is not None:
+        with suppress(ValueError):
+            mpl.rcParams["backend"] = backend

@@ -130,19 +130,23 @@ def evaluate(
         allow_partial: score what is there; the result is not rankable.
         workers: processes, this one included; None for one per 100 Mpixel, at most one per core.
             With several, a script needs the usual ``if __name__ == "__main__"``.
-        scheduler: address of a dask scheduler to run on instead.
+        scheduler: address of a dask scheduler, or the file that it wrote, to run on instead; its
+            workers must see the same paths.
         progress: called after each scene.
 
     Raises:
         PredictionError: a scene is missing or unknown, a chart is missing, or an array does not
             fit the truth.
         SplitError: the split is unknown or incomplete.
+        ClusterError: the dask cluster is not there, or cannot do this work.
     """
     from autoice_bench.scoring.predictions.reading import open_predictions
     from autoice_bench.scoring.scene_map import map_scenes
 
     if isinstance(predictions, str | Path):
         predictions = open_predictions(Path(predictions))
+    if scheduler is not None:  # workers run in other folders
+        predictions, truth = predictions.in_any_folder(), truth.in_any_folder()
     scenes = truth.select(split, subset)
     missing, problems = _check_structure(predictions, scenes, allow_partial=allow_partial)
     if problems:
@@ -152,7 +156,9 @@ def evaluate(
     present = [scene for scene in scenes if scene.scene_id in set(predictions.scene_ids)]
     count = partial(count_scene, predictions, truth)
     results = sorted(
-        map_scenes(count, present, workers, scheduler, progress),
+        map_scenes(
+            count, present, workers, scheduler, progress, partial(_files_of, predictions, truth)
+        ),
         key=lambda counts: counts.scene.scene_id,
     )
     return Evaluation(
@@ -167,6 +173,10 @@ def evaluate(
         predictions_sha256=_hash_predictions(results),
         missing=tuple(missing),
     )
+
+
+def _files_of(predictions: Predictions, truth: Truth, scene: TruthScene) -> tuple[Path, ...]:
+    return (*predictions.files_of(scene.scene_id), *truth.files_of(scene.scene_id))
 
 
 def count_scene(predictions: Predictions, truth: Truth, scene: TruthScene) -> SceneCounts:

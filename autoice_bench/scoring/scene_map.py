@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 from collections import deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
+from contextlib import closing, suppress
+from pathlib import Path
 from queue import SimpleQueue
 from typing import Final, TypeVar
 
 from autoice_bench.callbacks import Progress
-from autoice_bench.errors import AutoIceError
+from autoice_bench.cluster.client import open_cluster
+from autoice_bench.cluster.jobs import WorkerLostError, run_jobs
+from autoice_bench.cluster.processes import process_pool
+from autoice_bench.errors import AutoIceError, ClusterError
 from autoice_bench.scoring.truth.protocol import TruthScene
 
 Result = TypeVar("Result")
@@ -29,6 +31,7 @@ def map_scenes(
     workers: int | None,
     scheduler: str | None,
     progress: Progress | None,
+    files_of: Callable[[TruthScene], Iterable[Path]] = lambda _: (),
 ) -> Iterator[Result]:
     """Apply a picklable function to each scene; results come in any order.
 
@@ -36,14 +39,17 @@ def map_scenes(
         count: what to do with a scene.
         scenes: the scenes.
         workers: processes, this one included; None for ``choose_workers``.
-        scheduler: address of a dask scheduler to run on instead.
+        scheduler: address of a dask scheduler, or the file that it wrote, to run on instead.
         progress: called after each scene.
+        files_of: absolute paths of the files and folders that are read for a scene; a scheduler's
+            workers must see the same.
 
     Raises:
-        AutoIceError: the scheduler cannot be reached or a process died.
+        AutoIceError: a process died.
+        ClusterError: the scheduler cannot be reached, or its workers cannot do this work.
     """
     if scheduler is not None:
-        results = _map_dask(count, scenes, scheduler)
+        results = _map_dask(count, scenes, scheduler, files_of)
     elif (n_workers := choose_workers(scenes, workers)) > 1:
         results = _map_pool(count, scenes, n_workers)
     else:
@@ -66,12 +72,10 @@ def choose_workers(scenes: list[TruthScene], workers: int | None) -> int:
 def _map_pool(
     count: Callable[[TruthScene], Result], scenes: list[TruthScene], n_workers: int
 ) -> Iterator[Result]:
-    # Fresh processes: they hold no thread or file of ours. They import while this one works.
-    context = multiprocessing.get_context("spawn")
     waiting = deque(scenes)
     finished: SimpleQueue[Future[Result]] = SimpleQueue()
 
-    with ProcessPoolExecutor(n_workers - 1, mp_context=context) as pool:
+    with process_pool(n_workers - 1, AutoIceError) as pool:  # they import while this one works
 
         def submit_next() -> None:
             with suppress(IndexError):
@@ -93,23 +97,26 @@ def _map_pool(
                     with suppress(IndexError):
                         scene = waiting.pop()
                 yield finished.get().result() if scene is None else count(scene)
-        except BrokenProcessPool as error:
-            raise AutoIceError(
-                "a worker process died, perhaps for lack of memory; --workers 1 needs the least"
-            ) from error
         finally:
             waiting.clear()
 
 
 def _map_dask(
-    count: Callable[[TruthScene], Result], scenes: list[TruthScene], scheduler: str
+    count: Callable[[TruthScene], Result],
+    scenes: list[TruthScene],
+    scheduler: str,
+    files_of: Callable[[TruthScene], Iterable[Path]],
 ) -> Iterator[Result]:
-    from distributed import Client, as_completed  # slow to import, seldom needed
-
-    try:
-        client = Client(scheduler)
-    except (OSError, ValueError) as error:
-        raise AutoIceError(f"dask scheduler {scheduler}: cannot connect: {error}") from error
-    with client:
-        for future in as_completed(client.map(count, scenes, pure=False)):
-            yield future.result()
+    with (
+        open_cluster(scheduler) as client,
+        closing(run_jobs(client, count, scenes, files_of)) as outcomes,
+    ):
+        for scene, outcome in outcomes:
+            if isinstance(outcome, WorkerLostError):
+                raise ClusterError(
+                    f"scene {scene.scene_id}: its workers died one after the other, perhaps for "
+                    "lack of memory; give each more, or start fewer on a machine"
+                )
+            if isinstance(outcome, BaseException):
+                raise outcome
+            yield outcome

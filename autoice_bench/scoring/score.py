@@ -100,7 +100,7 @@ def score(
         allow_partial: score what is there; the result is not rankable.
         workers: processes, this one included; None for one per 100 Mpixel, at most one per core.
             With several, a script needs the usual ``if __name__ == "__main__"``.
-        scheduler: address of a dask scheduler to run on instead.
+        scheduler: address of a dask scheduler, or the file that it wrote, to run on instead.
         progress: called after each scene.
 
     Raises:

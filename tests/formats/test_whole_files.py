@@ -2,9 +2,13 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import logging
+import os
 import signal
+import stat
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,6 +21,23 @@ from autoice_bench.formats.whole_files import (
     whole_folder,
     write_whole,
 )
+
+
+def refuse_sync(
+    monkeypatch: pytest.MonkeyPatch, of_kind: Callable[[int], bool], number: int
+) -> None:
+    """Imitate a file system that answers so to ``fsync`` of folders, or of files."""
+    sync = os.fsync
+
+    def refuse(descriptor: int) -> None:
+        if of_kind(os.fstat(descriptor).st_mode):
+            raise OSError(number, os.strerror(number))
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    monkeypatch.setattr(whole_files, "_remarked", set())
+    # As the command line leaves it, if it ran before in this process.
+    monkeypatch.setattr(logging.getLogger("autoice_bench"), "propagate", True)
 
 
 def names(folder: Path) -> list[str]:
@@ -45,6 +66,66 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path)
         fill_disk()
     assert target.read_bytes() == b"old"
     assert names(tmp_path) == ["a.json"]
+
+
+def test_what_fails_without_a_name_gets_that_of_the_file(tmp_path: Path) -> None:
+    def write(error: OSError) -> None:
+        with whole_file(tmp_path / "a.json"):
+            raise error
+
+    with pytest.raises(OSError, match=r"No space left on device: '.*/a\.json'$") as full:
+        write(OSError(errno.ENOSPC, "No space left on device"))
+    assert full.value.filename == str(tmp_path / "a.json")
+    # The partial file's name tells a user nothing; that of another file is kept.
+    (tmp_path / "no folder").touch()
+    with pytest.raises(NotADirectoryError) as inside:
+        write_whole(tmp_path / "no folder" / "a.json", b"")
+    assert inside.value.filename == str(tmp_path / "no folder" / "a.json")
+    with pytest.raises(PermissionError) as other:
+        write(PermissionError(errno.EACCES, "Permission denied", "other"))
+    assert other.value.filename == "other"
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOTSUP])
+def test_folders_that_cannot_be_synced_are_remarked_once(
+    number: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    refuse_sync(monkeypatch, stat.S_ISDIR, number)
+    write_whole(tmp_path / "a.json", b"one")
+    with whole_folder(tmp_path / "b") as partial:
+        (partial / "c").touch()
+    assert names(tmp_path) == ["a.json", "b"]
+    (record,) = caplog.records
+    assert str(tmp_path) in record.getMessage()
+    assert os.strerror(number) in record.getMessage()
+
+
+def test_folders_that_fail_to_sync_are_an_error_with_their_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refuse_sync(monkeypatch, stat.S_ISDIR, errno.EIO)
+    with pytest.raises(OSError, match="Input/output error") as error:
+        write_whole(tmp_path / "a.json", b"one")
+    assert error.value.filename == str(tmp_path)
+
+
+def test_files_that_cannot_be_synced_are_an_error_with_their_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refuse_sync(monkeypatch, stat.S_ISREG, errno.EINVAL)
+    with pytest.raises(OSError, match="Invalid argument") as error:
+        write_whole(tmp_path / "a.json", b"one")
+    assert error.value.filename == str(tmp_path / "a.json")
+    with (
+        pytest.raises(OSError, match="Invalid argument") as error,
+        whole_folder(tmp_path / "b") as b,
+    ):
+        (b / "c").touch()
+    assert Path(error.value.filename).name == "c"
+    assert names(tmp_path) == []
 
 
 def test_what_killed_writers_of_files_leave_can_be_removed(tmp_path: Path) -> None:

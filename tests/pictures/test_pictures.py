@@ -6,7 +6,10 @@ import dataclasses
 import functools
 import json
 import math
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +38,7 @@ from autoice_bench.scoring.predictions.writing import write_prediction
 from autoice_bench.wording import is_printable
 
 U8 = NDArray[np.uint8]
+CLI = (sys.executable, "-m", "autoice_bench")
 
 
 def u8(*rows: list[int]) -> U8:
@@ -557,3 +561,19 @@ def test_a_scene_without_charts(prepared_store: Path, scene_id: str, tmp_path: P
     zeros = {chart.name: np.zeros((300, 327), np.uint8) for chart in CHARTS}
     file = write_prediction(tmp_path, scene_id, zeros)
     ok(store, scene_id, "--prediction", file, "--out", tmp_path / "y.png", *FAST)
+
+
+@pytest.mark.parametrize("backend", ["module://matplotlib_inline.no_such_backend", "no-such"])
+def test_backend_of_a_notebook_is_not_needed(
+    backend: str, prepared_store: Path, tmp_path: Path
+) -> None:
+    scene_id = open_store(prepared_store).scene_ids()[0]
+    done = subprocess.run(
+        [*CLI, "show", str(prepared_store), scene_id, "--out", str(tmp_path / "a.png")],
+        env={**os.environ, "MPLBACKEND": backend},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "a.png").stat().st_size > 0

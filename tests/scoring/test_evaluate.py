@@ -1,7 +1,8 @@
 from __future__ import annotations
 
+import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -9,14 +10,15 @@ import pytest
 from sklearn.metrics import f1_score, r2_score
 
 from autoice_bench.charts import CHARTS
-from autoice_bench.errors import AutoIceError, LeaderboardError, PredictionError
+from autoice_bench.errors import ClusterError, LeaderboardError, PredictionError
 from autoice_bench.scoring import scene_map
-from autoice_bench.scoring.evaluate import Evaluation, board_name, evaluate
+from autoice_bench.scoring.evaluate import Evaluation, SceneCounts, board_name, evaluate
 from autoice_bench.scoring.metrics.groups import group_scenes
 from autoice_bench.scoring.predictions.reading import open_predictions
 from autoice_bench.scoring.predictions.writing import convert
 from autoice_bench.scoring.score import score
 from autoice_bench.scoring.scores import build_scores
+from autoice_bench.scoring.truth.protocol import TruthScene
 from autoice_bench.scoring.truth.rtt_truth import RttTruth
 from autoice_bench.scoring.truth.store_truth import StoreTruth
 from tests.scoring.make import (
@@ -103,17 +105,42 @@ def test_dask_gives_the_same(evaluation: Evaluation, store: Path, predictions: P
     assert_same(result, evaluation)
 
 
-def test_unreachable_scheduler_is_told(
-    store: Path, predictions: Path, monkeypatch: pytest.MonkeyPatch
+def test_unreachable_scheduler_is_told(store: Path, predictions: Path) -> None:
+    with pytest.raises(
+        ClusterError, match="scheduler foo://nowhere: no dask scheduler answers there"
+    ):
+        evaluate(predictions, StoreTruth(store), scheduler="foo://nowhere")
+
+
+@pytest.mark.parametrize("of", ["store", "labels"])
+def test_paths_are_absolute_before_they_are_sent(
+    of: str,
+    store: Path,
+    rtt: Path,
+    predictions: Path,
+    evaluation: Evaluation,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    distributed = pytest.importorskip("distributed")
+    sent: list[Path] = []
 
-    def refuse(address: str) -> None:
-        raise OSError(f"no answer from {address}")
+    def run_here(
+        count: Callable[[TruthScene], SceneCounts],
+        scenes: list[TruthScene],
+        scheduler: str,
+        files_of: Callable[[TruthScene], Iterable[Path]],
+    ) -> Iterator[SceneCounts]:
+        monkeypatch.chdir("/")  # as a worker may
+        for scene in scenes:
+            sent.extend(files_of(scene))
+            yield count(scene)
 
-    monkeypatch.setattr(distributed, "Client", refuse)
-    with pytest.raises(AutoIceError, match="dask scheduler tcp://nowhere:1: cannot connect"):
-        evaluate(predictions, StoreTruth(store), scheduler="tcp://nowhere:1")
+    monkeypatch.setattr(scene_map, "_map_dask", run_here)
+    monkeypatch.chdir(store.parent)
+    truth = StoreTruth(Path(store.name)) if of == "store" else RttTruth(Path(os.path.relpath(rtt)))
+    source = open_predictions(Path(os.path.relpath(predictions)))
+    assert_same(evaluate(source, truth, scheduler="tcp://h:1"), evaluation)
+    assert len(sent) == 2 * len(SCENES)
+    assert all(path.is_absolute() and path.exists() for path in sent)
 
 
 def test_workers_follow_the_amount_of_work(monkeypatch: pytest.MonkeyPatch, store: Path) -> None:

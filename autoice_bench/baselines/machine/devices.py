@@ -13,6 +13,7 @@ from typing import Final, Literal
 
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 
 from autoice_bench.errors import BaselineError
 
@@ -147,6 +148,9 @@ def open_fabric(
         num_nodes=num_nodes,
         strategy=strategy,
         precision=_FABRIC_PRECISION[choose_precision(precision, chosen)],
+        # Within a job of SLURM that asked for cores as tasks (`--ntasks=4`, no srun) Fabric would
+        # take this one process for one of four.
+        plugins=LightningEnvironment() if (devices, num_nodes) == (1, 1) else None,
     )
     fabric.launch()
     return fabric

@@ -11,6 +11,7 @@ from click.core import ParameterSource
 
 from autoice_bench.commands.base import (
     IMPORT_OPTION,
+    NAME_OR_PATH,
     PATH,
     SPLIT_OPTION,
     STORE_OPTION,
@@ -21,6 +22,7 @@ from autoice_bench.commands.base import (
 )
 from autoice_bench.commands.baseline.options import YES_OPTION, parse_seeds_option
 from autoice_bench.commands.baseline.work import confirm_long_run, report_work, require_torch
+from autoice_bench.commands.streams import remark
 from autoice_bench.errors import AutoIceError, BaselineError
 
 if TYPE_CHECKING:
@@ -39,7 +41,7 @@ def _recipe_option(flag: str, metavar: str, text: str) -> Callable[[Any], Any]:
 
 
 @click.command("run", cls=AutoIceCommand)
-@click.argument("recipe", default="aspp")
+@click.argument("recipe", type=NAME_OR_PATH, default="aspp")
 @STORE_OPTION
 @SPLIT_OPTION
 @SUBSET_OPTION
@@ -53,7 +55,12 @@ def _recipe_option(flag: str, metavar: str, text: str) -> Callable[[Any], Any]:
     "GROUP",
     "Feature group, channels, or several joined by +, such as sar or sar+era5.",
 )
-@_recipe_option("--weights", "SOURCE", "Start of the encoder: imagenet, none or a file (aspp).")
+@click.option(
+    "--weights",
+    type=NAME_OR_PATH,
+    metavar="SOURCE",
+    help="Start of the encoder: imagenet, none or a file (aspp).",
+)
 @_recipe_option("--epochs", "N", "Most epochs.")
 @_recipe_option("--val", "SPEC", "Validation scenes: split (its own), or random:N, drawn by seed.")
 @_recipe_option("--compat", "NAME", "starter-kit: misalign 2 km variables as that one does.")
@@ -322,10 +329,10 @@ def _do_runs(
         require_start_weights(planned, overwrite=overwrite)
     if is_first:
         # Before what takes seconds: a reader sees at once what was understood.
-        click.echo("\n".join(map(format_plan, planned)), err=True)
+        remark("\n".join(map(format_plan, planned)))
     if is_first and is_work:
         projection = project_runs(planned, fabric.device.type, fabric.world_size)
-        click.echo(format_projection(projection, planned[0].recipe), err=True)
+        remark(format_projection(projection, planned[0].recipe))
         confirm_long_run(projection.seconds, fabric.device.type, yes)
     reports: list[RunReport] = []
     for each in planned:

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from autoice_bench.commands.base import AutoIceCommand
+from autoice_bench.commands.base import NAME_OR_PATH, AutoIceCommand
 from autoice_bench.commands.baseline.options import (
     collect_study_settings,
     study_options,
@@ -18,7 +18,13 @@ from autoice_bench.commands.baseline.work import do_study, require_torch
 
 @click.command("study", cls=AutoIceCommand)
 @study_options
-@click.option("--recipe", default="aspp", show_default=True, help="What experiments start from.")
+@click.option(
+    "--recipe",
+    type=NAME_OR_PATH,
+    default="aspp",
+    show_default=True,
+    help="What experiments start from.",
+)
 @click.option("--extended", is_flag=True, help="Also rates 3,6,9 and 24,48,72.")
 @click.option(
     "--tile",

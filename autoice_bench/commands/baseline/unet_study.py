@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from autoice_bench.commands.base import AutoIceCommand
+from autoice_bench.commands.base import NAME_OR_PATH, AutoIceCommand
 from autoice_bench.commands.baseline.options import (
     collect_study_settings,
     study_options,
@@ -19,7 +19,11 @@ from autoice_bench.commands.baseline.work import do_study, require_torch
 @click.command("unet-study", cls=AutoIceCommand)
 @study_options
 @click.option(
-    "--recipe", default="unet", show_default=True, help="What the configurations start from."
+    "--recipe",
+    type=NAME_OR_PATH,
+    default="unet",
+    show_default=True,
+    help="What the configurations start from.",
 )
 def unet_study(
     *,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from autoice_bench.commands.base import echo_json, fail
+from autoice_bench.commands.streams import remark
 from autoice_bench.errors import BaselineError
 from autoice_bench.wording import format_duration
 
@@ -115,19 +116,19 @@ def _announce_study(outcomes: Sequence[RunOutcome], fabric: Fabric, yes: bool) -
     from autoice_bench.baselines.experiments.study import project_study
     from autoice_bench.text.studies import describe_runs
 
-    click.echo(describe_runs(outcomes), err=True)
+    remark(describe_runs(outcomes))
     pending = [each.run for each in outcomes if each.state != "finished"]
     if pending:
         seconds = project_study(pending, fabric.device.type, fabric.world_size)
         text = f"projected: about {format_duration(seconds)} of training at most"
-        click.echo(f"{text}, reading left out", err=True)
+        remark(f"{text}, reading left out")
         confirm_long_run(seconds, fabric.device.type, yes)
 
 
 def _announce_run(run: StudyRun) -> None:
     from autoice_bench.text.runs import format_plan
 
-    click.echo(format_plan(run.planned), err=True)
+    remark(format_plan(run.planned))
 
 
 def _show_study(result: StudyResult, dry_run: bool, as_json: bool) -> None:

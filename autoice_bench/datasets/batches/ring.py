@@ -7,6 +7,7 @@ which containers keep small.
 
 from __future__ import annotations
 
+import errno
 import math
 import mmap
 import os
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 from autoice_bench.datasets.patches.windows import Field
 from autoice_bench.datasets.readers.available_memory import available_bytes
 from autoice_bench.errors import PatchError
+from autoice_bench.formats.decoding import reason_of
 from autoice_bench.wording import format_size
 
 _ALIGNMENT: Final = 4096
@@ -65,12 +67,14 @@ class BatchRing:
                     f"memory, {format_size(available)} are available; lower the batch size or the "
                     "number of workers"
                 )
-            # Pages are taken when they are first written, and go with the last process that maps.
-            descriptor = os.memfd_create("autoice-bench-batches")
-            os.ftruncate(descriptor, n_bytes)
+            descriptor = _make_memory(n_bytes)
         self.descriptor = descriptor
         self._close_descriptor = weakref.finalize(self, os.close, descriptor)
-        self._memory = np.frombuffer(mmap.mmap(descriptor, n_bytes), np.uint8)
+        try:
+            self._memory = np.frombuffer(mmap.mmap(descriptor, n_bytes), np.uint8)
+        except (OSError, MemoryError) as error:
+            self._close_descriptor()
+            raise PatchError(_explain(n_bytes, error)) from error
 
     @property
     def memory(self) -> NDArray[np.uint8]:
@@ -94,6 +98,35 @@ class BatchRing:
         self._memory = np.empty(0, np.uint8)
         self._close_descriptor()
         self.descriptor = -1
+
+
+def _make_memory(n_bytes: int) -> int:
+    """Descriptor of an anonymous memory file.
+
+    Pages are taken when they are first written, and go with the last process that maps them.
+
+    Raises:
+        PatchError: the system refuses; a limit on the size of files holds for these, too.
+    """
+    descriptor = None
+    try:
+        descriptor = os.memfd_create("autoice-bench-batches")
+        os.ftruncate(descriptor, n_bytes)
+    except OSError as error:
+        if descriptor is not None:
+            os.close(descriptor)
+        raise PatchError(_explain(n_bytes, error)) from error
+    return descriptor
+
+
+def _explain(n_bytes: int, error: BaseException) -> str:
+    limit = "ulimit -f" if getattr(error, "errno", None) == errno.EFBIG else "ulimit -v"
+    if getattr(error, "errno", None) in (errno.EMFILE, errno.ENFILE):
+        limit = "ulimit -n"
+    return (
+        f"memory of {format_size(n_bytes)} for the batches is refused ({reason_of(error)}); raise "
+        f"the limit ({limit}), or lower the batch size or the number of workers"
+    )
 
 
 def _lay_out(fields: Mapping[str, Field], batch_size: int) -> tuple[dict[str, int], int]:

@@ -9,11 +9,9 @@ that wrote the arrays; comparing with the source goes through the netCDF library
 from __future__ import annotations
 
 import hashlib
-import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import as_completed
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -24,6 +22,7 @@ import zarr
 from numpy.typing import NDArray
 
 from autoice_bench.charts import CHARTS
+from autoice_bench.cluster.processes import process_pool
 from autoice_bench.datasets.checks.source_comparison import compare_with_source
 from autoice_bench.datasets.sources.scenes import list_source
 from autoice_bench.datasets.store.index import (
@@ -201,16 +200,9 @@ def _run(
         for job in jobs:
             yield check(*job)
         return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(workers, len(jobs)), mp_context=context) as pool:
+    with process_pool(min(workers, len(jobs)), StoreError) as pool:
         for future in as_completed([pool.submit(check, *job) for job in jobs]):
-            try:
-                yield future.result()
-            except BrokenProcessPool:
-                raise StoreError(
-                    "a process that verified scenes was killed, most likely for want of memory; "
-                    "try fewer --workers"
-                ) from None
+            yield future.result()
 
 
 def _source_files(source: Path) -> dict[str, SceneFile]:

@@ -63,6 +63,8 @@ def open_windows(
             `keep`, a scene without labels.
     """
     store = _open_complete(store)
+    # Scenes are opened when they are needed, perhaps after the caller has gone to another folder.
+    store = replace(store, path=store.path.absolute())
     if downscale < 1:
         raise PatchError(f"downscale {downscale}: expected a whole ratio of at least 1")
     geometry = Geometry(

@@ -10,9 +10,15 @@ import itertools
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import closing, contextmanager
-from typing import TYPE_CHECKING, Any
 
-from autoice_bench.datasets.prepare.job import SceneJob, SceneResult, prepare_scene
+from autoice_bench.cluster.client import open_cluster
+from autoice_bench.cluster.jobs import WorkerLostError, run_jobs
+from autoice_bench.datasets.prepare.job import (
+    SceneJob,
+    SceneResult,
+    files_of_job,
+    prepare_scene,
+)
 from autoice_bench.datasets.prepare.worker_pool import (
     N_THREADS,
     WorkerDiedError,
@@ -21,9 +27,6 @@ from autoice_bench.datasets.prepare.worker_pool import (
 )
 from autoice_bench.datasets.sources.buffers import keep_freed_memory
 from autoice_bench.errors import SceneError, StoreError
-
-if TYPE_CHECKING:
-    from distributed import Client
 
 Outcome = SceneResult | BaseException
 Outcomes = Generator[tuple[SceneJob, Outcome], None, None]
@@ -78,7 +81,8 @@ def local_workers(n_workers: int) -> Iterator[Executor]:
 def _name_deaths(outcomes: Outcomes) -> Outcomes:
     with closing(outcomes):
         for job, outcome in outcomes:
-            yield job, _died(job) if isinstance(outcome, WorkerDiedError) else outcome
+            died = isinstance(outcome, WorkerDiedError | WorkerLostError)
+            yield job, _died(job) if died else outcome
 
 
 def _died(job: SceneJob) -> SceneError:
@@ -88,58 +92,19 @@ def _died(job: SceneJob) -> SceneError:
 
 
 @contextmanager
-def dask_cluster(address: str) -> Iterator[Executor]:
+def dask_cluster(scheduler: str) -> Iterator[Executor]:
     """Workers of a running dask.distributed cluster; they must see the same paths.
 
     Args:
-        address: scheduler address, such as ``tcp://10.0.0.1:8786``, or a scheduler file.
+        scheduler: its address, such as ``tcp://10.0.0.1:8786``, or the file that it wrote.
 
     Raises:
-        StoreError: no scheduler answers.
+        ClusterError: no scheduler answers, or its workers cannot do this work.
     """
-    from distributed import Client
-
-    try:
-        client = (
-            Client(scheduler_file=address, set_as_default=False, timeout="20s")
-            if address.endswith(".json")
-            else Client(address, set_as_default=False, timeout="20s")
+    with open_cluster(scheduler) as client:
+        yield lambda jobs: _name_deaths(
+            run_jobs(client, _prepare_scene_on_dask, jobs, files_of_job)
         )
-    except (OSError, ValueError) as error:
-        raise StoreError(
-            f"scheduler {address}: no dask scheduler answers there ({error}); "
-            "expected an address such as tcp://host:8786"
-        ) from None
-    with client:
-        n_threads = sum(client.nthreads().values())
-        yield _on_client(client, ahead=max(2, 2 * n_threads))
-
-
-def _on_client(client: Client, ahead: int) -> Executor:
-    """An executor that keeps ``ahead`` jobs on the cluster."""
-
-    def run(jobs: Sequence[SceneJob]) -> Outcomes:
-        from distributed import as_completed
-
-        def submit(job: SceneJob) -> Any:
-            # Not pure: a scene's result depends on the disk, so nothing may be remembered by key.
-            return client.submit(_prepare_scene_on_dask, job, pure=False)
-
-        waiting = iter(jobs)
-        running = {submit(job): job for job in itertools.islice(waiting, ahead)}
-        completed = as_completed(running, loop=client.loop)
-        try:
-            for future in completed:
-                job = running.pop(future)
-                for following in itertools.islice(waiting, 1):
-                    next_future = submit(following)
-                    running[next_future] = following
-                    completed.add(next_future)
-                yield job, _dask_outcome(job, future)
-        finally:
-            client.cancel(list(running), force=True)
-
-    return run
 
 
 def _prepare_scene_on_dask(job: SceneJob) -> SceneResult:
@@ -152,16 +117,3 @@ def _prepare_scene_on_dask(job: SceneJob) -> SceneResult:
 def _outcome(future: Future[SceneResult]) -> Outcome:
     error = future.exception()
     return future.result() if error is None else error
-
-
-def _dask_outcome(job: SceneJob, future: Any) -> Outcome:
-    from distributed import KilledWorker
-
-    error = future.exception()
-    if isinstance(error, KilledWorker):
-        return _died(job)
-    if error is not None:
-        assert isinstance(error, BaseException)
-        return error
-    result: SceneResult = future.result()
-    return result

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from autoice_bench.datasets.prepare.holding import holds_token
+from autoice_bench.datasets.prepare.holding import TOKEN_NAME, holds_token
 from autoice_bench.datasets.sources.buffers import BufferPool, keep_freed_memory
 from autoice_bench.datasets.sources.scenes import read_source_scene
 from autoice_bench.datasets.store.index import SourceTimes
@@ -109,6 +109,12 @@ def prepare_scene(job: SceneJob, before_commit: Callable[[], object] | None = No
     finally:
         shutil.rmtree(attempt, ignore_errors=True)
     return SceneResult(scene.scene_id, written, scene.n_bytes, times, warnings)
+
+
+def files_of_job(job: SceneJob) -> tuple[Path, ...]:
+    """The files that whoever does a job must see as they are: its source, the run's token."""
+    scene, token = job.scene, job.run_folder / TOKEN_NAME
+    return (scene.path, token) if scene.reference is None else (scene.path, scene.reference, token)
 
 
 def read_times_of(scene: SceneFile) -> SourceTimes:

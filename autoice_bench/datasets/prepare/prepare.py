@@ -135,7 +135,8 @@ def prepare(
         source: folder of ready-to-train or of raw scenes, in any layout; may be read-only.
         store: folder of the store; made if absent.
         workers: local processes; None for all cores, 1 for this process.
-        scheduler: address of a dask scheduler to use instead of local processes.
+        scheduler: address of a dask scheduler, or the file that it wrote, to use instead of local
+            processes.
         part: prepare only this part of the scenes, beside other parts; the store is completed by a
             last run without ``part``.
         dtype: dtype of the SAR channels.
@@ -159,6 +160,7 @@ def prepare(
         SceneError: the source folder has no scenes, or a scene is bad and ``on_error`` is "stop".
         LabelError: labels or ice types that only raw scenes can give.
         StoreError: the store is busy, has other options, or the disk is full.
+        ClusterError: the dask cluster is not there, or cannot do this work.
     """
     request = PrepareRequest(
         source=Path(source),

@@ -7,6 +7,7 @@ was killed and goes on with what it had.
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import os
 import pickle
@@ -167,6 +168,8 @@ def _serve(pipe: Connection) -> None:
     """What a worker process does: run the jobs that come, until the pipe ends."""
     # Before numpy is imported with the function: only processes add up.
     os.environ |= dict.fromkeys(_ONE_THREAD, "1")
+    # What is to be remarked, of the file system say, the parent remarks itself, once.
+    logging.getLogger("autoice_bench").setLevel(logging.ERROR)
     # Locks that libraries make (numcodecs) then have no name in the system, which would outlive a
     # worker that is killed and have Python warn of a leak.
     multiprocessing.set_start_method("fork", force=True)

@@ -36,7 +36,7 @@ from autoice_bench.formats.shards import (
     parse_layout,
     read_shard,
 )
-from autoice_bench.formats.store_layout import MOST_PIXELS, SCENE_ARRAYS
+from autoice_bench.formats.store_layout import MOST_PIXELS, SCENE_ARRAYS, SCENES
 from autoice_bench.formats.zarr_safety import require_safe_array
 
 _REMEDY: Final = "remove the scene's folder and run `autoice-bench prepare` again"
@@ -335,6 +335,8 @@ class ZarrReader(ArrayReader):
 
 
 def _missing(label: str, path: Path) -> StoreError:
+    if any(parent.name == SCENES and not parent.is_dir() for parent in path.parents):
+        return StoreError(f"{label}: {path} is not there any more; was the store moved or removed?")
     return StoreError(f"{label}: {path} is missing; {_REMEDY}")
 
 

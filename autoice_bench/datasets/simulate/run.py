@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
-import multiprocessing
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from autoice_bench import __version__
 from autoice_bench.callbacks import Progress
+from autoice_bench.cluster.processes import process_pool
 from autoice_bench.datasets.simulate.cases import CasesOption
 from autoice_bench.datasets.simulate.raw_files import write_raw
 from autoice_bench.datasets.simulate.rtt_files import read_provenance, write_reference, write_rtt
@@ -163,8 +163,7 @@ def _run(target: Target, specs: tuple[SceneSpec, ...], workers: int) -> Iterator
         for spec in specs:
             yield write_simulated_scene(target, spec)
         return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(workers, len(specs)), mp_context=context) as pool:
+    with process_pool(min(workers, len(specs)), SceneError) as pool:
         futures = [pool.submit(write_simulated_scene, target, spec) for spec in specs]
         for future in as_completed(futures):
             yield future.result()

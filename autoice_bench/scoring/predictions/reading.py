@@ -16,9 +16,9 @@ import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,6 +80,14 @@ class Predictions(ABC):
             return path.parent.name
         return path.stem if path.suffix in (".nc", ".zarr") else path.name
 
+    def in_any_folder(self) -> Self:
+        """The same predictions by an absolute path, for processes that run in another folder."""
+        return replace(self, path=self.path.absolute())
+
+    def files_of(self, scene_id: str) -> tuple[Path, ...]:
+        """Files and folders that are read for a scene."""
+        return (self.path,)
+
     @abstractmethod
     def read_shapes(self, scene_id: str) -> dict[str, tuple[int, ...]]:
         """Chart name to shape, of the charts that the scene has."""
@@ -104,6 +112,9 @@ class NetcdfFolder(Predictions):
 
     def _file(self, scene_id: str) -> Path:
         return self.path / self._name_of(scene_id, f"{scene_id}.nc")
+
+    def files_of(self, scene_id: str) -> tuple[Path, ...]:
+        return (self._file(scene_id),)
 
     def read_shapes(self, scene_id: str) -> dict[str, tuple[int, ...]]:
         with _open(self._file(scene_id)) as file:
@@ -158,6 +169,9 @@ class ZarrGroups(Predictions):
 
     def _folder(self, scene_id: str, name: str) -> Path:
         return self.path / self._name_of(scene_id, scene_id) / name
+
+    def files_of(self, scene_id: str) -> tuple[Path, ...]:
+        return tuple(self._folder(scene_id, name) for name in CHART_NAMES)
 
     def _open(self, scene_id: str, name: str) -> zarr.Array[Any] | None:
         """One array, None where the scene has none of that name.

@@ -137,12 +137,17 @@ def write_prediction(
     dataset = build_prediction(scene_id, classes, tie_points, attributes)
     path = folder / f"{scene_id}.nc"
     with _explained(path), whole_file(path) as partial:
-        dataset.to_netcdf(
-            partial,
-            engine="netcdf4",
-            encoding={name: netcdf_encoding(values.shape) for name, values in classes.items()}
-            | {name: {"_FillValue": None} for name in tie_points or {}},
-        )
+        try:
+            dataset.to_netcdf(
+                partial,
+                engine="netcdf4",
+                encoding={name: netcdf_encoding(values.shape) for name, values in classes.items()}
+                | {name: {"_FillValue": None} for name in tie_points or {}},
+            )
+        except RuntimeError as error:  # how the NetCDF library says that the disk is full
+            raise PredictionError(
+                f"{path}: cannot be written ({error}); is there space left?"
+            ) from error
     return path
 
 

@@ -12,7 +12,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,6 +76,14 @@ class Truth(Protocol):
 
     def read(self, scene_id: str) -> Charts:
         """Read the three charts of a scene."""
+        ...
+
+    def in_any_folder(self) -> Self:
+        """The same source by an absolute path, for processes that run in another folder."""
+        ...
+
+    def files_of(self, scene_id: str) -> tuple[Path, ...]:
+        """Files and folders that are read for a scene."""
         ...
 
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 import numpy as np
 
@@ -113,6 +113,14 @@ class RttTruth:
                 charts[chart.name] = np.empty(shape, np.uint8)
                 read_chart(scene_id, file, chart, charts[chart.name])
         return charts
+
+    def in_any_folder(self) -> Self:
+        """The same folder by an absolute path; see ``Truth.in_any_folder``."""
+        return replace(self, path=self.path.absolute())
+
+    def files_of(self, scene_id: str) -> tuple[Path, ...]:
+        """The file of the scene's charts; see ``Truth.files_of``."""
+        return (self._file(scene_id).charts_path,)
 
     @cached_property
     def _files(self) -> dict[str, SceneFile]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import numpy as np
 
@@ -122,6 +122,14 @@ class StoreTruth:
                 return _read_with_xarray(folder)
         except FileNotFoundError as error:
             raise StoreError(f"{what} cannot be read: {error.filename} is missing") from error
+
+    def in_any_folder(self) -> Self:
+        """The same store by an absolute path; see ``Truth.in_any_folder``."""
+        return replace(self, path=self.path.absolute())
+
+    def files_of(self, scene_id: str) -> tuple[Path, ...]:
+        """The scene's charts; see ``Truth.files_of``."""
+        return (self._folder(scene_id) / CHARTS_ARRAY.name,)
 
     @cached_property
     def _attributes(self) -> dict[str, Any]:

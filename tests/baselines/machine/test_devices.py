@@ -130,6 +130,14 @@ def test_fabric_on_the_cpu() -> None:
     assert product.dtype == torch.bfloat16
 
 
+def test_cores_of_slurm_that_are_tasks_are_no_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    # What a batch script of `#SBATCH --ntasks=4` finds set, without srun.
+    for name, value in {"NTASKS": "4", "JOB_ID": "77", "JOB_NAME": "train", "NNODES": "1"}.items():
+        monkeypatch.setenv(f"SLURM_{name}", value)
+    fabric = open_fabric("cpu")
+    assert (fabric.world_size, fabric.global_rank, fabric.is_global_zero) == (1, 0, True)
+
+
 def test_fabric_without_devices() -> None:
     with pytest.raises(BaselineError, match="0 devices wanted"):
         open_fabric("cpu", devices=0)

@@ -315,3 +315,33 @@ def test_closing_gives_descriptors_and_processes_back(patches: PatchReader) -> N
         next(batches.epoch(0))
         assert len(worker_processes()) == 2
     assert open_descriptors() <= before
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_relative_store_is_found_from_another_folder(
+    workers: int, prepared_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "my link.zarr").symlink_to(prepared_store)
+    monkeypatch.chdir(tmp_path)
+    store = Path("my link.zarr")
+    scenes = resolve_scenes(store, "official", "train")
+    patches = open_patches(
+        store, scenes, patch_size=32, seed=0, patches_per_epoch=4, arrays=frozenset({"sar"})
+    )
+    monkeypatch.chdir("/")
+    with BatchReader(patches, 2, workers=workers) as reader:
+        assert len([batch.scene_ids for batch in reader.epoch(0)]) == 2
+
+
+def test_store_that_is_moved_while_it_is_read(prepared_store: Path, tmp_path: Path) -> None:
+    store = copy_store(prepared_store, tmp_path)
+    scenes = resolve_scenes(store, "official", "train")
+    patches = open_patches(
+        store, scenes, patch_size=32, seed=0, patches_per_epoch=4, arrays=frozenset({"sar"})
+    )
+    store.rename(tmp_path / "moved.zarr")
+    with (
+        BatchReader(patches, 2, workers=0) as reader,
+        pytest.raises(StoreError, match="not there any more; was the store moved or removed"),
+    ):
+        list(reader.epoch(0))
