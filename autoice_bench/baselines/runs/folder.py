@@ -312,7 +312,7 @@ def _identify(seed: int, split: Split, store: Store) -> dict[str, Any]:
 
 def find_runs(root: Path) -> list[RunFolder]:
     """The runs in a folder, by name; none where there is no such folder."""
-    return [RunFolder(path.parent) for path in sorted(root.glob(f"*/{RUN_FILE}"))]
+    return [RunFolder(path.parent) for path in sorted(root.glob(f"[!.]*/{RUN_FILE}"))]
 
 
 def _shorten(value: object) -> str:

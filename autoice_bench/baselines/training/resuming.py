@@ -27,7 +27,7 @@ from autoice_bench.baselines.training.processes import add_up
 from autoice_bench.baselines.training.schedules import Plateau
 from autoice_bench.baselines.training.state import TrainingState
 from autoice_bench.errors import BaselineError
-from autoice_bench.formats.whole_files import remove_partial_files
+from autoice_bench.formats.whole_files import remove_leftovers
 
 _SUMS: Final = f"{TRAINING}sums"
 
@@ -35,7 +35,7 @@ _SUMS: Final = f"{TRAINING}sums"
 def read_last(run: RunFolder, identity: Mapping[str, Any], fabric: Fabric) -> Checkpoint | None:
     """The checkpoint to go on from; None at the start of a run."""
     if fabric.is_global_zero:
-        remove_partial_files(run.checkpoints)
+        remove_leftovers(run.checkpoints)
     fabric.barrier()
     path = checkpoint_path(run.checkpoints, "last")
     if not path.is_file():

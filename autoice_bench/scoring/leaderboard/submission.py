@@ -22,7 +22,7 @@ from autoice_bench.formats.label_rule import LabelRule
 from autoice_bench.formats.names import require_safe_name
 from autoice_bench.formats.own_folders import require_own
 from autoice_bench.formats.plain_files import is_there, read_json
-from autoice_bench.formats.whole_files import whole_folder
+from autoice_bench.formats.whole_files import read_settled, whole_folder
 from autoice_bench.scoring.evaluate import Evaluation
 from autoice_bench.scoring.leaderboard.submission_metadata import (
     require_printable,
@@ -45,6 +45,8 @@ from autoice_bench.scoring.truth.protocol import TruthScene
 
 SCHEMA_VERSION: Final = 1
 SUBMISSION_FILE: Final = "submission.json"
+_PATIENCE_S: Final = 60.0
+"""How long a scorer waits for another of the same name, whose writing takes far less."""
 
 
 @dataclass(frozen=True)
@@ -206,7 +208,7 @@ def write_submission(
     metadata = _metadata(evaluation, name, description or SubmissionDescription())
     try:
         require_own(folder.parent)
-        with whole_folder(folder, replace=overwrite) as partial:
+        with whole_folder(folder, replace=overwrite, patience_s=_PATIENCE_S) as partial:
             _write_files(partial, evaluation, scores, metadata)
     except OSError as error:
         # Somebody may have taken the name since the look above: of two scorers one is told.
@@ -225,6 +227,10 @@ def read_submission(folder: Path) -> Submission:
         LeaderboardError: a file is missing or is not what it should be, or the submission is
             another one than its folder's names say.
     """
+    return read_settled(folder, lambda: _read_files(folder))
+
+
+def _read_files(folder: Path) -> Submission:
     try:
         metadata = read_json(folder / SUBMISSION_FILE)
         validate_metadata(metadata)
