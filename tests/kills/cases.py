@@ -144,12 +144,19 @@ CASES: Final = (
         wholes=("leaderboard/official/majority",),
         reader=submissions_are_valid,
     ),
-    Case("show", f"show {SCENE} --out new.png", needs=(STORE,), wholes=("new.png",)),
+    Case(
+        "show",
+        f"show {SCENE} --out new.png",
+        needs=(STORE,),
+        wholes=("new.png",),
+        is_costly=True,
+    ),
     Case(
         "show-overwrite",
         f"show {SCENE} --prediction preds/majority --out scene.png --overwrite",
         needs=(STORE, "preds", "scene.png"),
         wholes=("scene.png",),
+        is_costly=True,
     ),
 )
 
@@ -164,6 +171,7 @@ TRAINING_CASES: Final = (
         reader=runs_can_be_listed,
         final=run_is_finished,
         ignored=("runs/.*", ".*/description.json"),
+        is_costly=True,
     ),
     Case(
         "predict",

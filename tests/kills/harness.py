@@ -102,6 +102,7 @@ class Case:
         reader: a further check of what a kill left.
         final: a further check of what there is in the end.
         ignored: patterns of files that differ from run to run, such as those that hold times.
+        is_costly: whether it takes a second or more, and so is killed less often.
     """
 
     name: str
@@ -112,6 +113,7 @@ class Case:
     reader: Reader | None = None
     final: Callable[[Path], None] | None = None
     ignored: tuple[str, ...] = ()
+    is_costly: bool = False
 
 
 def take_snapshot(folder: Path, ignored: Sequence[str] = ()) -> Snapshot:

@@ -9,38 +9,40 @@ import pytest
 from tests.kills.cases import CASES, TRAINING_CASES
 from tests.kills.harness import Case, Killer, Zygote
 
-N_STEPS, N_MOMENTS = 4, 1
-"""Kills of each command in the default suite; the slow one has many more."""
+N_STEPS, N_STEPS_SLOW = 3, 60
+"""Kills of each command at a step, in the default suite and in the slow one."""
 
 
-def kill(killer: Killer, n_steps: int, n_moments: int) -> None:
+def kill(killer: Killer, n_steps: int) -> None:
+    if killer.case.is_costly:
+        n_steps = (n_steps + 2) // 3
     for step in killer.draw_steps(n_steps):
         killer.kill_at_step(step)
-    for share in killer.draw_moments(n_moments):
+    for share in killer.draw_moments((n_steps + 2) // 3):
         killer.kill_at_moment(share)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_killed(case: Case, zygote: Zygote, inputs: Path, tmp_path: Path) -> None:
-    kill(Killer(case, zygote, inputs, tmp_path), N_STEPS, N_MOMENTS)
+    kill(Killer(case, zygote, inputs, tmp_path), N_STEPS)
 
 
 @pytest.mark.parametrize("case", TRAINING_CASES, ids=lambda case: case.name)
 def test_killed_training(case: Case, training_zygote: Zygote, inputs: Path, tmp_path: Path) -> None:
-    kill(Killer(case, training_zygote, inputs, tmp_path), N_STEPS // 2, N_MOMENTS)
+    kill(Killer(case, training_zygote, inputs, tmp_path), N_STEPS)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(3000)
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_killed_at_every_step(case: Case, zygote: Zygote, inputs: Path, tmp_path: Path) -> None:
-    kill(Killer(case, zygote, inputs, tmp_path), 200, 40)
+def test_killed_often(case: Case, zygote: Zygote, inputs: Path, tmp_path: Path) -> None:
+    kill(Killer(case, zygote, inputs, tmp_path), N_STEPS_SLOW)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(3000)
 @pytest.mark.parametrize("case", TRAINING_CASES, ids=lambda case: case.name)
-def test_killed_training_at_every_step(
+def test_killed_training_often(
     case: Case, training_zygote: Zygote, inputs: Path, tmp_path: Path
 ) -> None:
-    kill(Killer(case, training_zygote, inputs, tmp_path), 200, 20)
+    kill(Killer(case, training_zygote, inputs, tmp_path), N_STEPS_SLOW)

@@ -51,17 +51,21 @@ class Steps:
 
     def hear(self, event: str, arguments: tuple[Any, ...]) -> None:
         if event in _CHANGES:
-            self.count()
+            if self._is_ours(arguments[0]):
+                self.count()
         elif event == "open":
             path, mode, flags = arguments
             writes = bool(set(mode or "") & set("wax+")) or bool((flags or 0) & _WRITING)
-            if writes and isinstance(path, str | bytes) and self._is_ours(os.fsdecode(path)):
+            if writes and self._is_ours(path):
                 self.count()
         elif event == "ctypes.dlsym" and arguments[1] == "renameat2":
             self.count()
 
-    def _is_ours(self, path: str) -> bool:
-        return os.path.abspath(path).startswith(self._folder)  # noqa: PTH100
+    def _is_ours(self, path: object) -> bool:
+        """Whether a path is below the folder; other files, such as caches, come and go."""
+        if not isinstance(path, str | bytes | os.PathLike):
+            return False
+        return os.path.abspath(os.fsdecode(path)).startswith(self._folder)  # noqa: PTH100
 
     def install(self) -> None:
         def counted(real: Callable[[Any], None]) -> Callable[[Any], None]:
@@ -71,7 +75,7 @@ class Steps:
 
             return call
 
-        os.fsync = counted(os.fsync)
+        os.fsync = counted(os.fsync)  # type: ignore[assignment]
         sys.addaudithook(self.hear)
 
 
@@ -99,7 +103,18 @@ def _run_child(request: dict[str, Any], shared: mmap.mmap) -> None:
         with suppress(Exception):
             sys.stdout.flush()
             sys.stderr.flush()
+            Path(f"{request['output']}.modules").write_text("\n".join(sys.modules))
         os._exit(code)
+
+
+def _learn(path: Path) -> None:
+    """Import what a child imported, so that the next one has it already."""
+    if path.exists():
+        for name in path.read_text().split():
+            if name not in sys.modules:
+                with suppress(Exception):
+                    importlib.import_module(name)
+        path.unlink()
 
 
 def _serve() -> None:
@@ -112,6 +127,7 @@ def _serve() -> None:
         if child == 0:
             _run_child(request, shared)
         _, status, used = os.wait4(child, 0)
+        _learn(Path(f"{request['output']}.modules"))
         answer = {
             "status": os.waitstatus_to_exitcode(status),
             "steps": struct.unpack_from("q", shared, 0)[0],
