@@ -18,7 +18,7 @@ from typing import Final, Literal
 
 from autoice_bench.charts import CHART_NAMES, FLOE, SIC, SOD, Chart
 from autoice_bench.scoring.metrics import formulas
-from autoice_bench.scoring.metrics.formulas import Counts, Values
+from autoice_bench.scoring.metrics.formulas import Counts, Values, merge_classes
 
 Direction = Literal["higher", "lower", "nearest-zero"]
 """Which values are the better ones."""
@@ -32,6 +32,8 @@ FIRST_VERSION: Final = "0.1.0"
 SIC_BANDS: Final = {"water": (0, 0), "intermediate": (1, 9), "full": (10, 10)}
 """Open water, 10-90 % and fully packed ice."""
 
+_SIC_BANDS: Final = tuple(SIC_BANDS.values())
+
 ORDINAL_FLOES: Final = (1, 5)
 """Cake ice to vast floe. Open water (0) and bergs (6) are not sizes of floes."""
 
@@ -42,7 +44,8 @@ class Metric:
 
     Attributes:
         name: name in the table of scores.
-        compute: (..., C, C + 1) counts to (...) values, or (..., C) if ``per_class``.
+        formula: (..., C, C + 1) counts to (...) values, or (..., C) if ``per_class``; of ``bands``
+            if there are any.
         undefined: why a value is NaN although there are valid pixels.
         charts: names of the charts that have it.
         unit: unit of the reported value.
@@ -51,10 +54,11 @@ class Metric:
         per_class: whether there is one value per class.
         since: version of the package that it came in; submissions of older ones lack it. Without a
             default: one that is left out would say that every submission ever must have it.
+        bands: first and last class of each band that classes are merged to before.
     """
 
     name: str
-    compute: Callable[[Counts], Values]
+    formula: Callable[[Counts], Values]
     undefined: str
     charts: tuple[str, ...] = CHART_NAMES
     unit: str = PERCENT
@@ -62,19 +66,16 @@ class Metric:
     direction: Direction = "higher"
     per_class: bool = False
     since: str = field(kw_only=True)
+    bands: tuple[tuple[int, int], ...] | None = None
+
+    def compute(self, counts: Counts) -> Values:
+        """(..., C, C + 1) counts to (...) values, or (..., C) if ``per_class``."""
+        return self.formula(counts if self.bands is None else merge_classes(counts, self.bands))
 
 
-def _on_bands(
-    compute: Callable[[Counts], Values], index: int | None = None
-) -> Callable[[Counts], Values]:
-    """``compute`` on the histogram merged to the SIC bands; of band ``index`` if per class."""
-    bands = tuple(SIC_BANDS.values())
-
-    def compute_on_bands(counts: Counts) -> Values:
-        values = compute(formulas.merge_classes(counts, bands))
-        return values if index is None else values[..., index]
-
-    return compute_on_bands
+def _of_band(formula: Callable[[Counts], Values], index: int) -> Callable[[Counts], Values]:
+    """The value of one band of a formula that has one per class."""
+    return lambda counts: formula(counts)[..., index]
 
 
 def _within_one(first: int, last: int, chart: Chart) -> Metric:
@@ -108,9 +109,10 @@ _OF_CLASSES: Final = tuple(
 _OF_BANDS: Final = tuple(
     Metric(
         f"{band}_{metric.name}",
-        _on_bands(metric.compute, index),
+        _of_band(metric.formula, index),
         metric.undefined.replace("class", "band"),
         charts=(SIC.name,),
+        bands=_SIC_BANDS,
         since=metric.since,
     )
     for index, band in enumerate(SIC_BANDS)
@@ -126,9 +128,10 @@ METRICS: tuple[Metric, ...] = (
     _concentration("bias", formulas.bias, "nearest-zero"),
     Metric(
         "band_accuracy",
-        _on_bands(formulas.accuracy),
+        formulas.accuracy,
         "no valid pixels",
         charts=(SIC.name,),
+        bands=_SIC_BANDS,
         since=FIRST_VERSION,
     ),
     *_OF_BANDS,

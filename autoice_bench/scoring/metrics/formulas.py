@@ -59,7 +59,7 @@ def r2(counts: Counts) -> Values:
     # Deviations from the mean, not a difference of sums of squares, which cancels badly.
     deviation = truth_class - mean[..., np.newaxis]
     total = (in_truth * deviation**2).sum(axis=-1)
-    residual = (counts * (truth_class[:, np.newaxis] - predicted_class) ** 2).sum(axis=(-2, -1))
+    residual = _weigh(counts, (truth_class[:, np.newaxis] - predicted_class) ** 2)
     several = (in_truth > 0).sum(axis=-1) > 1
     result: Values = np.where(several, 1.0 - _divide(residual, total), np.nan)
     return result
@@ -174,12 +174,20 @@ def official_combined(official: Mapping[str, NDArray[Any] | float]) -> Values:
 
 def _divide(numerator: NDArray[Any], denominator: NDArray[Any]) -> Values:
     """Quotient, NaN where the denominator is 0."""
-    result = np.full(np.broadcast_shapes(numerator.shape, denominator.shape), np.nan)
+    # Laid out in memory as what is divided: resamples lie side by side.
+    result = np.empty_like(np.broadcast_arrays(numerator, denominator)[0], np.float64)
+    result.fill(np.nan)
     np.divide(numerator, denominator, out=result, where=denominator != 0)
     return result
+
+
+def _weigh(counts: Counts, weights: NDArray[Any]) -> NDArray[Any]:
+    """Sum over the cells with a weight for each; exact for whole weights, in any order."""
+    sums: NDArray[Any] = np.tensordot(counts, weights, axes=([-2, -1], [0, 1]))
+    return sums
 
 
 def _mean_of_difference(counts: Counts, *, absolute: bool) -> Values:
     difference = np.arange(counts.shape[-1]) - np.arange(counts.shape[-2])[:, np.newaxis]
     values = np.abs(difference) if absolute else difference
-    return _divide((counts * values).sum(axis=(-2, -1)), counts.sum(axis=(-2, -1)))
+    return _divide(_weigh(counts, values), counts.sum(axis=(-2, -1)))

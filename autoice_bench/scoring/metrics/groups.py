@@ -72,4 +72,8 @@ def pool_groups(counts: NDArray[np.int64], groups: Sequence[Group]) -> NDArray[n
     Returns:
         (n_groups, C, C + 1).
     """
-    return np.stack([counts[list(group.members)].sum(axis=0) for group in groups])
+    members = np.concatenate([group.members for group in groups])
+    sizes = [len(group.members) for group in groups]
+    starts = np.cumsum([0, *sizes[:-1]])
+    pooled: NDArray[np.int64] = np.add.reduceat(counts[members], starts, axis=0)
+    return pooled
