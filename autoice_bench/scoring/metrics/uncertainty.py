@@ -59,9 +59,7 @@ class Resampled:
         self._counts: dict[tuple[str, Bands | None], NDArray[np.float64]] = {}
         self._scores: dict[tuple[Group, str], NDArray[np.float64]] = {}
 
-    def counts(
-        self, group: Group, chart: Chart, bands: Bands | None = None
-    ) -> NDArray[np.float64]:
+    def counts(self, group: Group, chart: Chart, bands: Bands | None = None) -> NDArray[np.float64]:
         """(resamples, C, C + 1) pooled histograms of a group, with classes merged to ``bands``."""
         if group.kind != "all":
             return self._draw(group, chart, bands)
