@@ -150,6 +150,19 @@ def claim(path: Path) -> Iterator[None]:
         yield
 
 
+def remove_folder(path: Path) -> None:
+    """Remove a folder in one step: no part of it is seen or left, also after a kill.
+
+    Raises:
+        BusyError: another process writes it.
+        OSError: it cannot be removed, or is a link.
+    """
+    require_own(path)
+    with _workplace(path, alone=True) as place:
+        path.rename(place / _NEW)
+        sync_folder(path.parent)
+
+
 def read_settled(folder: Path, read: Callable[[], _Read]) -> _Read:
     """Read several files of a folder that ``whole_folder`` may replace meanwhile.
 

@@ -56,12 +56,11 @@ def runs_can_be_listed(folder: Path, _: Snapshot, __: Snapshot) -> None:
 
 
 def run_is_finished(folder: Path) -> None:
-    run = RunFolder.open(folder / "runs" / "mine-seed0")
-    assert run.read_state() == "finished"
-    assert list(run.read_metrics()["epoch"]) == [1, 2, 3]
-    (row,) = [row for row in list_runs(folder / "runs") if row["name"] == "mine-seed0"]
+    (row,) = list_runs(folder / "runs")
+    assert row["state"] == "finished"
     assert (row["epochs"], row["max_epochs"]) == (3, 3)
     assert row["test_combined"] is not None
+    assert list(RunFolder.open(Path(row["run"])).read_metrics()["epoch"]) == [1, 2, 3]
 
 
 CASES: Final = (
@@ -168,6 +167,16 @@ TRAINING_CASES: Final = (
         _TRAIN,
         needs=(STORE, "small.toml"),
         wholes=("preds/mine-seed0",),
+        reader=runs_can_be_listed,
+        final=run_is_finished,
+        ignored=("runs/.*", ".*/description.json"),
+        is_costly=True,
+    ),
+    Case(
+        "baseline-overwrite",
+        _TRAIN.replace("mine", "old") + " --overwrite",
+        needs=(STORE, "small.toml", "runs"),
+        wholes=("preds/old-seed0",),
         reader=runs_can_be_listed,
         final=run_is_finished,
         ignored=("runs/.*", ".*/description.json"),

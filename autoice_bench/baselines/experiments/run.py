@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -23,8 +22,8 @@ from autoice_bench.callbacks import Progress
 from autoice_bench.charts import CHART_NAMES
 from autoice_bench.datasets.store.index import read_index
 from autoice_bench.errors import AutoIceError, BaselineError
-from autoice_bench.formats.own_folders import require_own
 from autoice_bench.formats.split_file import Subset
+from autoice_bench.formats.whole_files import remove_folder
 from autoice_bench.scoring.evaluate import evaluate
 from autoice_bench.scoring.scores import COMBINED, build_scores, summarise
 from autoice_bench.scoring.truth.protocol import compute_truth_fingerprint
@@ -132,8 +131,7 @@ def _remove(planned: PlannedRun) -> None:
         # Only what is a run is removed, and only while nobody works on it.
         with RunFolder.open(planned.folder).lock():
             try:
-                require_own(planned.folder)
-                shutil.rmtree(planned.folder)
+                remove_folder(planned.folder)
             except OSError as error:
                 raise BaselineError(f"run {planned.folder}: cannot be removed: {error}") from error
 
