@@ -59,9 +59,9 @@ _Read = TypeVar("_Read")
 class BusyError(OSError):
     """Another process writes the same; ``strerror`` says who."""
 
-    def __init__(self, path: Path, holder: str = "") -> None:
+    def __init__(self, path: Path, holder: str = "", advice: str = "") -> None:
         who = f" ({holder})" if holder else ""
-        reason = f"another process{who} is writing it; wait for it or stop it"
+        reason = f"another process{who} is writing it; wait for it or stop it{advice}"
         super().__init__(errno.EBUSY, reason, str(path))
 
     def __reduce__(self) -> tuple[type[OSError], tuple[object, ...]]:
@@ -290,7 +290,7 @@ def _make_single(place: Path, path: Path, until: float) -> None:
             place.mkdir()
         except FileExistsError:
             if time.monotonic() >= until:
-                raise BusyError(path, _read_holder(place)) from None
+                raise _explain_busy(path, place) from None
         else:
             return
         time.sleep(_PAUSE_S)
@@ -333,16 +333,18 @@ def _is_still(path: Path, descriptor: int) -> bool:
         return False
 
 
-def _read_holder(place: Path) -> str:
-    """Who a guard says works there; empty where it does not tell."""
+def _explain_busy(path: Path, place: Path) -> BusyError:
+    """Who works in a workplace, as far as its guard tells."""
     try:
-        descriptor = os.open(place / _GUARD, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        descriptor = os.open(place / _GUARD, _GUARD_FLAGS)
         with os.fdopen(descriptor, "rb") as file:
+            has_locks = try_lock(file.fileno()) is not None
             text = file.read(256).decode(errors="replace")
     except OSError:
-        return ""
+        return BusyError(path)
     match = re.search(r"^# (process \d+ on \S+)$", text, re.MULTILINE)
-    return "" if match is None else match[1]
+    unknown = f"; this file system has no locks: if there is none any more, remove {place.name}"
+    return BusyError(path, match[1] if match else "", "" if has_locks else unknown)
 
 
 def _remove_dead(place: Path, path: Path) -> None:

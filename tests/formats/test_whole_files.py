@@ -279,6 +279,8 @@ def test_without_locks_nobody_is_taken_for_dead(
         (partial / "one").touch()
         remove_leftovers(tmp_path)
         assert names(partial) == ["one"]
+        with pytest.raises(BusyError, match=r"if there is none any more, remove \.a\.partial$"):
+            fill(tmp_path / "a", "y")
     assert names(tmp_path) == ["a"]
 
 

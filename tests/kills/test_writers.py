@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -14,6 +15,7 @@ from autoice_bench.errors import PredictionError, SplitError
 from autoice_bench.formats.split_file import Split, write_splits
 from autoice_bench.formats.whole_files import whole_file
 from autoice_bench.scoring.evaluate import evaluate
+from autoice_bench.scoring.leaderboard import submission
 from autoice_bench.scoring.leaderboard.boards import read_leaderboard
 from autoice_bench.scoring.leaderboard.submission import read_submission, write_submission
 from autoice_bench.scoring.predictions.reading import open_predictions
@@ -99,9 +101,9 @@ def test_a_submission_that_is_replaced_is_never_missed_nor_mixed(
     with ThreadPoolExecutor() as pool:
         writers = [pool.submit(write_often, name) for name in found]
         while not all(writer.done() for writer in writers):
-            submission = read_submission(folder)
-            values = tuple(submission.scores["value"].dropna().head(20))
-            assert submission.evaluation.predictions_sha256 == of_table[values]
+            read = read_submission(folder)
+            values = tuple(read.scores["value"].dropna().head(20))
+            assert read.evaluation.predictions_sha256 == of_table[values]
             board = read_leaderboard(tmp_path)
             assert [each.name for each in board.submissions] == ["one"]
             assert board.invalid == ()
@@ -123,3 +125,26 @@ def test_splits_of_one_call_are_all_written_or_none(tmp_path: Path) -> None:
         write_splits(tmp_path, [Split("a", "new", None, (), (), ()), second], overwrite=True)
     assert take_snapshot(tmp_path) == before
     assert find_leftovers(tmp_path) == []
+
+
+def test_a_submission_replaced_between_two_of_its_files_is_read_again(
+    prepared_store: Path, preds: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    truth = StoreTruth(prepared_store)
+    old, new = (
+        evaluate(open_predictions(preds / name), truth) for name in ("majority", "amsr2-threshold")
+    )
+    folder = write_submission(old, tmp_path, "one", build_scores(old, "one"))
+    scores = build_scores(new, "one")
+    read_table, replaced = submission.read_table, []
+
+    def replace_first(*arguments: Any) -> Any:
+        if not replaced:
+            replaced.append(True)
+            write_submission(new, tmp_path, "one", scores, overwrite=True)
+        return read_table(*arguments)
+
+    monkeypatch.setattr(submission, "read_table", replace_first)
+    found = read_submission(folder)
+    assert found.evaluation.predictions_sha256 == new.predictions_sha256
+    assert list(found.scores["value"].dropna()) == list(scores["value"].dropna())
