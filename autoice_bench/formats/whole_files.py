@@ -47,6 +47,8 @@ _WORKPLACE: Final = re.compile(rf"\.(?P<name>.+){re.escape(PARTIAL_SUFFIX)}")
 
 _TRIES: Final = 10
 _PAUSE_S: Final = 0.02
+_GRACE_S: Final = 0.2
+"""A writer that ends now, or one that sweeps, holds a workplace for no longer."""
 _REREADS: Final = 10
 
 _AT_FDCWD: Final = -100
@@ -256,7 +258,7 @@ def remove_leftovers(folder: Path) -> None:
 @contextmanager
 def _workplace(path: Path, *, alone: bool = False, patience_s: float = 0.0) -> Iterator[Path]:
     """A folder of our own beside ``path`` to work in, its lock held, removed at the end."""
-    until = time.monotonic() + patience_s
+    until = time.monotonic() + max(patience_s, _GRACE_S)
     for _ in range(_TRIES):
         if not any(map(is_partial, path.parents)):  # in a workplace nothing is of others
             remove_leftovers(path.parent)

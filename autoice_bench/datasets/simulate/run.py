@@ -23,7 +23,13 @@ from autoice_bench.datasets.simulate.scene_spec import SceneSpec
 from autoice_bench.errors import SceneError
 from autoice_bench.formats.rtt_folder import METADATA_CSV
 from autoice_bench.formats.shards import ZARR_METADATA
-from autoice_bench.formats.whole_files import BusyError, claim, remove_leftovers, write_whole
+from autoice_bench.formats.whole_files import (
+    BusyError,
+    claim,
+    is_partial,
+    remove_leftovers,
+    write_whole,
+)
 
 METADATA_COLUMNS: Final = (
     "input_path", "reference_path", "date", "ice_service", "split", "region_id",
@@ -207,7 +213,10 @@ def _choose_scenes(
     expected = {path: spec for spec in specs for path in target.files(spec)}
     kept: set[Path] = set()
     other: list[Path] = []
-    for path in sorted({path for folder in target.folders for path in folder.rglob("*.nc")}):
+    found_files = {path for folder in target.folders for path in folder.rglob("*.nc")}
+    for path in sorted(found_files):
+        if any(map(is_partial, path.parents)):  # left by a killed command
+            continue
         spec = expected.get(path)
         found = read_provenance(path)
         if spec is not None and found == provenance_of(spec):
