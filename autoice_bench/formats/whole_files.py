@@ -343,10 +343,11 @@ def _explain_busy(path: Path, place: Path) -> BusyError:
             has_locks = try_lock(file.fileno()) is not None
             text = file.read(256).decode(errors="replace")
     except OSError:
-        return BusyError(path)
+        has_locks, text = False, ""
     match = re.search(r"^# (process \d+ on \S+)$", text, re.MULTILINE)
-    unknown = f"; this file system has no locks: if there is none any more, remove {place.name}"
-    return BusyError(path, match[1] if match else "", "" if has_locks else unknown)
+    # Without a lock to ask it may be dead.
+    advice = "" if has_locks else f"; if there is none any more, remove {place.name}"
+    return BusyError(path, match[1] if match else "", advice)
 
 
 def _remove_dead(place: Path, path: Path) -> None:
@@ -375,11 +376,11 @@ def _remove_dead(place: Path, path: Path) -> None:
 
 
 def _remove_place(place: Path) -> None:
-    """Remove a workplace, the guard last: what a kill leaves is guarded still."""
+    """Remove a workplace, the guard last: what a kill leaves, or an error, is guarded still."""
     with suppress(OSError):
         for child in place.iterdir():
             if child.is_dir() and not child.is_symlink():
-                shutil.rmtree(child, ignore_errors=True)
+                shutil.rmtree(child)
             elif child.name != _GUARD:
                 child.unlink(missing_ok=True)
         (place / _GUARD).unlink(missing_ok=True)

@@ -19,11 +19,13 @@ from typing import Any
 import pytest
 
 from autoice_bench.formats import whole_files
+from autoice_bench.formats.own_folders import LinkError
 from autoice_bench.formats.whole_files import (
     BusyError,
     claim,
     is_partial,
     read_settled,
+    remove_folder,
     remove_leftovers,
     whole_file,
     whole_folder,
@@ -268,6 +270,8 @@ def test_what_is_not_known_to_be_a_leftover_stays(tmp_path: Path) -> None:
     remove_leftovers(tmp_path / "absent")
     assert names(tmp_path) == before
     assert (tmp_path / ".mine.partial" / "thesis.txt").read_text() == "precious"
+    with pytest.raises(BusyError, match=r"if there is none any more, remove \.mine\.partial$"):
+        fill(tmp_path / "mine", "x")
     assert (tmp_path / "elsewhere" / ".a.partial" / "new" / "one").exists()
 
 
@@ -325,3 +329,29 @@ def test_files_of_a_folder_that_is_replaced_meanwhile_are_read_again(tmp_path: P
     assert calls == ["x", "y"]
     with pytest.raises(FileNotFoundError):
         read_settled(tmp_path / "b", (tmp_path / "b" / "one").read_text)
+
+
+def test_what_cannot_be_removed_stays_guarded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    fill(tmp_path / "a", "x")
+    with monkeypatch.context() as patched:
+        patched.setattr(shutil, "rmtree", refuse)
+        fill(tmp_path / "a", "y", replace=True)
+        assert names(tmp_path / ".a.partial") == [".gitignore", "new"]
+    fill(tmp_path / "a", "z", replace=True)
+    assert names(tmp_path) == ["a"]
+
+
+def test_a_folder_is_removed_in_one_step(tmp_path: Path) -> None:
+    fill(tmp_path / "a", "x")
+    remove_folder(tmp_path / "a")
+    assert names(tmp_path) == []
+    with pytest.raises(FileNotFoundError):
+        remove_folder(tmp_path / "a")
+    (tmp_path / "link").symlink_to(tmp_path)
+    with pytest.raises(LinkError):
+        remove_folder(tmp_path / "link")
