@@ -15,7 +15,7 @@ from autoice_bench.errors import PredictionError, SplitError
 from autoice_bench.formats.split_file import Split, write_splits
 from autoice_bench.formats.whole_files import whole_file
 from autoice_bench.scoring.evaluate import evaluate
-from autoice_bench.scoring.leaderboard import submission
+from autoice_bench.scoring.leaderboard import submission, submission_tables
 from autoice_bench.scoring.leaderboard.boards import read_leaderboard
 from autoice_bench.scoring.leaderboard.submission import read_submission, write_submission
 from autoice_bench.scoring.predictions.reading import open_predictions
@@ -136,7 +136,8 @@ def test_a_submission_replaced_between_two_of_its_files_is_read_again(
     )
     folder = write_submission(old, tmp_path, "one", build_scores(old, "one"))
     scores = build_scores(new, "one")
-    read_table, replaced = submission.read_table, []
+    read_table = submission_tables.read_table
+    replaced: list[bool] = []
 
     def replace_first(*arguments: Any) -> Any:
         if not replaced:
