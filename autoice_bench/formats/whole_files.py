@@ -309,10 +309,11 @@ def _guard(place: Path) -> int | None:
     try:
         # A program started meanwhile does not inherit the lock and keep it.
         descriptor = os.open(guard, _GUARD_FLAGS | os.O_CREAT | os.O_EXCL, 0o666)
-    except FileNotFoundError:
-        return None
+    except (FileNotFoundError, FileExistsError):
+        return None  # swept away, and perhaps made again by another
     except OSError:
-        place.rmdir()
+        with suppress(OSError):
+            place.rmdir()
         raise
     try:
         # Without locks (None) nobody takes it for dead, and nobody clears up after a kill.

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import fcntl
 import itertools
 import os
 import pickle
@@ -355,3 +356,24 @@ def test_a_folder_is_removed_in_one_step(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path)
     with pytest.raises(LinkError):
         remove_folder(tmp_path / "link")
+
+
+def test_a_workplace_that_another_made_again_is_left_to_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    really_open = os.open
+    others: list[int] = []
+
+    def another_is_faster(path: Any, flags: int, *mode: int, **options: Any) -> int:
+        if not others and flags & os.O_EXCL:
+            others.append(really_open(path, flags, *mode))
+            fcntl.flock(others[0], fcntl.LOCK_EX)
+        return really_open(path, flags, *mode, **options)
+
+    monkeypatch.setattr(os, "open", another_is_faster)
+    with pytest.raises(BusyError):
+        fill(tmp_path / "a", "x")
+    assert names(tmp_path) == [".a.partial"]
+    os.close(others[0])
+    fill(tmp_path / "a", "x")
+    assert names(tmp_path) == ["a"]
