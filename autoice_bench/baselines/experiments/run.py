@@ -127,7 +127,8 @@ def require_start_weights(planned: Sequence[PlannedRun], *, overwrite: bool = Fa
 
 
 def _remove(planned: PlannedRun) -> None:
-    if planned.folder.exists():
+    # Without its record it is what a killed start left, which a new one takes over, or no run.
+    if RunFolder(planned.folder).exists:
         # Only what is a run is removed, and only while nobody works on it.
         with RunFolder.open(planned.folder).lock():
             try:

@@ -40,7 +40,7 @@ from autoice_bench.formats.locks import LockedError, hold_lock
 from autoice_bench.formats.own_folders import make_own_folder, open_own
 from autoice_bench.formats.plain_files import is_there, read_json, require_file
 from autoice_bench.formats.split_file import Split
-from autoice_bench.formats.whole_files import is_partial, write_whole
+from autoice_bench.formats.whole_files import is_partial, remove_leftovers, write_whole
 
 RunState = Literal["new", "running", "interrupted", "failed", "finished"]
 
@@ -101,6 +101,7 @@ class RunFolder:
         }
         with run._explained():
             make_own_folder(run.checkpoints)
+            remove_leftovers(path.parent)  # of a run whose removal was killed
         # Another process may be working on the run: its recipe is not written over.
         with run.lock():
             run._write_json(CONFIG_FILE, recipe.to_dict())
