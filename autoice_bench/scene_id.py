@@ -119,7 +119,10 @@ def is_scene_id(text: str) -> bool:
 
     What passes is safe as the name of a file or folder.
     """
-    return is_scene_name(text) and str(parse_scene_id(text)) == text
+    try:
+        return str(parse_scene_id(text)) == text
+    except SceneError:
+        return False
 
 
 def parse_original_id(name: str) -> OriginalId:

@@ -15,7 +15,7 @@ import autoice_bench
 
 PACKAGE = Path(autoice_bench.__file__).parent
 
-VOCABULARY = ("callbacks", "charts", "errors", "official", "scene_id", "wording")
+VOCABULARY = ("callbacks", "charts", "errors", "official", "scene_id", "wording", "worker_rule")
 
 ORDER: tuple[tuple[str, ...], ...] = (
     ("vocabulary",),

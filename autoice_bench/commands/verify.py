@@ -21,7 +21,7 @@ from autoice_bench.commands.streams import remark
     help="Instead of a store: convert the scenes in RAW and compare them with those in --source.",
 )
 @click.option(
-    "--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Processes."
+    "--workers", type=click.IntRange(min=1), help="Processes. [default: all cores, if worth it]"
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON.")
 @click.pass_context
@@ -32,7 +32,7 @@ def verify(
     store: Path,
     source: Path | None,
     raw: Path | None,
-    workers: int,
+    workers: int | None,
     as_json: bool,
 ) -> None:
     """Prove that STORE (default: autoice.zarr) is whole.

@@ -34,6 +34,27 @@ class LockedError(Exception):
         self.holder = holder
 
 
+def try_lock(descriptor: int, *, shared: bool = False) -> bool | None:
+    """Take the lock of an open file, without waiting.
+
+    Returns:
+        True where it is held now, until the descriptor is closed; False where another process
+        holds it; None on a file system that has no locks.
+
+    Raises:
+        OSError: the file cannot be locked.
+    """
+    try:
+        fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in _HELD:
+            return False
+        if error.errno in _NO_LOCKS:
+            return None
+        raise
+    return True
+
+
 @contextmanager
 def hold_lock(path: Path, *, shared: bool = False) -> Iterator[bool]:
     """Hold a lock for the time of a ``with`` block.
@@ -53,23 +74,16 @@ def hold_lock(path: Path, *, shared: bool = False) -> Iterator[bool]:
     # Never through a link, whose target would be written over. A program started meanwhile does
     # not inherit the lock and keep it.
     descriptor = open_own(path, os.O_RDWR)
-    is_held = True
     try:
-        try:
-            fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-        except OSError as error:
-            if error.errno in _HELD:
-                holder = os.read(descriptor, 256).decode(errors="replace").strip()
-                raise LockedError(holder) from None
-            if error.errno not in _NO_LOCKS:
-                raise
-            is_held = False
+        is_held = try_lock(descriptor, shared=shared)
+        if is_held is False:
+            raise LockedError(os.read(descriptor, 256).decode(errors="replace").strip())
         # A courtesy to whoever is refused; a full disk must not prevent the work for it.
         try:
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
         except OSError:
             pass
-        yield is_held
+        yield is_held is not None
     finally:
         os.close(descriptor)

@@ -20,6 +20,7 @@ from typing import Final, Literal
 from autoice_bench.errors import SceneError
 from autoice_bench.formats.decoding import decoding
 from autoice_bench.formats.plain_files import is_there, read_text
+from autoice_bench.formats.whole_files import PARTIAL_SUFFIX
 from autoice_bench.official import OFFICIAL_TEST, WITHDRAWN
 from autoice_bench.scene_id import is_original_name, is_scene_name
 from autoice_bench.wording import make_visible
@@ -185,7 +186,10 @@ def _walk_files(source: Path) -> Iterator[Path]:
             subfolders.clear()
             continue
         seen.add((status.st_dev, status.st_ino))
-        subfolders[:] = sorted(name for name in subfolders if not name.endswith(".zarr"))
+        # Leftovers of a killed command are no scenes.
+        subfolders[:] = sorted(
+            name for name in subfolders if not name.endswith((".zarr", PARTIAL_SUFFIX))
+        )
         yield from (Path(folder, name) for name in sorted(names))
 
 

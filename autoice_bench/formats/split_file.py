@@ -16,6 +16,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import combinations, pairwise
 from pathlib import Path
@@ -33,7 +35,7 @@ from autoice_bench.formats.plain_files import (
     require_file,
 )
 from autoice_bench.formats.store_layout import SPLITS
-from autoice_bench.formats.whole_files import write_whole
+from autoice_bench.formats.whole_files import whole_file
 from autoice_bench.scene_id import is_scene_id
 
 Subset = Literal["train", "val", "test"]
@@ -230,26 +232,39 @@ def require_free_name(store: Path, split: Split) -> None:
 
 
 def write_split(store: Path, split: Split, *, overwrite: bool = False) -> Path:
-    """Write a split into a store; atomic, and the same split gives the same bytes.
+    """Write a split into a store; see ``write_splits``."""
+    return write_splits(store, [split], overwrite=overwrite)[0]
+
+
+def write_splits(store: Path, splits: Sequence[Split], *, overwrite: bool = False) -> list[Path]:
+    """Write splits into a store, all of them or none; the same split gives the same bytes.
 
     Args:
         store: folder of the store.
-        split: what to write.
-        overwrite: replace a split of that name that holds other scenes.
+        splits: what to write.
+        overwrite: replace splits of these names that hold other scenes.
+
+    Returns:
+        Their files.
 
     Raises:
-        SplitError: another split of that name exists and ``overwrite`` is False, or the file cannot
-            be written.
+        SplitError: another split of a name exists and ``overwrite`` is False, or a file cannot be
+            written.
     """
     if not overwrite:
-        require_free_name(store, split)
-    path = split_path(store, split.name)
+        for split in splits:
+            require_free_name(store, split)
+    paths = [split_path(store, split.name) for split in splits]
     try:
-        make_own_folder(path.parent)
-        write_whole(path, _to_text(split).encode())
+        make_own_folder(store / SPLITS)
+        # They take their places one right after the other, when all are written.
+        with ExitStack() as stack:
+            for path, split in zip(paths, splits, strict=True):
+                stack.enter_context(whole_file(path)).write_bytes(_to_text(split).encode())
     except OSError as error:
-        raise SplitError(f"split {path}: cannot be written: {error}") from error
-    return path
+        names = ", ".join(split.name for split in splits)
+        raise SplitError(f"split {store / SPLITS}: {names} cannot be written: {error}") from error
+    return paths
 
 
 def _split_from_dict(fields: Any, path: Path) -> Split:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import closing, suppress
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Final, TypeVar
+from typing import TypeVar
 
+from autoice_bench import worker_rule
 from autoice_bench.callbacks import Progress
 from autoice_bench.cluster.client import open_cluster
 from autoice_bench.cluster.jobs import WorkerLostError, run_jobs
@@ -19,10 +19,6 @@ from autoice_bench.errors import AutoIceError, ClusterError
 from autoice_bench.scoring.truth.protocol import TruthScene
 
 Result = TypeVar("Result")
-
-
-PIXELS_PER_WORKER: Final = 100_000_000
-"""Starting a process costs about a second; four full-size scenes take about as long."""
 
 
 def map_scenes(
@@ -61,12 +57,9 @@ def map_scenes(
 
 
 def choose_workers(scenes: list[TruthScene], workers: int | None) -> int:
-    """Processes to use: as asked, or one per 100 Mpixel and at most one per core and scene."""
-    if workers is not None:
-        return min(workers, len(scenes))
+    """Processes to use for these scenes; see ``worker_rule``."""
     n_pixels = sum(scene.shape[0] * scene.shape[1] for scene in scenes)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return max(1, min(cores or 1, len(scenes), n_pixels // PIXELS_PER_WORKER))
+    return worker_rule.choose_workers(workers, len(scenes), n_pixels)
 
 
 def _map_pool(

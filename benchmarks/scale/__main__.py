@@ -9,10 +9,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Final
 
-from benchmarks.scale import leaderboard
+from benchmarks.scale import leaderboard, store
 from benchmarks.scale.results import write_section
 
-PARTS: Final[dict[str, ModuleType]] = {"leaderboard": leaderboard}
+PARTS: Final[dict[str, ModuleType]] = {"leaderboard": leaderboard, "store": store}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

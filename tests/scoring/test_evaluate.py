@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score, r2_score
 
+from autoice_bench import worker_rule
 from autoice_bench.charts import CHARTS
 from autoice_bench.errors import ClusterError, LeaderboardError, PredictionError
 from autoice_bench.scoring import scene_map
@@ -147,7 +148,7 @@ def test_workers_follow_the_amount_of_work(monkeypatch: pytest.MonkeyPatch, stor
     scenes = list(StoreTruth(store).select("official", "test"))
     assert scene_map.choose_workers(scenes, None) == 1  # a few hundred pixels
     assert scene_map.choose_workers(scenes, 64) == len(scenes)
-    monkeypatch.setattr(scene_map, "PIXELS_PER_WORKER", 1)
+    monkeypatch.setattr(worker_rule, "PIXELS_PER_WORKER", 1)
     assert 1 <= scene_map.choose_workers(scenes, None) <= len(scenes)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -25,6 +24,7 @@ from autoice_bench.datasets.store.index import read_index
 from autoice_bench.errors import AutoIceError, BaselineError
 from autoice_bench.formats.own_folders import require_own
 from autoice_bench.formats.split_file import Subset
+from autoice_bench.formats.whole_files import remove_folder
 from autoice_bench.scoring.evaluate import evaluate
 from autoice_bench.scoring.scores import COMBINED, build_scores, summarise
 from autoice_bench.scoring.truth.protocol import compute_truth_fingerprint
@@ -128,7 +128,8 @@ def require_start_weights(planned: Sequence[PlannedRun], *, overwrite: bool = Fa
 
 
 def _remove(planned: PlannedRun) -> None:
-    if planned.folder.exists():
+    # Without its record it is what a killed start left, which a new one takes over, or no run.
+    if RunFolder(planned.folder).exists:
         # Only what is a run is removed, and only while nobody works on it.
         try:
             require_own(planned.folder)
@@ -136,7 +137,7 @@ def _remove(planned: PlannedRun) -> None:
             raise BaselineError(f"run {planned.folder}: cannot be removed: {error}") from None
         with RunFolder.open(planned.folder).lock():
             try:
-                shutil.rmtree(planned.folder)
+                remove_folder(planned.folder)
             except OSError as error:
                 raise BaselineError(f"run {planned.folder}: cannot be removed: {error}") from error
 

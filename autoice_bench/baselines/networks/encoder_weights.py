@@ -26,6 +26,7 @@ from autoice_bench.baselines.networks.tensor_files import load_tensors
 from autoice_bench.errors import BaselineError
 from autoice_bench.formats.decoding import decoding
 from autoice_bench.formats.plain_files import NotAFileError, require_file
+from autoice_bench.formats.whole_files import whole_file
 from autoice_bench.wording import format_listing
 
 IMAGENET: Final = "imagenet"
@@ -176,10 +177,10 @@ def _validate(state: Mapping[str, Tensor], encoder: ResNetEncoder, path: Path) -
 def _download(encoder: str, url: str, path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with _socket_timeout(_PATIENCE_S):
+        with whole_file(path) as partial, _socket_timeout(_PATIENCE_S):
             torch.hub.download_url_to_file(
                 url,
-                str(path),
+                str(partial),
                 hash_prefix=path.stem.rpartition("-")[2],
                 progress=sys.stderr.isatty(),
             )

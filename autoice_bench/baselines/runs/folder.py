@@ -64,7 +64,7 @@ from autoice_bench.formats.own_folders import make_own_folder, open_own
 from autoice_bench.formats.parquet_files import read_parquet
 from autoice_bench.formats.plain_files import is_there, read_bytes, read_json, require_file
 from autoice_bench.formats.split_file import Split
-from autoice_bench.formats.whole_files import is_partial, write_whole
+from autoice_bench.formats.whole_files import is_partial, remove_leftovers, write_whole
 from autoice_bench.wording import make_visible
 
 RunState = Literal["new", "running", "interrupted", "failed", "finished"]
@@ -170,6 +170,7 @@ class RunFolder:
         }
         with run._explained():
             make_own_folder(run.checkpoints)
+            remove_leftovers(path.parent)  # of a run whose removal was killed
         # Another process may be working on the run: its recipe is not written over.
         with run.lock():
             run._write_json(CONFIG_FILE, recipe.to_dict())
@@ -449,7 +450,7 @@ def _hash_file(path: Path) -> str:
 
 def find_runs(root: Path) -> list[RunFolder]:
     """The runs in a folder, by name; none where there is no such folder."""
-    return [RunFolder(path.parent) for path in sorted(root.glob(f"*/{RUN_FILE}"))]
+    return [RunFolder(path.parent) for path in sorted(root.glob(f"[!.]*/{RUN_FILE}"))]
 
 
 def _shorten(value: object) -> str:

@@ -39,7 +39,7 @@ from autoice_bench.formats.document_schema import (
     Text,
     require_document,
 )
-from autoice_bench.formats.whole_files import remove_partial_files
+from autoice_bench.formats.whole_files import remove_leftovers
 
 _SUMS: Final = f"{TRAINING}sums"
 
@@ -72,7 +72,7 @@ _LAST: Final = Fields(
 def read_last(run: RunFolder, identity: Mapping[str, Any], fabric: Fabric) -> Checkpoint | None:
     """The checkpoint to go on from; None at the start of a run."""
     if fabric.is_global_zero:
-        remove_partial_files(run.checkpoints)
+        remove_leftovers(run.checkpoints)
     fabric.barrier()
     path = checkpoint_path(run.checkpoints, "last")
     if not path.is_file():

@@ -58,6 +58,7 @@ from autoice_bench.formats.store_layout import (
 )
 from autoice_bench.formats.zarr_safety import require_safe_array
 from autoice_bench.scene_id import is_scene_id
+from autoice_bench.worker_rule import choose_workers
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ def verify_store(
     path: Path | str,
     *,
     source: Path | str | None = None,
-    workers: int = 1,
+    workers: int | None = 1,
     on_start: Callable[[int], None] | None = None,
     on_scene: Callable[[SceneCheck], None] | None = None,
 ) -> VerifyReport:
@@ -109,7 +110,7 @@ def verify_store(
     Args:
         path: the store's folder.
         source: also compare every value with the scenes in this folder.
-        workers: processes; 1 stays in this one.
+        workers: processes; 1 stays in this one, None is for as many as the work is worth.
         on_start: called with the number of scenes.
         on_scene: called with each scene's check, as they finish.
 
@@ -128,7 +129,7 @@ def verify_store(
     if on_start is not None:
         on_start(len(ids))
     checks: list[SceneCheck] = []
-    for result in _run(check, jobs, workers):
+    for result in _run(check, jobs, choose_workers(workers, len(ids), _count_pixels(store))):
         checks.append(result)
         if on_scene is not None:
             on_scene(result)
@@ -203,6 +204,15 @@ def _run(
     with process_pool(min(workers, len(jobs)), StoreError) as pool:
         for future in as_completed([pool.submit(check, *job) for job in jobs]):
             yield future.result()
+
+
+def _count_pixels(store: Store) -> int:
+    """Pixels of all scenes by the index; 0 where it does not tell."""
+    table = read_index_table(store)
+    if table is None:
+        return 0
+    sizes = (table.column(name).to_pylist() for name in ("sar_lines", "sar_samples"))
+    return sum((lines or 0) * (samples or 0) for lines, samples in zip(*sizes, strict=True))
 
 
 def _source_files(source: Path) -> dict[str, SceneFile]:

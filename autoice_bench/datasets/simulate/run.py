@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Iterator
 from concurrent.futures import as_completed
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -22,11 +23,18 @@ from autoice_bench.datasets.simulate.scene_spec import SceneSpec
 from autoice_bench.errors import SceneError
 from autoice_bench.formats.rtt_folder import METADATA_CSV
 from autoice_bench.formats.shards import ZARR_METADATA
-from autoice_bench.formats.whole_files import remove_partial_files, write_whole
+from autoice_bench.formats.whole_files import (
+    BusyError,
+    claim,
+    is_partial,
+    remove_leftovers,
+    write_whole,
+)
 
 METADATA_COLUMNS: Final = (
     "input_path", "reference_path", "date", "ice_service", "split", "region_id",
 )  # fmt: skip
+_CLAIM: Final = "simulate"
 
 
 @dataclass(frozen=True)
@@ -88,23 +96,41 @@ def simulate(
     """
     specs = plan_scenes(n_train, n_test, size, seed, cases)
     target = Target(out, raw)
-    todo = _claim_folders(target, specs, overwrite)
-    _make_folders(target)
-    for n_done, _ in enumerate(_run(target, todo, workers), start=1):
-        if progress is not None:
-            progress(n_done, len(todo))
-    _write_metadata(out / METADATA_CSV, specs)
+    with _held(target):
+        todo = _choose_scenes(target, specs, overwrite)
+        for n_done, _ in enumerate(_run(target, todo, workers), start=1):
+            if progress is not None:
+                progress(n_done, len(todo))
+        _write_metadata(out / METADATA_CSV, specs)
     return SimulatedSource(out, specs, len(todo), len(specs) - len(todo))
+
+
+@contextmanager
+def _held(target: Target) -> Iterator[None]:
+    """Hold the folders, made if absent: two calls would remove each other's files."""
+    held: set[Path] = set()
+    with ExitStack() as stack:
+        for folder in target.folders:
+            _require_usable(folder)
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+                if folder.resolve() not in held:
+                    stack.enter_context(claim(folder / _CLAIM))
+                held.add(folder.resolve())
+            except BusyError as error:
+                raise SceneError(f"{folder}: {error.strerror}") from None
+            except OSError as error:
+                raise SceneError(f"folder {folder} cannot be made: {error}") from error
+        yield
 
 
 def _make_folders(target: Target) -> None:
     for folder in target.folders:
         try:
-            (folder / "train").mkdir(parents=True, exist_ok=True)
-            (folder / "test").mkdir(exist_ok=True)
-            # What a killed run left; this one's processes have not begun yet.
             for subset in ("train", "test"):
-                remove_partial_files(folder / subset)
+                (folder / subset).mkdir(exist_ok=True)
+                # Also of scenes that this call has no part in.
+                remove_leftovers(folder / subset)
         except OSError as error:
             raise SceneError(f"folder {folder} cannot be made: {error}") from error
 
@@ -169,24 +195,27 @@ def _run(target: Target, specs: tuple[SceneSpec, ...], workers: int) -> Iterator
             yield future.result()
 
 
-def _claim_folders(
+def _require_usable(folder: Path) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise SceneError(f"{folder} is a file; expected a folder to write simulated scenes into")
+    if (folder / ZARR_METADATA).exists():
+        raise SceneError(
+            f"{folder} is a store or another Zarr group; expected a folder of NetCDF files: "
+            "give simulate an empty folder"
+        )
+
+
+def _choose_scenes(
     target: Target, specs: tuple[SceneSpec, ...], overwrite: bool
 ) -> tuple[SceneSpec, ...]:
     """The scenes still to make, after checking that nothing else is in the folders."""
-    for folder in target.folders:
-        if folder.exists() and not folder.is_dir():
-            raise SceneError(
-                f"{folder} is a file; expected a folder to write simulated scenes into"
-            )
-        if (folder / ZARR_METADATA).exists():
-            raise SceneError(
-                f"{folder} is a store or another Zarr group; expected a folder of NetCDF files: "
-                "give simulate an empty folder"
-            )
     expected = {path: spec for spec in specs for path in target.files(spec)}
     kept: set[Path] = set()
     other: list[Path] = []
-    for path in sorted({path for folder in target.folders for path in folder.rglob("*.nc")}):
+    found_files = {path for folder in target.folders for path in folder.rglob("*.nc")}
+    for path in sorted(found_files):
+        if any(map(is_partial, path.parents)):  # left by a killed command
+            continue
         spec = expected.get(path)
         found = read_provenance(path)
         if spec is not None and found == provenance_of(spec):
@@ -199,6 +228,9 @@ def _claim_folders(
             )
         else:
             other.append(path)
+    _make_folders(target)
+    if other:  # first of all: what is listed is never of two calls
+        (target.out / METADATA_CSV).unlink(missing_ok=True)
     for path in other:
         path.unlink()
     return tuple(spec for spec in specs if not kept.issuperset(target.files(spec)))

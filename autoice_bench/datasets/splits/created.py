@@ -51,7 +51,8 @@ class _Pool:
     def split(
         self, name: str, val: tuple[str, ...], rule: str, *, seed: int | None = None
     ) -> Split:
-        rest = tuple(scene for scene in self.index["scene_id"] if scene not in set(val))
+        chosen = set(val)
+        rest = tuple(scene for scene in self.index["scene_id"] if scene not in chosen)
         return Split(name, f"{rule}; {self.note}", seed, rest, val, self.test)
 
     def ids(self, groups: list[int]) -> tuple[str, ...]:

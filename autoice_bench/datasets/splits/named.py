@@ -31,7 +31,7 @@ from autoice_bench.datasets.splits.scene_table import (
 )
 from autoice_bench.datasets.splits.stratification import choose_stratified
 from autoice_bench.errors import SplitError
-from autoice_bench.formats.split_file import Split, require_free_name, split_path, write_split
+from autoice_bench.formats.split_file import Split, split_path, write_split, write_splits
 from autoice_bench.official import OFFICIAL_TEST, STUDY_OMITTED, STUDY_VALIDATION
 
 STUDY_TRAINING_SIZE: Final = 487
@@ -108,9 +108,7 @@ def write_created_splits(
             raise SplitError(
                 f"split {split.name} is published and made by prepare; choose another name"
             )
-        if not overwrite:
-            require_free_name(store, split)
-    return [write_split(store, split, overwrite=overwrite) for split in splits]
+    return write_splits(store, splits, overwrite=overwrite)
 
 
 def explain_missing_splits(store: Path, index: pd.DataFrame) -> dict[str, str]:

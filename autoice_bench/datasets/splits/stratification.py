@@ -41,7 +41,16 @@ BLOCKS: Final = (*(chart.name for chart in CHARTS), "month")
 _EDGES: Final = tuple(accumulate((*(chart.n_classes for chart in CHARTS), N_MONTHS), initial=0))
 BLOCK_SLICES: Final = tuple(slice(low, high) for low, high in pairwise(_EDGES))
 """Where each of ``BLOCKS`` lies in the features of a scene."""
+_BLOCK_SUMS: Final = np.array(
+    [[low <= k < high for k in range(_EDGES[-1])] for low, high in pairwise(_EDGES)], np.float64
+)
+"""(4, 36): times features, their sums over each of ``BLOCKS``."""
 _DECIMALS: Final = 12
+_MARGIN: Final = 2e-12
+"""More than the rounding of two J and the errors of their estimates together."""
+MOST_SWAPS_TRIED: Final = 1_000_000
+"""Swaps that the search tries after one draw: tried swaps grow as the square of the pool, of which
+the 512 released training scenes need up to 600,000."""
 
 
 def count_features(index: pd.DataFrame) -> NDArray[np.int64]:
@@ -168,26 +177,61 @@ def _improve(
 ) -> tuple[list[int], float]:
     """Swap chosen groups for others of the same size while that lowers the objective."""
     total = features.sum(axis=0)
+    as_columns = np.ascontiguousarray(features.T, dtype=np.float64)
     size = np.asarray(sizes)
     inside = np.zeros(len(sizes), dtype=bool)
     inside[drawn] = True
     val = features[inside].sum(axis=0)
-    objective = float(compute_objective(val, total - val))
+    objective = float(compute_objective(val, total - val))  # or what it is to within _MARGIN
+    n_tried = 0
     improved = True
-    while improved:
+    while improved and n_tried < MOST_SWAPS_TRIED:
         improved = False
         for group in np.flatnonzero(inside):
             candidates = np.flatnonzero(~inside & (size == size[group]))
-            if len(candidates) == 0:
+            n_tried += len(candidates)
+            if len(candidates) == 0 or n_tried > MOST_SWAPS_TRIED:
                 continue
-            swapped = val - features[group] + features[candidates]
-            objectives = compute_objective(swapped, total - swapped)
-            best = int(np.argmin(objectives))
-            if objectives[best] < objective:
-                inside[group], inside[candidates[best]] = False, True
-                val, objective = swapped[best], float(objectives[best])
-                improved = True
-    return [int(group) for group in np.flatnonzero(inside)], objective
+            rest = val - features[group]
+            estimates = _estimate_objective(rest[:, None] + as_columns[:, candidates], total)
+            lowest = estimates.min()
+            if lowest > objective + _MARGIN:
+                continue
+            candidates = candidates[estimates <= lowest + _MARGIN]
+            swapped = rest + features[candidates]
+            if len(candidates) == 1 and lowest < objective - _MARGIN:
+                best, objective = 0, float(lowest)
+            else:  # the estimates leave a choice
+                objectives = compute_objective(swapped, total - swapped)
+                best = int(np.argmin(objectives))
+                if objectives[best] >= compute_objective(val, total - val):
+                    continue
+                objective = float(objectives[best])
+            inside[group], inside[candidates[best]] = False, True
+            val = swapped[best]
+            improved = True
+    chosen = [int(group) for group in np.flatnonzero(inside)]
+    return chosen, float(compute_objective(val, total - val))
+
+
+def _estimate_objective(val: NDArray[np.float64], total: NDArray[np.int64]) -> NDArray[np.float64]:
+    """J of many sets by fewer operations, exact to about 1e-14.
+
+    H2(p, q) is 1 - sum_k sqrt(p_k q_k), whose counts need one square root for each class.
+
+    Args:
+        val: (36, n) features summed over each of ``n`` sets.
+        total: (36,) features summed over the pool.
+
+    Returns:
+        (n,) float64.
+    """
+    train = total[:, None] - val
+    common = _BLOCK_SUMS @ np.sqrt(val * train)
+    whole = (_BLOCK_SUMS @ val) * (_BLOCK_SUMS @ train)
+    similarity = np.zeros_like(common)
+    np.divide(common, np.sqrt(whole), out=similarity, where=whole > 0)
+    return np.asarray(1 - similarity.mean(axis=0))
 
 
 def choose_stratified(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -18,6 +19,7 @@ import numpy as np
 from autoice_bench.charts import CHART_NAMES, CHARTS
 from autoice_bench.errors import LeaderboardError
 from autoice_bench.formats.label_rule import AUTOICE_2022
+from autoice_bench.formats.whole_files import read_settled
 from autoice_bench.scoring.leaderboard.published import (
     PublishedResult,
     best_of_each_system,
@@ -216,11 +218,15 @@ def read_leaderboard(root: Path, view: View | None = None) -> Leaderboard:
     submissions, invalid = [], []
     for folder in submission_folders(root):
         try:
-            record = read_record(folder)
-            submissions.append(ListedSubmission(record, _read_scores(record, view)))
+            submissions.append(read_settled(folder, partial(_read_listed, folder, view)))
         except LeaderboardError as error:
             invalid.append(InvalidSubmission(folder, make_visible(str(error))))
     return Leaderboard(tuple(submissions), tuple(invalid))
+
+
+def _read_listed(folder: Path, view: View | None) -> ListedSubmission:
+    record = read_record(folder)
+    return ListedSubmission(record, _read_scores(record, view))
 
 
 def _read_scores(record: SubmissionRecord, view: View | None) -> dict[ScoreKey, Cell]:

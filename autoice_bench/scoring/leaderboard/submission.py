@@ -50,6 +50,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 SUBMISSION_FILE: Final = "submission.json"
+_PATIENCE_S: Final = 60.0
+"""How long a scorer waits for another of the same name, whose writing takes far less."""
 
 
 @dataclass(frozen=True)
@@ -248,7 +250,7 @@ def write_submission(
     metadata = _metadata(evaluation, name, description or SubmissionDescription())
     try:
         require_own(folder.parent)
-        with whole_folder(folder, replace=overwrite) as partial:
+        with whole_folder(folder, replace=overwrite, patience_s=_PATIENCE_S) as partial:
             _write_files(partial, evaluation, scores, metadata)
     except OSError as error:
         # Somebody may have taken the name since the look above: of two scorers one is told.
@@ -294,6 +296,10 @@ def read_submission(folder: Path) -> Submission:
     Raises:
         LeaderboardError: as ``read_record``, or a table is missing, damaged or of another form.
     """
+    return read_settled(folder, lambda: _read_whole(folder))
+
+
+def _read_whole(folder: Path) -> Submission:
     record = read_record(folder)
     with _reading(folder):
         digests, scenes = record.metadata["files"], record.scenes

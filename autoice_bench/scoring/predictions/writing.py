@@ -20,9 +20,10 @@ from autoice_bench.callbacks import Progress
 from autoice_bench.charts import CHARTS, FILL_VALUE, Chart
 from autoice_bench.errors import PredictionError
 from autoice_bench.formats.netcdf import open_netcdf
+from autoice_bench.formats.plain_files import is_there
 from autoice_bench.formats.store_layout import chart_attributes
 from autoice_bench.formats.variables import STANDARDISED_VARIABLES
-from autoice_bench.formats.whole_files import whole_file, whole_folder
+from autoice_bench.formats.whole_files import remove_leftovers, whole_file, whole_folder
 from autoice_bench.scoring.metrics.histograms import validate_classes
 from autoice_bench.scoring.predictions.reading import (
     UPLOAD_NAME,
@@ -165,6 +166,8 @@ def whole_predictions(out: Path, *, overwrite: bool = False) -> Iterator[Path]:
     """
     require_replaceable(out, overwrite=overwrite)
     with _explained(out), whole_folder(out, replace=overwrite) as partial:
+        # Again: another process may have written them since, and none can from here on.
+        require_replaceable(out, overwrite=overwrite)
         yield partial
 
 
@@ -189,6 +192,7 @@ def require_replaceable(out: Path, *, overwrite: bool) -> None:
         raise PredictionError(f"{out}: is a file; expected a folder for predictions")
     if out.resolve() == Path.cwd():
         raise PredictionError(f"{out}: is the current folder; --out chooses another")
+    remove_leftovers(out)
     for path in sorted(out.iterdir()):
         if path.name != DESCRIPTION_FILE and not _is_own_prediction(path):
             raise PredictionError(
@@ -212,13 +216,14 @@ def convert(
         PredictionError: ``out`` exists or cannot be written, or a prediction cannot be read as
             classes.
     """
-    if out.exists():
-        raise PredictionError(f"{out}: exists; choose another name or remove it")
+    _require_absent(out)
     if format_name == UploadPackage.format_name:
-        with _explained(out), whole_file(out) as partial:
+        with _explained(out), whole_file(out, alone=True) as partial:
+            _require_absent(out)  # another process may have written it since
             _write_upload_package(predictions, partial, progress)
         return
     with _explained(out), whole_folder(out) as partial:
+        _require_absent(out)
         for done, scene_id in enumerate(predictions.scene_ids, start=1):
             classes = _read_classes(predictions, scene_id)
             tie_points = predictions.read_tie_points(scene_id)
@@ -234,6 +239,11 @@ def guess_format(out: Path) -> str:
     """The format a path asks for: ``.nc`` one file, ``.zarr`` Zarr, else a folder of files."""
     by_suffix = {".nc": UploadPackage.format_name, ".zarr": ZarrGroups.format_name}
     return by_suffix.get(out.suffix, NetcdfFolder.format_name)
+
+
+def _require_absent(out: Path) -> None:
+    if is_there(out):
+        raise PredictionError(f"{out}: exists; choose another name or remove it")
 
 
 def _is_own_prediction(path: Path) -> bool:

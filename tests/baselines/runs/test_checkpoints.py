@@ -30,7 +30,7 @@ from autoice_bench.baselines.runs.checkpoints import (
     write_checkpoint,
 )
 from autoice_bench.errors import BaselineError
-from autoice_bench.formats.whole_files import remove_partial_files
+from autoice_bench.formats.whole_files import remove_leftovers
 
 CHECKPOINT = Checkpoint(
     {f"{NETWORK}weight": torch.arange(6.0).reshape(2, 3), "training.sums": torch.ones(2)},
@@ -249,7 +249,7 @@ def test_kill_while_writing_loses_nothing(tmp_path: Path) -> None:
     assert done.returncode == -signal.SIGKILL
     assert read_checkpoint(path).metadata["epoch"] == 3
     assert len(list(tmp_path.iterdir())) == 2
-    remove_partial_files(tmp_path)
+    remove_leftovers(tmp_path)
     assert list(tmp_path.iterdir()) == [path]
 
 

@@ -53,7 +53,9 @@ def test_a_failed_file_leaves_nothing_and_a_killed_one_is_swept(
             simulate(tmp_path, n_train=1, n_test=0, size=SMALL)
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
     killed = tmp_path / "train" / ".x_prep.nc.0123.partial"
-    killed.write_bytes(b"half")
+    killed.mkdir()
+    (killed / ".gitignore").write_text("*\n")
+    (killed / "new").write_bytes(b"half")
     simulate(tmp_path, n_train=1, n_test=0, size=SMALL)
     assert not killed.exists()
     assert len(digests(tmp_path)) == 2
@@ -179,3 +181,23 @@ def test_negative_numbers_are_wrong_usage(tmp_path: Path, option: str) -> None:
     result = run(tmp_path / "rtt", option, "-1")
     assert result.exit_code == 2
     assert "-1 is not in the range x>=0" in result.output
+
+
+def test_a_second_call_is_refused_while_the_first_is_at_work(tmp_path: Path) -> None:
+    def call_again(_: int, __: int) -> None:
+        for out, raw in ((tmp_path / "rtt", None), (tmp_path / "rtt" / "../rtt", None)):
+            with pytest.raises(
+                SceneError, match=r"rtt: another process \(process \d+ on .* is wri"
+            ):
+                simulate(out, n_train=1, n_test=0, size=SMALL, raw=raw)
+        with pytest.raises(SceneError, match="raw: another process"):
+            simulate(tmp_path / "other", n_train=1, n_test=0, size=SMALL, raw=tmp_path / "raw")
+
+    raw = tmp_path / "raw"
+    source = simulate(
+        tmp_path / "rtt", n_train=2, n_test=0, size=SMALL, raw=raw, progress=call_again
+    )
+    assert source.n_written == 2
+    assert not list(tmp_path.rglob(".*"))
+    both = simulate(tmp_path / "both", n_train=1, n_test=0, size=SMALL, raw=tmp_path / "both")
+    assert both.n_written == 1

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from autoice_bench.datasets.splits import stratification
 from autoice_bench.datasets.splits.scene_table import select_training, validate_split_index
 from autoice_bench.datasets.splits.stratification import (
     BLOCKS,
@@ -152,3 +153,52 @@ def test_perfect_match_is_found() -> None:
     chosen = select_stratified(pool, named([1] * 8), 2, seed=0)
     val = pool[chosen].sum(axis=0)
     assert compute_objective(val, pool.sum(axis=0) - val) == 0
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_estimates_are_the_objective(seed: int) -> None:
+    pool = random_pool(seed, 40)
+    pool[:, 11:17] = 0  # nobody has a stage of development
+    total = pool.sum(axis=0)
+    estimates = stratification._estimate_objective(pool.T.astype(float), total)
+    np.testing.assert_allclose(estimates, compute_objective(pool, total - pool), atol=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_search_by_estimates_swaps_as_one_that_computes_all(seed: int) -> None:
+    pool, sizes = random_pool(seed, 60), [1 + k % 3 for k in range(60)]
+    drawn = draw_groups(named(sizes), 20, str(seed))
+
+    inside, total = set(drawn), pool.sum(axis=0)
+    improved = True
+    while improved:
+        improved = False
+        for group in sorted(inside):
+            others = [k for k in range(60) if k not in inside and sizes[k] == sizes[group]]
+            chosen = [sorted(inside - {group} | {other}) for other in others]
+            sums = np.array([pool[groups].sum(axis=0) for groups in chosen])
+            now = pool[sorted(inside)].sum(axis=0)
+            objectives = compute_objective(sums, total - sums)
+            if objectives.min() < compute_objective(now, total - now):
+                inside = set(chosen[int(np.argmin(objectives))])
+                improved = True
+
+    found, objective = stratification._improve(pool, sizes, drawn)
+    assert found == sorted(inside)
+    val = pool[found].sum(axis=0)
+    assert objective == compute_objective(val, total - val)
+
+
+def test_search_ends_in_a_pool_of_any_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    pool = random_pool(0, 60)
+    drawn = draw_groups(named([1] * 60), 20, "0")
+    best = stratification._improve(pool, [1] * 60, drawn)
+    monkeypatch.setattr(stratification, "MOST_SWAPS_TRIED", 0)
+    assert stratification._improve(pool, [1] * 60, drawn)[0] == drawn
+    monkeypatch.setattr(stratification, "MOST_SWAPS_TRIED", 45)
+    some = stratification._improve(pool, [1] * 60, drawn)
+    assert (
+        best[1]
+        < some[1]
+        < compute_objective(pool[drawn].sum(axis=0), pool.sum(axis=0) - pool[drawn].sum(axis=0))
+    )

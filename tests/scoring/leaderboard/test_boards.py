@@ -132,8 +132,9 @@ def test_interrupted_replacement_leaves_the_submission_that_was_there(
 def test_what_killed_scorers_left_is_on_no_board_and_goes(poor: Evaluation, root: Path) -> None:
     board = root / "official"
     # Being written, and displaced by what was being written, when the power went.
-    for name in (f".good.{32 * 'a'}.partial", f".good.{32 * 'b'}.old"):
-        shutil.copytree(board / "good", board / name)
+    for name in ("new", "new.old"):
+        shutil.copytree(board / "good", board / ".good.partial" / name)
+    (board / ".good.partial/.gitignore").write_text("*\n")
     found = read_leaderboard(root)
     assert [submission.folder.name for submission in found.submissions] == ["good", "poor"]
     assert found.invalid == ()
