@@ -21,7 +21,7 @@ from autoice_bench.formats.label_rule import LabelRule
 from autoice_bench.formats.names import require_safe_name
 from autoice_bench.formats.own_folders import require_own
 from autoice_bench.formats.plain_files import is_there, read_json, require_file
-from autoice_bench.formats.whole_files import whole_folder
+from autoice_bench.formats.whole_files import read_settled, whole_folder
 from autoice_bench.scoring.evaluate import Evaluation, board_name
 from autoice_bench.scoring.leaderboard.submission_metadata import (
     MOST_BYTES,
