@@ -111,7 +111,7 @@ def test_folders_that_cannot_be_synced_are_remarked_once(
     with whole_folder(tmp_path / "b") as partial:
         (partial / "c").touch()
     assert names(tmp_path) == ["a.json", "b"]
-    (record,) = caplog.records
+    (record,) = set(caplog.records)  # one that comes to several handlers is there twice
     assert str(tmp_path) in record.getMessage()
     assert os.strerror(number) in record.getMessage()
 

@@ -21,8 +21,6 @@ FEW: Final = 2_000
 MANY: Final = 50_000
 _FIRST_OF_MANY: Final = 1_000_000
 """The slow run tries other seeds."""
-_BEING_MENDED: Final = frozenset(TARGETS) - {"splits"}
-"""Targets whose readers do not yet refuse all that they must; see ``expected_failures``."""
 _SHARES: Final = sum(target.share for target in TARGETS.values())
 
 
@@ -47,24 +45,14 @@ def expect_nothing(fuzzer: Fuzzer, target: str, first: int, total: int) -> None:
     )
 
 
-def expected_failures() -> list[object]:
-    """The targets; a failure of one that is being mended is no news."""
-    reason = "its readers are being mended"
-    mark = pytest.mark.xfail(reason=reason, raises=AssertionError, strict=False)
-    return [
-        pytest.param(target, marks=[mark] if target in _BEING_MENDED else [], id=target)
-        for target in TARGETS
-    ]
-
-
 @pytest.mark.timeout(900)  # seconds, but other programs may want the machine
-@pytest.mark.parametrize("target", expected_failures())
+@pytest.mark.parametrize("target", TARGETS)
 def test_few(fuzzer: Fuzzer, target: str) -> None:
     expect_nothing(fuzzer, target, 0, FEW)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(0)
-@pytest.mark.parametrize("target", expected_failures())
+@pytest.mark.parametrize("target", TARGETS)
 def test_many(fuzzer: Fuzzer, target: str) -> None:
     expect_nothing(fuzzer, target, _FIRST_OF_MANY, MANY)
