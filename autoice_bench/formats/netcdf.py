@@ -44,6 +44,19 @@ MOST_ELEMENTS: Final = 2**30
 # Numbers that HDF5 gives its filters (H5Zpublic.h).
 _H5Z_DEFLATE: Final = 1
 _H5Z_SHUFFLE: Final = 2
+_TYPES: Final = (h5py.h5t.INTEGER, h5py.h5t.FLOAT, h5py.h5t.STRING, h5py.h5t.ENUM)
+# Those by which HDF5 and the netCDF library know dimensions (H5DSpublic.h); followed as pointers.
+_RESERVED_ATTRIBUTES: Final = {
+    b"DIMENSION_LIST": h5py.h5t.VLEN,
+    b"REFERENCE_LIST": h5py.h5t.COMPOUND,
+    b"CLASS": h5py.h5t.STRING,
+    b"NAME": h5py.h5t.STRING,
+    b"_Netcdf4Dimid": h5py.h5t.INTEGER,
+    b"_Netcdf4Coordinates": h5py.h5t.INTEGER,
+}
+_ONE_FILE: Final = (
+    "expected one file that holds all of its data: write it again as such (`nccopy`, `h5repack`)"
+)
 # In the order in which the writer applied them.
 _DIRECT_FILTERS: Final = ((_H5Z_DEFLATE,), (_H5Z_SHUFFLE, _H5Z_DEFLATE))
 # Filters that libraries lack most often, by the numbers that The HDF Group registered for them.
@@ -291,7 +304,8 @@ def _open_hdf5(path: Path) -> h5py.File | None:
 
     Raises:
         UnfitNetcdfError: part of the file lies elsewhere: what would be read is not what was
-            hashed, and a stranger's file could name any file of this machine.
+            hashed, and a stranger's file could name any file of this machine; or it is built as no
+            NetCDF is, of which the netCDF library takes no care: it crashes, or never ends.
     """
     with _naming(path.name):
         if not h5py.is_hdf5(path):
@@ -300,39 +314,73 @@ def _open_hdf5(path: Path) -> h5py.File | None:
         file = h5py.File(path, "r", locking=False)
     try:
         with _naming(path.name):
-            foreign = _find_foreign_part(file)
+            fault = _find_fault(file)
     except OSError:
         file.close()
         raise
-    if foreign is not None:
+    if fault is not None:
         file.close()
-        raise UnfitNetcdfError(
-            f"{path.name}: {make_visible(foreign)}; expected one file that holds all of its data: "
-            "write it again as such (`nccopy`, `h5repack`)"
-        )
+        raise UnfitNetcdfError(f"{path.name}: {make_visible(fault)}")
     return file
 
 
-def _find_foreign_part(file: h5py.File) -> str | None:
-    """The first link or data set that leaves the file, in words."""
+def _find_fault(file: h5py.File) -> str | None:
+    """What is wrong with the first part that leaves the file, or that no NetCDF has, in words."""
     links: list[tuple[bytes, int]] = []
     # Listed first: an error within the library's callback would lose its words.
     file.id.links.visit(lambda name, link: links.append((name, link.type)), info=True)
+    groups = {h5py.h5o.get_info(file.id).addr}
     for name, link_type in links:
         shown = name.decode("utf-8", "replace")
         # A soft link stays in the file, unless its path passes through a link that is seen here.
         if link_type == h5py.h5l.TYPE_SOFT:
+            if _leads_to_group(file, name):
+                return f"{shown} is a link to a group; expected groups without rings"
             continue
         if link_type != h5py.h5l.TYPE_HARD:
-            return f"{shown} is a link to another file"
-        if h5py.h5o.get_info(file.id, name).type != h5py.h5o.TYPE_DATASET:
-            continue
-        properties = h5py.h5d.open(file.id, name).get_create_plist()
-        if properties.get_external_count():
-            return f"the values of {shown} lie in another file"
-        if properties.get_layout() == h5py.h5d.VIRTUAL:
-            return f"{shown} is a virtual data set, put together from others"
+            return f"{shown} is a link to another file; {_ONE_FILE}"
+        found = h5py.h5o.get_info(file.id, name)
+        if found.type == h5py.h5o.TYPE_GROUP:
+            if found.addr in groups:
+                return f"{shown} is a group that is there before; expected groups without rings"
+            groups.add(found.addr)
+        if found.type == h5py.h5o.TYPE_DATASET:
+            fault = _find_fault_of_variable(h5py.h5d.open(file.id, name))
+            if fault is not None:
+                return f"{shown} {fault}"
     return None
+
+
+def _leads_to_group(file: h5py.File, name: bytes) -> bool:
+    try:
+        return bool(h5py.h5o.get_info(file.id, name).type == h5py.h5o.TYPE_GROUP)
+    except Exception:  # it leads nowhere: whoever reads it is told
+        return False
+
+
+def _find_fault_of_variable(dataset: h5py.h5d.DatasetID) -> str | None:
+    properties = dataset.get_create_plist()
+    if properties.get_external_count():
+        return f"has its values in another file; {_ONE_FILE}"
+    if properties.get_layout() == h5py.h5d.VIRTUAL:
+        return f"is a virtual data set, put together from others; {_ONE_FILE}"
+    kind = dataset.get_type()
+    if kind.get_class() not in _TYPES:
+        return "holds no numbers or texts; expected a variable that NetCDF has"
+    if kind.get_class() == h5py.h5t.FLOAT and kind.get_size() not in (4, 8):
+        bits = 8 * kind.get_size()
+        return f"holds floats of {bits} bits, which NetCDF does not have; write it as float32"
+    for attribute, allowed in _RESERVED_ATTRIBUTES.items():
+        if h5py.h5a.exists(dataset, attribute):
+            kind = h5py.h5a.open(dataset, attribute).get_type()
+            is_list = kind.get_class() == h5py.h5t.VLEN
+            if kind.get_class() != allowed or (is_list and not _is_of_references(kind)):
+                return f"has an attribute {attribute.decode()} of another type than HDF5's own"
+    return None
+
+
+def _is_of_references(kind: h5py.h5t.TypeID) -> bool:
+    return bool(kind.get_super().get_class() == h5py.h5t.REFERENCE)
 
 
 @contextmanager

@@ -300,7 +300,7 @@ def virtual_data_set(file: h5py.File, other: Path) -> None:
     [
         (foreign_link, "more is a link to another file"),
         (nested_link, "group/inner/more is a link to another file"),
-        (external_storage, "the values of raw lie in another file"),
+        (external_storage, "raw has its values in another file"),
         (virtual_data_set, "raw is a virtual data set"),
     ],
 )
@@ -313,6 +313,59 @@ def test_parts_in_other_files_are_refused(
         leave(file, other)
     with pytest.raises(UnfitNetcdfError, match=rf"x\.nc: {found}.*; expected one file"):
         NetcdfFile(path, direct=direct)
+
+
+def hard_ring(file: h5py.File) -> None:
+    file.create_group("group")["ring"] = file["/"]
+
+
+def soft_ring(file: h5py.File) -> None:
+    file.create_group("group")["ring"] = h5py.SoftLink("/")
+
+
+def lists(file: h5py.File) -> None:
+    file.create_dataset("raw", (4,), h5py.vlen_dtype(np.uint8))
+
+
+def opaque(file: h5py.File) -> None:
+    file.create_dataset("raw", (4,), np.dtype("V3"))
+
+
+def half_floats(file: h5py.File) -> None:
+    file.create_dataset("raw", (4,), "f2")
+
+
+def numbers_for_dimensions(file: h5py.File) -> None:
+    del file["x"].attrs["DIMENSION_LIST"]
+    file["x"].attrs["DIMENSION_LIST"] = 5
+
+
+def lists_for_dimensions(file: h5py.File) -> None:
+    del file["x"].attrs["DIMENSION_LIST"]
+    values = np.empty(2, object)
+    values[:] = [np.ones(1, np.int32)] * 2
+    file["x"].attrs.create("DIMENSION_LIST", values, dtype=h5py.vlen_dtype(np.int32))
+
+
+@pytest.mark.parametrize(
+    ("damage", "found"),
+    [
+        (hard_ring, "group/ring is a group that is there before"),
+        (soft_ring, "group/ring is a link to a group"),
+        (lists, "raw holds no numbers or texts"),
+        (opaque, "raw holds no numbers or texts"),
+        (half_floats, "raw holds floats of 16 bits"),
+        (numbers_for_dimensions, "x has an attribute DIMENSION_LIST of another type"),
+        (lists_for_dimensions, "x has an attribute DIMENSION_LIST of another type"),
+    ],
+)
+def test_what_no_netcdf_has_is_refused(tmp_path: Path, damage: Any, found: str) -> None:
+    """The netCDF library takes such values for addresses, or follows the ring for ever."""
+    path = write(tmp_path / "x.nc", make_values((4, 8), "f4"), {})
+    with h5py.File(path, "a") as file:
+        damage(file)
+    with pytest.raises(UnfitNetcdfError, match=rf"x\.nc: {found}"):
+        NetcdfFile(path)
 
 
 def test_links_within_the_file_are_read(tmp_path: Path) -> None:

@@ -323,6 +323,15 @@ def compute_store_fingerprint(
     )
 
 
+def _has_its_digest(attributes: dict[str, Any], content: bytes) -> bool:
+    recorded = attributes.get("attributes_sha256")
+    others = {key: value for key, value in attributes.items() if key != "attributes_sha256"}
+    try:
+        return recorded == digest_json(others) and content == dump_json(group_metadata(attributes))
+    except ValueError:  # of NaN, which Python reads, and no JSON of ours holds
+        return False
+
+
 def _read_root(path: Path) -> dict[str, Any]:
     try:
         content = read_bytes(path / ZARR_METADATA)
@@ -348,11 +357,7 @@ def _read_root(path: Path) -> dict[str, Any]:
             f"{__version__} reads version {FORMAT_VERSION}: install the release that wrote it, or "
             "prepare it again"
         )
-    recorded = attributes.get("attributes_sha256")
-    actual = digest_json(
-        {key: value for key, value in attributes.items() if key != "attributes_sha256"}
-    )
-    if recorded != actual or content != dump_json(group_metadata(attributes)):
+    if not _has_its_digest(attributes, content):
         raise StoreError(
             f"store {path}: {ZARR_METADATA} does not match its own digest: it was damaged or edited"
         )

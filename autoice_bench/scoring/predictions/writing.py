@@ -102,7 +102,13 @@ def build_prediction(
         classes: chart name to (lines, samples) uint8 classes.
         tie_points: positions that place the prediction on a map.
         attributes: further global attributes, such as the model's name.
+
+    Raises:
+        PredictionError: the charts differ in shape.
     """
+    if len({values.shape for values in classes.values()}) > 1:
+        shapes = ", ".join(f"{name} {values.shape}" for name, values in classes.items())
+        raise PredictionError(f"scene {scene_id}: its charts differ in shape: {shapes}")
     variables = {
         chart.name: (
             DIMS,
