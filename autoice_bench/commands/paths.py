@@ -6,6 +6,7 @@ as well, so that all of them understand and refuse the same.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import sys
@@ -53,6 +54,7 @@ def parse_path(text: str) -> Path:
                 f"or ./{make_visible(text)} for a name that begins with ~"
             ) from None
     _require_utf8(path)
+    _require_no_ring(path)
     return Path(path)
 
 
@@ -71,6 +73,15 @@ def _from_address(text: str) -> str:
         f"address {shown}: {found[1]}:// is not supported; expected a path of this machine, or "
         "file:///folder/name (mount what lies elsewhere, or copy it here)"
     )
+
+
+def _require_no_ring(path: str) -> None:
+    """Refuse a link that leads to itself: some of Python's own functions end in a traceback."""
+    try:
+        Path(path).stat()
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise PathError(f"path {make_visible(path)}: is a link that leads to itself") from None
 
 
 def _require_utf8(path: str) -> None:

@@ -8,6 +8,7 @@ first; the error is a ``ValueError``, which each turns into its own.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -38,6 +39,7 @@ _NUMCODECS: Final = frozenset(
 _CODECS: Final = frozenset(["blosc", "bytes", "crc32c", "gzip", "transpose", "zstd"]) | {
     f"numcodecs.{name}" for name in _NUMCODECS
 }
+_CHUNK_KEY: Final = re.compile(r"(?:c[./]?)?\d+(?:[./]\d+)*|c")
 _SHARDING: Final = "sharding_indexed"
 _TEXT_CODEC: Final = "vlen-utf8"
 _REMEDY: Final = "write it again with plain settings"
@@ -135,6 +137,24 @@ def _require_safe_v3(document: Mapping[str, Any], where: Path | str, *, texts: b
                 f"{where}: codec {codec!r}; expected {_SHARDING}, {', '.join(sorted(_CODECS))}; "
                 f"{_REMEDY}"
             )
+
+
+def require_chunk_files(array: Path, n_dims: int) -> None:
+    """Check that no folder lies where an array keeps a chunk: Zarr takes it for a chunk that lacks.
+
+    Args:
+        array: folder of a Zarr array, of either format.
+        n_dims: dimensions of the array.
+
+    Raises:
+        ValueError: one does.
+    """
+    for parent, folders, _ in os.walk(array):
+        for name in folders:
+            path = Path(parent, name)
+            key = _CHUNK_KEY.fullmatch(str(path.relative_to(array)))
+            if key is not None and len(re.findall(r"\d+", key[0])) == n_dims:
+                raise ValueError(f"{path} is a folder; expected the file of a chunk")
 
 
 def _nested_codecs(codecs: object, where: Path | str) -> Iterator[object]:

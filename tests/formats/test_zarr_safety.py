@@ -14,7 +14,11 @@ import xarray as xr
 import zarr
 from zarr.codecs import BloscCodec, GzipCodec, ZstdCodec
 
-from autoice_bench.formats.zarr_safety import require_safe_array, require_safe_group
+from autoice_bench.formats.zarr_safety import (
+    require_chunk_files,
+    require_safe_array,
+    require_safe_group,
+)
 
 
 @pytest.mark.parametrize("dtype", ["bool", "uint8", "int16", "int64", "float32", "float64"])
@@ -162,3 +166,13 @@ def test_damaged_metadata_are_one_line(tmp_path: Path, text: str) -> None:
     for check in (require_safe_array, require_safe_group):
         with pytest.raises(ValueError, match="damaged"):
             check(tmp_path)
+
+
+@pytest.mark.parametrize("key", ["c/0/1", "0.1", "0/1", "c.0.1"])
+def test_folder_in_place_of_a_chunk_is_refused(tmp_path: Path, key: str) -> None:
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "c" / "1").mkdir(parents=True)
+    require_chunk_files(tmp_path, 2)
+    (tmp_path / key).mkdir(parents=True)
+    with pytest.raises(ValueError, match="is a folder; expected the file of a chunk"):
+        require_chunk_files(tmp_path, 2)

@@ -251,3 +251,28 @@ def test_netcdf_through_the_command_line_is_a_file(here: Path) -> None:
         pass
     make_fifo(here / "20300102T000000_cis_prep.nc")
     assert "is a FIFO" in refused("score", "20300102T000000_cis_prep.nc")
+
+
+def test_a_scene_whose_metadata_is_no_file_is_damaged_not_missing(
+    prepared_store: Path, tmp_path: Path
+) -> None:
+    store = copy_store(prepared_store, tmp_path)
+    n_scenes = len(open_store(store))
+    metadata = store / "scenes" / open_store(store).scene_ids()[0] / "zarr.json"
+    metadata.unlink()
+    make_fifo(metadata)
+    assert len(open_store(store)) == n_scenes
+    done = CliRunner().invoke(main, ["verify", str(store)])
+    assert done.exit_code == 1
+    assert "is a FIFO; expected a file" in done.output
+
+
+def test_a_link_to_itself_is_one_line(tmp_path: Path) -> None:
+    ring = tmp_path / "own.toml"
+    ring.symlink_to(ring.name)
+    with pytest.raises(BaselineError, match=r"own\.toml"):
+        load_recipe(str(ring))
+    for command in (["score"], ["info"], ["prepare"], ["predict"]):
+        done = CliRunner().invoke(main, [*command, str(ring)])
+        assert done.exit_code == 2
+        assert done.stderr == f"error: path {ring}: is a link that leads to itself\n"

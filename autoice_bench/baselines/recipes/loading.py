@@ -7,6 +7,7 @@ last.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -110,7 +111,7 @@ def _read_layers(name_or_path: str, seen: tuple[str, ...]) -> Nested:
     """Fields of a file over those of the files it extends, its defaults at the bottom."""
     is_file = name_or_path.endswith(_SUFFIXES)
     # One file has many paths; a chain of recipes that goes on and on is no recipe.
-    identity = str(Path(name_or_path).resolve()) if is_file else name_or_path
+    identity = os.path.realpath(name_or_path) if is_file else name_or_path
     if identity in seen or len(seen) > _MOST_LAYERS:
         raise BaselineError(f"recipe {name_or_path}: extends itself, or more than {_MOST_LAYERS}")
     values = _read(name_or_path)

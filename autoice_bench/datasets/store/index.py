@@ -174,7 +174,10 @@ def _parse_index(content: bytes) -> pa.Table | None:
         table = read_parquet(content, most_rows=_MOST_SCENES)
     if not table.schema.equals(SCHEMA):
         return None
-    return None if any(table.column(name).null_count for name in _NEVER_NULL) else table
+    if any(table.column(name).null_count for name in _NEVER_NULL):
+        return None
+    # What pandas may have left there about itself is of no use, and may be anything.
+    return table.replace_schema_metadata(None)
 
 
 def _times(table: pa.Table | None) -> dict[str, SourceTimes]:

@@ -33,7 +33,7 @@ from autoice_bench.formats.document_schema import (
     require_document,
 )
 from autoice_bench.formats.label_rule import AUTOICE_2022, LabelRule
-from autoice_bench.formats.plain_files import parse_json, read_bytes
+from autoice_bench.formats.plain_files import is_there, parse_json, read_bytes
 from autoice_bench.formats.rtt_folder import SourceKind
 from autoice_bench.formats.scene_document import OVERVIEWS, OVERVIEWS_ATTRIBUTE
 from autoice_bench.formats.shard_writer import dump_json, group_metadata
@@ -215,7 +215,8 @@ class Store:
         return tuple(
             name
             for name in names
-            if is_scene_id(name) and (self.scenes_path / name / ZARR_METADATA).is_file()
+            # What is there and no file makes a damaged scene, not one less.
+            if is_scene_id(name) and is_there(self.scenes_path / name / ZARR_METADATA)
         )
 
 

@@ -11,6 +11,7 @@ from autoice_bench.charts import CHART_NAMES, CHARTS, FILL_VALUE
 from autoice_bench.datasets.store.root import Store, open_store
 from autoice_bench.errors import StoreError
 from autoice_bench.formats.decoding import decoding
+from autoice_bench.formats.plain_files import is_there
 from autoice_bench.formats.scene_document import read_scene_document
 from autoice_bench.formats.shards import ZARR_METADATA
 from autoice_bench.formats.store_layout import (
@@ -110,7 +111,7 @@ def open_stacked(
     import xarray as xr
 
     path = store.scene_path(scene_id)
-    if not (path / ZARR_METADATA).is_file():
+    if not is_there(path / ZARR_METADATA):
         raise StoreError(
             f"store {store.path}: no scene {scene_id} among its {len(store.scene_ids())} scenes"
         )

@@ -35,6 +35,7 @@ from autoice_bench.formats.variables import MOST_PIXELS, MOST_TIE_POINTS, descri
 from autoice_bench.formats.zarr_safety import (
     V2_GROUP_METADATA,
     V2_METADATA,
+    require_chunk_files,
     require_safe_array,
 )
 from autoice_bench.scoring.predictions.names import by_scene, scene_of
@@ -190,6 +191,7 @@ class ZarrGroups(Predictions):
             require_safe_array(folder, v2=True)
             array = zarr.open_array(str(folder), mode="r")
             _require_sizes(array)
+            require_chunk_files(folder, array.ndim)
             return array
 
     def _read(self, scene_id: str, name: str, chart_name: str | None = None) -> NDArray[Any] | None:
