@@ -36,11 +36,11 @@ Moment = Literal["before", "after"]
 
 
 def read_files(store: Path) -> dict[str, bytes]:
-    """Every file of a store by name, what ``prepare`` works with apart."""
+    """Every file of a store by name; not what ``prepare`` works with, nor what readers keep."""
     return {
         path.relative_to(store).as_posix(): path.read_bytes()
         for path in store.rglob("*")
-        if path.is_file() and ".partial" not in path.relative_to(store).parts
+        if path.is_file() and not {".partial", ".cache"} & set(path.relative_to(store).parts)
     }
 
 
