@@ -61,7 +61,7 @@ def verify(
 
     from autoice_bench.commands.progress import Progress
     from autoice_bench.datasets.checks.verify import verify_store
-    from autoice_bench.wording import format_size, make_visible
+    from autoice_bench.wording import format_count, format_size, make_visible
 
     with Progress("verifying") as progress:
         report = verify_store(
@@ -77,7 +77,7 @@ def verify(
         for line in (*report.notes, *report.problems):
             click.echo(make_visible(line))
         compared = f", {report.n_compared} compared with {source}" if source is not None else ""
-        verdict = f"{len(report.problems)} problems" if report.problems else "no problem"
+        verdict = format_count(len(report.problems), "problem") if report.problems else "no problem"
         click.echo(
             f"{store}: {report.n_scenes} scenes, {format_size(report.n_bytes)}{compared}: {verdict}"
         )

@@ -37,13 +37,13 @@ from autoice_bench.formats.shards import ZARR_METADATA
 from autoice_bench.formats.store_layout import (
     AMSR2_ARRAY,
     ARRAYS_BY_NAME,
-    MOST_PIXELS,
     SCENE_ARRAYS,
     TIE_LINE_ARRAY,
     TIE_SAMPLE_ARRAY,
     VALID_COUNTS_ARRAY,
     SceneArray,
 )
+from autoice_bench.formats.variables import MOST_PIXELS
 from autoice_bench.wording import make_visible
 
 DIGEST: Final = "document_sha256"

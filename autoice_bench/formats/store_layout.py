@@ -46,10 +46,6 @@ INNER_CHUNK: Final = 128
 INNER_CHUNK_CELLS: Final = 64
 """The same of the 2 km arrays, in cells."""
 
-MOST_PIXELS: Final = 2**29
-"""Pixels that a scene may have: five times those of the largest product at 40 m. What a file says
-of its size is not believed beyond it; the memory would be asked for before anything is read."""
-
 ArrayGrid = Literal["pixels", "cells", "ties", "chunks"]
 """What the last dimensions of an array count: pixels of 80 m, cells of 2 km, tie points, or inner
 chunks of pixels."""

@@ -36,7 +36,8 @@ from autoice_bench.formats.shards import (
     parse_layout,
     read_shard,
 )
-from autoice_bench.formats.store_layout import MOST_PIXELS, SCENE_ARRAYS, SCENES
+from autoice_bench.formats.store_layout import SCENE_ARRAYS, SCENES
+from autoice_bench.formats.variables import MOST_PIXELS
 from autoice_bench.formats.zarr_safety import require_safe_array
 
 _REMEDY: Final = "remove the scene's folder and run `autoice-bench prepare` again"

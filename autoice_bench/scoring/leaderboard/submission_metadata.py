@@ -31,6 +31,7 @@ from autoice_bench.formats.document_schema import (
     digest_json,
     find_fault,
 )
+from autoice_bench.formats.variables import LARGEST_SIDE
 from autoice_bench.scoring.leaderboard.submission_tables import HISTOGRAMS_FILE, SCORES_FILE
 
 SCHEMA_VERSION: Final = 1
@@ -38,8 +39,6 @@ SCHEMA_VERSION: Final = 1
 MOST_BYTES: Final = 1 << 24
 """Largest ``submission.json`` that is read."""
 MOST_SCENES: Final = 20_000
-LARGEST_SIDE: Final = 100_000
-"""Most lines, and most samples, of a scene."""
 _MOST_DRAWS: Final = 50_000_000
 """Most scenes drawn in all resamples together: a check must end, whatever a submission asks."""
 _MOST_RESAMPLES: Final = 10_000

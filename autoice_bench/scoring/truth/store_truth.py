@@ -31,9 +31,9 @@ from autoice_bench.formats.split_file import Split, read_split
 from autoice_bench.formats.store_layout import (
     CHARTS_ARRAY,
     FORMAT_VERSION,
-    MOST_PIXELS,
     SCENES,
 )
+from autoice_bench.formats.variables import MOST_PIXELS
 from autoice_bench.formats.zarr_safety import require_safe_group
 from autoice_bench.scene_id import is_scene_id
 from autoice_bench.scoring.truth.protocol import Charts, TruthScene

@@ -454,7 +454,7 @@ def test_check_finds_changed_metadata(root: Path, changes: dict[str, object], me
         ({"scene_id": "foo"}, "is 'foo'; expected a scene id"),
         ({"shape": [13]}, "shape is a list of 1; expected a list of 2"),
         ({"shape": [10**18, 1]}, "shape[0] is 1000000000000000000; expected a whole number from 1"),
-        ({"shape": [0, 1]}, "shape[0] is 0; expected a whole number from 1 to 100000"),
+        ({"shape": [0, 1]}, "shape[0] is 0; expected a whole number from 1 to 32768"),
         ({"shape": ["a", 13]}, "shape[0] is 'a'; expected a whole number"),
         ({"region": 5}, "region is 5; expected a text"),
         ({"truth_sha256": None}, "truth_sha256 is null; expected 64"),
