@@ -82,8 +82,8 @@ def prepare_scene(job: SceneJob, before_commit: Callable[[], object] | None = No
         before_commit: called when all that is left to do is to wait for the disk.
 
     Raises:
-        SceneError: the source breaks the format, changed while being read, or is simulated where
-            the store is not (or the reverse).
+        SceneError: the source breaks the format, changed while being read, asks for more memory
+            than there is, or is simulated where the store is not (or the reverse).
         StoreError: the run has been superseded.
         OSError: the store cannot be written; a full disk has ``errno`` ENOSPC.
     """
@@ -106,6 +106,11 @@ def prepare_scene(job: SceneJob, before_commit: Callable[[], object] | None = No
         written = commit_scene(
             attempt, job.store_path / SCENES / scene.scene_id, replace=job.replaces
         )
+    except MemoryError as error:  # a scene that is small may fit all the same
+        raise SceneError(
+            f"scene {scene.scene_id}: asks for more memory than there is; --workers 1 needs the "
+            "least"
+        ) from error
     finally:
         shutil.rmtree(attempt, ignore_errors=True)
     return SceneResult(scene.scene_id, written, scene.n_bytes, times, warnings)

@@ -286,6 +286,25 @@ def test_dangling_link_is_the_fault_of_its_scene(rtt_source: Path, tmp_path: Pat
     assert "its source cannot be read" in reason
 
 
+def test_want_of_memory_is_the_fault_of_its_scene(
+    rtt_source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, *others = find_scenes(rtt_source).scenes
+
+    def write(attempt: Path, scene: object, *arguments: object) -> None:
+        if scene == first:
+            raise MemoryError
+        write_scene(attempt, scene, *arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(scene_job, "write_scene", write)
+    report = prepare(rtt_source, tmp_path / "s.zarr", workers=1, on_error="skip")
+    assert len(report.written) == len(others)
+    assert report.failed == {
+        first.scene_id: f"scene {first.scene_id}: asks for more memory than there is; "
+        "--workers 1 needs the least"
+    }
+
+
 def test_nothing_listens_while_workers_prepare(rtt_source: Path, tmp_path: Path) -> None:
     store = tmp_path / "s.zarr"
     process = start_prepare(rtt_source, store, workers=2)
