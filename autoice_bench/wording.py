@@ -26,6 +26,12 @@ def make_lines_visible(text: str) -> str:
     return "\n".join(map(make_visible, text.split("\n")))
 
 
+def first_line(error: BaseException) -> str:
+    """The first line of what an error says; the name of its class where it says nothing."""
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
+
+
 def escape_json(document: str) -> str:
     """JSON text that may be printed, and says the same: what would steer a terminal is escaped."""
     return _HIDDEN.sub(

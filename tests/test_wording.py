@@ -6,7 +6,13 @@ import json
 
 import pytest
 
-from autoice_bench.wording import escape_json, is_printable, make_lines_visible, make_visible
+from autoice_bench.wording import (
+    escape_json,
+    first_line,
+    is_printable,
+    make_lines_visible,
+    make_visible,
+)
 
 
 @pytest.mark.parametrize("text", ["", "plain", "Čáp, 雪 and 🧊", "5 % – ok", "no\u00a0break"])
@@ -41,3 +47,11 @@ def test_escaped_json_says_the_same() -> None:
     assert all(map(is_printable, escaped.split("\n")))
     assert "é" in escaped
     assert json.loads(escaped) == content
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [(ValueError("one\ntwo"), "one"), (ValueError(), "ValueError"), (OSError("  "), "OSError")],
+)
+def test_first_line_of_an_error(error: Exception, line: str) -> None:
+    assert first_line(error) == line

@@ -11,6 +11,7 @@ import hashlib
 import json
 import math
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -47,13 +48,14 @@ class Kind(Protocol):
         """
 
 
-class _Leaf:
+class _Leaf(ABC):
     """A kind without parts."""
 
     expected: str
 
+    @abstractmethod
     def holds(self, value: object) -> bool:
-        raise NotImplementedError
+        """Whether a value is of this kind."""
 
     def find_fault(self, value: object) -> tuple[str, str] | None:
         return None if self.holds(value) else ("", f"is {show(value)}; expected {self.expected}")
@@ -143,7 +145,7 @@ class Line(_Leaf):
         return words if self.longest is None else f"{words}, of at most {self.longest:,}"
 
     def holds(self, value: object) -> bool:
-        if not isinstance(value, str) or len(value) > (self.longest or len(value)):
+        if not isinstance(value, str) or (self.longest is not None and len(value) > self.longest):
             return False
         return is_printable(value.translate(_BREAKS) if self.breaks else value)
 
@@ -274,8 +276,14 @@ class Entries:
         return None
 
 
-_UNREAD: Final = Entries(Text())
-"""Of fields that nobody reads: they may hold what they like."""
+@dataclass(frozen=True)
+class Unread:
+    """Fields that nobody reads: they may hold what they like."""
+
+    expected: str = "anything"
+
+    def find_fault(self, value: object) -> tuple[str, str] | None:
+        return None
 
 
 @dataclass(frozen=True)
@@ -285,12 +293,12 @@ class Fields:
     Attributes:
         required: kind of each key that must be there.
         optional: kind of each that may be.
-        others: kind of the values of all other keys; None if there may be none of them.
+        others: kind of an object of all other fields; None if there may be none of them.
     """
 
     required: Mapping[str, Kind]
     optional: Mapping[str, Kind] = field(default_factory=dict)
-    others: Entries | None = _UNREAD
+    others: Kind | None = Unread()
     expected: str = "an object"
 
     def find_fault(self, value: object) -> tuple[str, str] | None:
@@ -309,7 +317,7 @@ class Fields:
         known = self.required.keys() | self.optional.keys()
         others = {key: item for key, item in value.items() if key not in known}
         if self.others is not None:
-            return None if self.others is _UNREAD else self.others.find_fault(others)
+            return self.others.find_fault(others)
         if others:
             return "", f"unknown field {show(min(others, key=str))}; expected {_listed(known)}"
         return None

@@ -7,6 +7,7 @@ others give ask here first. Links are followed: data may lie on another file sys
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
 import stat
@@ -82,6 +83,12 @@ def is_there(path: Path) -> bool:
 def read_bytes(path: Path) -> bytes:
     """Content of a file; raises as ``require_file``."""
     return require_file(path).read_bytes()
+
+
+def hash_file(path: Path) -> str:
+    """SHA-256 of a file's bytes, as hexadecimal; raises as ``require_file``."""
+    with require_file(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_text(path: Path, encoding: str = "utf-8") -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import socket
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,19 +22,6 @@ def short_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clients, "CONNECT_S", 2.0)
     monkeypatch.setattr(clients, "WORKERS_S", 0.2)
     monkeypatch.setattr(logging.getLogger("autoice_bench"), "propagate", True)
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Any]:
-    """A scheduler at a TCP port and one worker, in threads of this process."""
-    with LocalCluster(
-        n_workers=1,
-        threads_per_worker=1,
-        processes=False,
-        protocol="tcp://",
-        dashboard_address=None,
-    ) as made:
-        yield made
 
 
 def refusal(scheduler: str) -> str:

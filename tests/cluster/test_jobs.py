@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -35,19 +34,6 @@ def read(name: str) -> str:
 
 def no_files(_: object) -> tuple[Path, ...]:
     return ()
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Any]:
-    """A scheduler and one worker, in threads of this process."""
-    with LocalCluster(
-        n_workers=1,
-        threads_per_worker=2,
-        processes=False,
-        protocol="tcp://",
-        dashboard_address=None,
-    ) as made:
-        yield made
 
 
 def test_every_job_is_yielded_with_what_came_of_it(cluster: Any) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from autoice_bench.formats.plain_files import (
     NotAFileError,
+    hash_file,
     is_there,
     parse_json,
     parse_toml,
@@ -105,3 +106,13 @@ def test_documents_are_read(tmp_path: Path) -> None:
     assert read_json(path) == parse_json(path.read_bytes()) == {"a": [1, "é"]}
     assert parse_toml("a = [1]") == {"a": [1]}
     assert parse_json("[" * 100 + "]" * 100)
+
+
+def test_hash_of_a_file(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"abc")
+    # FIPS 180-2, appendix B.1
+    assert hash_file(tmp_path / "a") == (
+        "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    )
+    with pytest.raises(NotAFileError, match="is a folder; expected a file"):
+        hash_file(tmp_path)

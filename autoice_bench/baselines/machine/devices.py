@@ -16,6 +16,7 @@ from lightning_fabric import Fabric
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 
 from autoice_bench.errors import BaselineError
+from autoice_bench.wording import first_line
 
 Precision = Literal["bf16", "fp32"]
 
@@ -59,7 +60,7 @@ def _try_cuda() -> None:
     except RuntimeError as error:
         raise BaselineError(
             f"{torch.cuda.get_device_name()}: torch {torch.__version__} cannot compute on it "
-            f"({_first_line(error)}); install a torch built for it, or choose device cpu"
+            f"({first_line(error)}); install a torch built for it, or choose device cpu"
         ) from error
 
 
@@ -226,11 +227,6 @@ def peak_memory_bytes(device: torch.device) -> int:
     # Linux counts in KiB, macOS in bytes.
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-
-
-def _first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
 
 
 def _shorten(text: str, limit: int = 160) -> str:

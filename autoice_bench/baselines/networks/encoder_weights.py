@@ -6,7 +6,6 @@ torchvision looks for them too: ``$TORCH_HOME/hub/checkpoints``, by default in `
 
 from __future__ import annotations
 
-import hashlib
 import socket
 import sys
 from collections.abc import Iterator, Mapping
@@ -25,7 +24,7 @@ from autoice_bench.baselines.networks.aspp.network import ResNetEncoder
 from autoice_bench.baselines.networks.tensor_files import load_tensors
 from autoice_bench.errors import BaselineError
 from autoice_bench.formats.decoding import decoding
-from autoice_bench.formats.plain_files import NotAFileError, require_file
+from autoice_bench.formats.plain_files import NotAFileError, hash_file, require_file
 from autoice_bench.formats.whole_files import whole_file
 from autoice_bench.wording import format_listing
 
@@ -62,7 +61,7 @@ def initialise_encoder(encoder: ResNetEncoder, weights: str) -> str:
     _validate(state, encoder, path)
     names = encoder.state_dict().keys() - {_FRESH}
     encoder.load_state_dict({name: state[name] for name in names & state.keys()}, strict=False)
-    return f"{path.name} sha256:{_hash_file(path)}"
+    return f"{path.name} sha256:{hash_file(path)}"
 
 
 def find_weights(encoder: str, weights: str) -> Path | None:
@@ -102,7 +101,7 @@ def fetch_weights(encoder: str) -> Path:
     if not path.is_file():
         _download(encoder, url, path)
     expected = path.stem.rpartition("-")[2]
-    found = _hash_file(path)
+    found = hash_file(path)
     if not found.startswith(expected):
         raise BaselineError(
             f"{path}: damaged, its SHA-256 begins {found[:8]} instead of {expected}; remove it and "
@@ -201,8 +200,3 @@ def _socket_timeout(seconds: float) -> Iterator[None]:
         yield
     finally:
         socket.setdefaulttimeout(before)
-
-
-def _hash_file(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

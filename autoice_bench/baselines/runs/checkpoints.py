@@ -27,6 +27,7 @@ from autoice_bench.formats.decoding import decoding
 from autoice_bench.formats.own_folders import make_own_folder
 from autoice_bench.formats.plain_files import NotAFileError, parse_json, require_file
 from autoice_bench.formats.whole_files import whole_file
+from autoice_bench.wording import first_line
 
 CheckpointName = Literal["last", "best-loss", "best-combined"]
 """``last`` holds everything to go on; the others the network with the lowest validation loss, and
@@ -159,7 +160,7 @@ def export_safetensors(checkpoint: Path, out: Path) -> None:
         with whole_file(out) as partial:
             save_file(tensors, partial, described)
     except (OSError, SafetensorError) as error:
-        raise BaselineError(f"{out}: cannot be written ({_first_line(error)})") from error
+        raise BaselineError(f"{out}: cannot be written ({first_line(error)})") from error
 
 
 def _read_safetensors(path: Path) -> Checkpoint:
@@ -255,9 +256,4 @@ def _find_reason(error: BaseException) -> str:
         if isinstance(cause, OSError) and cause.strerror:
             return cause.strerror
         cause = cause.__cause__ or cause.__context__
-    return _first_line(error)
-
-
-def _first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
+    return first_line(error)

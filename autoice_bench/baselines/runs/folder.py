@@ -18,7 +18,6 @@ its settings: the same command finds its run again and goes on.
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 import math
@@ -62,7 +61,12 @@ from autoice_bench.formats.document_schema import (
 from autoice_bench.formats.locks import LockedError, hold_lock
 from autoice_bench.formats.own_folders import make_own_folder, open_own
 from autoice_bench.formats.parquet_files import read_parquet
-from autoice_bench.formats.plain_files import is_there, read_bytes, read_json, require_file
+from autoice_bench.formats.plain_files import (
+    hash_file,
+    is_there,
+    read_bytes,
+    read_json,
+)
 from autoice_bench.formats.split_file import Split
 from autoice_bench.formats.whole_files import is_partial, remove_leftovers, write_whole
 from autoice_bench.wording import make_visible
@@ -283,7 +287,7 @@ class RunFolder:
         """Record the digests of the networks in the folder, which do not change from now on."""
         paths = [*sorted(self.checkpoints.glob("[!.]*.pt")), *self.path.glob("*.safetensors")]
         try:
-            digests = {path.relative_to(self.path).as_posix(): _hash_file(path) for path in paths}
+            digests = {path.relative_to(self.path).as_posix(): hash_file(path) for path in paths}
         except OSError as error:
             raise BaselineError(f"run {self.path}: {error}") from None
         self.update(files=digests)
@@ -303,7 +307,7 @@ class RunFolder:
         """
         recorded = self.read().get("files", {}).get(path.relative_to(self.path).as_posix())
         try:
-            is_same = recorded is None or not path.is_file() or _hash_file(path) == recorded
+            is_same = recorded is None or not path.is_file() or hash_file(path) == recorded
         except OSError as error:
             raise BaselineError(f"checkpoint {path}: cannot be read ({error.strerror})") from None
         if not is_same:
@@ -441,11 +445,6 @@ def _require_metrics(rows: Sequence[Mapping[str, Any]]) -> None:
         for name, value in row.items():
             if value is not None and type(value) not in (int, float):
                 raise ValueError(f"{make_visible(name)} is no number")
-
-
-def _hash_file(path: Path) -> str:
-    with require_file(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def find_runs(root: Path) -> list[RunFolder]:

@@ -26,7 +26,7 @@ from autoice_bench.datasets.patches.windows import DEFAULT_ARRAYS, allocate
 from autoice_bench.datasets.store.downscaling import DownscaleMethod
 from autoice_bench.datasets.store.root import Store
 from autoice_bench.errors import PatchError
-from autoice_bench.wording import format_count
+from autoice_bench.wording import first_line, format_count
 
 Batch = dict[str, Any]
 """Tensors by name with a leading batch dimension, and `scene_id`, a list of str."""
@@ -388,6 +388,5 @@ def _require_device(device: torch.device | str) -> torch.device:
         torch.empty(0, device=device)
     # torch says what it misses by any of these, at length.
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = str(error).splitlines()[0]
-        raise PatchError(f"device {str(device)!r} cannot be used: {reason}") from error
+        raise PatchError(f"device {str(device)!r} cannot be used: {first_line(error)}") from error
     return torch.device(device)

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -26,6 +26,7 @@ from autoice_bench.scoring.leaderboard.published import (
     read_published,
 )
 from autoice_bench.scoring.leaderboard.submission import (
+    RecordedSubmission,
     Submission,
     SubmissionRecord,
     read_record,
@@ -80,29 +81,14 @@ class ScoreKey(NamedTuple):
 
 
 @dataclass(frozen=True)
-class ListedSubmission:
+class ListedSubmission(RecordedSubmission):
     """A submission as far as a board shows it.
 
     Attributes:
-        record: what ``submission.json`` says.
         scores: those with one value that were asked for.
     """
 
-    record: SubmissionRecord
     scores: Mapping[ScoreKey, Cell]
-
-    @property
-    def name(self) -> str:
-        return self.record.name
-
-    @property
-    def folder(self) -> Path:
-        return self.record.folder
-
-    @property
-    def metadata(self) -> dict[str, Any]:
-        """Content of ``submission.json``."""
-        return self.record.metadata
 
     @property
     def is_verified(self) -> bool:

@@ -20,7 +20,7 @@ from autoice_bench.formats.decoding import reason_of
 from autoice_bench.formats.label_rule import LabelRule
 from autoice_bench.formats.names import require_safe_name
 from autoice_bench.formats.own_folders import require_own
-from autoice_bench.formats.plain_files import is_there, read_json, require_file
+from autoice_bench.formats.plain_files import hash_file, is_there, read_json, require_file
 from autoice_bench.formats.whole_files import read_settled, whole_folder
 from autoice_bench.scoring.evaluate import Evaluation, board_name
 from autoice_bench.scoring.leaderboard.submission_metadata import (
@@ -36,7 +36,6 @@ from autoice_bench.scoring.leaderboard.submission_tables import (
     SCORES_SCHEMA,
     build_histogram_table,
     build_scores_table,
-    hash_file,
     read_histograms,
     read_scores,
     require_histograms,
@@ -129,18 +128,14 @@ class SubmissionRecord:
 
 
 @dataclass(frozen=True)
-class Submission:
-    """A submission read back whole.
+class RecordedSubmission:
+    """A submission of which more than its record may have been read.
 
     Attributes:
         record: what ``submission.json`` says.
-        score_table: the scores, texts as dictionaries.
-        evaluation: its joint histograms, as they were scored.
     """
 
     record: SubmissionRecord
-    score_table: pa.Table
-    evaluation: Evaluation
 
     @property
     def name(self) -> str:
@@ -154,6 +149,19 @@ class Submission:
     def metadata(self) -> dict[str, Any]:
         """Content of ``submission.json``."""
         return self.record.metadata
+
+
+@dataclass(frozen=True)
+class Submission(RecordedSubmission):
+    """A submission read back whole.
+
+    Attributes:
+        score_table: the scores, texts as dictionaries.
+        evaluation: its joint histograms, as they were scored.
+    """
+
+    score_table: pa.Table
+    evaluation: Evaluation
 
     @property
     def scores(self) -> pd.DataFrame:

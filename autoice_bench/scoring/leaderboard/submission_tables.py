@@ -21,7 +21,7 @@ from autoice_bench.charts import CHARTS
 from autoice_bench.errors import LeaderboardError
 from autoice_bench.formats.decoding import decoding
 from autoice_bench.formats.document_schema import show
-from autoice_bench.formats.plain_files import read_bytes, require_file
+from autoice_bench.formats.plain_files import require_file
 from autoice_bench.wording import is_printable
 
 if TYPE_CHECKING:
@@ -249,11 +249,6 @@ def _split_numbers(column: pa.Array) -> tuple[NDArray[Any], NDArray[np.bool_] | 
         return values, None
     unpacked = np.unpackbits(np.frombuffer(bits, np.uint8), bitorder="little")
     return values, unpacked[column.offset : column.offset + len(column)].astype(bool)
-
-
-def hash_file(path: Path) -> str:
-    """SHA-256 of a file's bytes, as hexadecimal."""
-    return hashlib.sha256(read_bytes(path)).hexdigest()
 
 
 def _read_table(

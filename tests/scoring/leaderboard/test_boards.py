@@ -13,6 +13,7 @@ import pytest
 
 from autoice_bench.errors import LeaderboardError
 from autoice_bench.formats.label_rule import LabelRule
+from autoice_bench.formats.plain_files import hash_file
 from autoice_bench.scoring.evaluate import Evaluation, evaluate
 from autoice_bench.scoring.leaderboard import check
 from autoice_bench.scoring.leaderboard.boards import (
@@ -33,7 +34,6 @@ from autoice_bench.scoring.leaderboard.submission import (
     require_submission_name,
     write_submission,
 )
-from autoice_bench.scoring.leaderboard.submission_tables import hash_file
 from autoice_bench.scoring.metrics import definitions
 from autoice_bench.scoring.metrics.definitions import Metric
 from autoice_bench.scoring.metrics.formulas import accuracy

@@ -8,10 +8,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from autoice_bench.formats.plain_files import hash_file
 from autoice_bench.scoring.evaluate import Evaluation, evaluate
 from autoice_bench.scoring.leaderboard.submission import write_submission
 from autoice_bench.scoring.leaderboard.submission_metadata import compute_checksum
-from autoice_bench.scoring.leaderboard.submission_tables import hash_file
 from autoice_bench.scoring.scores import build_scores
 from autoice_bench.scoring.truth.store_truth import StoreTruth
 from tests.scoring.make import write_predictions
